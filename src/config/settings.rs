@@ -1,0 +1,299 @@
+//! Every setting of the server, in one table.
+//!
+//! To add one, add a line: the field, the key in the file, the variable, the flag, the help, the
+//! reference and the schema follow from it. To add a topic, add a block. A rule between settings goes
+//! into `check.rs`. A setting that nothing reads is not declared: it comes with the code that obeys it.
+//!
+//! Bounds of zero are refused, since a server that takes nothing is a slip; where zero is useful, the
+//! line says what it means.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use super::{
+    layers::{Layers, Sources},
+    measure::Size,
+    table::{Setting, Topic, settings},
+    url::{Origin, Url},
+    value::{Kind, Value, choice},
+};
+use crate::kernel::secret::Secret;
+
+settings! {
+    /// Where and as whom the server runs.
+    server: Server, keys "" {
+        /// Address and port to listen on.
+        listen: SocketAddr = "127.0.0.1:8080",
+        /// Folder for the embedded database and generated keys.
+        data_dir: PathBuf = "./data",
+        /// Address under which clients reach this server, for links and callbacks.
+        /// Unset: the address it listens on.
+        public_url: Option<Url> = "",
+        /// Where this server stands; production shuts what only developers need.
+        env: Environment = "development",
+        /// Folder of documents that clients may run by id. How they are used is said by
+        /// `graphql.trusted_documents_mode`.
+        trusted_documents: Option<PathBuf> = "",
+    }
+
+    /// Where the state is kept, and how long it may take.
+    database: Database, keys "database." {
+        /// Connection URL of the database, `postgres:` or `sqlite:`. Unset: SQLite
+        /// in `data_dir`.
+        url: Option<Secret> = "",
+        /// Connections in the pool (PostgreSQL).
+        max_connections: u32 = "16",
+        /// Connections that only read (SQLite); writes have one of their own.
+        readers: u32 = "4",
+        /// Longest wait for a free connection.
+        acquire_timeout: Duration = "5s",
+        /// Longest wait for another process that writes (SQLite).
+        busy_timeout: Duration = "5s",
+        /// Longest run of one statement (PostgreSQL).
+        statement_timeout: Duration = "15s",
+        /// Longest wait for a row or table lock (PostgreSQL).
+        lock_timeout: Duration = "3s",
+        /// Longest pause inside an open transaction (PostgreSQL).
+        idle_transaction_timeout: Duration = "10s",
+    }
+
+    /// What a client may send, and how long it may take over it.
+    http: Http, keys "http." {
+        /// Largest request body, after decompression.
+        max_body: Size = "1MiB",
+        /// Longest time for the head of a request to arrive.
+        header_timeout: Duration = "10s",
+        /// Longest time for the body of a request to arrive.
+        body_timeout: Duration = "20s",
+        /// Longest time from the head of a request to its answer.
+        request_timeout: Duration = "30s",
+        /// Longest silence on a kept connection.
+        idle_timeout: Duration = "1m",
+        /// Most header lines of a request.
+        max_headers: usize = "64",
+        /// Largest head of a request.
+        max_header_bytes: Size = "16KiB",
+        /// Most connections from one client address.
+        connections_per_address: usize = "200",
+        /// Most connections at once.
+        max_connections: usize = "20000",
+        /// Most requests at once on one HTTP/2 connection.
+        h2_streams: u32 = "100",
+        /// Longest time to finish requests when the server stops.
+        drain_timeout: Duration = "25s",
+        /// Addresses of proxies whose X-Forwarded-For is believed.
+        trusted_proxies: Vec<IpAddr> = "",
+        /// Origins of browser applications that may call this server (CORS).
+        allowed_origins: Vec<Origin> = "",
+    }
+
+    /// The bounds of the GraphQL endpoint.
+    graphql: Graphql, keys "graphql." {
+        /// How the HTTP status of a response is chosen. `compat`: as most clients expect it;
+        /// `draft-2026`: as the draft of GraphQL over HTTP says.
+        http_status: HttpStatus = "compat",
+        /// Largest document.
+        max_text: Size = "32KiB",
+        /// Most tokens in a document.
+        max_tokens: usize = "2000",
+        /// Deepest nesting of brackets that is parsed.
+        max_nesting: usize = "64",
+        /// Deepest nesting of fields.
+        max_depth: usize = "10",
+        /// Deepest nesting of fields in introspection.
+        max_introspection_depth: usize = "15",
+        /// Most fields once fragments are put in.
+        max_selections: usize = "2000",
+        /// Most aliases in a document.
+        max_aliases: usize = "30",
+        /// Most directives in a document.
+        max_directives: usize = "20",
+        /// Most fields at the root of an operation.
+        max_root_fields: usize = "10",
+        /// Most operations in a document.
+        max_operations: usize = "10",
+        /// Most variables of an operation.
+        max_variables: usize = "100",
+        /// Largest JSON text of the variables.
+        max_variables_bytes: Size = "256KiB",
+        /// Deepest nesting of the variables.
+        max_variables_depth: usize = "32",
+        /// Most that one operation may cost; the page size multiplies the cost of a list.
+        max_cost: u64 = "1000",
+        /// Cost that a tenant may spend in a minute.
+        cost_per_minute: u64 = "20000" or 0 = "unlimited",
+        /// Most errors in a response.
+        max_errors: usize = "10",
+        /// Largest response.
+        max_response: Size = "1MiB",
+        /// Longest run of one operation.
+        operation_timeout: Duration = "10s",
+        /// Documents kept parsed and checked.
+        document_cache: usize = "1000",
+        /// Documents kept for clients that send a hash first.
+        persisted_cache: usize = "1000",
+        /// How the folder of trusted documents is used. `off`: not at all; `allow`: besides other
+        /// documents; `require`: nothing else runs.
+        trusted_documents_mode: TrustedDocuments = "off",
+        /// Whether the schema can be asked for. `auto`: in development.
+        introspection: Switch = "auto",
+        /// Whether a misspelt field gets a suggestion, which tells names. `auto`: in
+        /// development.
+        suggestions: Switch = "auto",
+        /// Items on a page when the client does not say.
+        page_default: usize = "25",
+        /// Most items on a page.
+        page_max: usize = "100",
+    }
+
+    /// What is written to standard error.
+    log: Log, keys "log." {
+        /// Which events are logged: a level, or levels by module such as `info,portolan=debug`.
+        level: String = "info",
+        /// How they are written. `auto`: pretty on a terminal, JSON elsewhere.
+        format: LogFormat = "auto",
+    }
+}
+
+choice! {
+    /// Where a server stands.
+    pub enum Environment {
+        /// On a developer's machine.
+        Development = "development",
+        /// Before clients.
+        Production = "production",
+    }
+
+    /// How the status of a GraphQL response is chosen.
+    pub enum HttpStatus {
+        /// As most clients expect it.
+        Compat = "compat",
+        /// As the draft of 2026 says.
+        Draft2026 = "draft-2026",
+    }
+
+    /// How trusted documents are used.
+    pub enum TrustedDocuments {
+        /// Not at all.
+        Off = "off",
+        /// Besides other documents.
+        Allow = "allow",
+        /// Nothing else runs.
+        Require = "require",
+    }
+
+    /// Something to have or not to have.
+    pub enum Switch {
+        /// As the surroundings suggest.
+        Auto = "auto",
+        /// In any case.
+        On = "on",
+        /// In no case.
+        Off = "off",
+    }
+
+    /// How log events are written.
+    pub enum LogFormat {
+        /// Pretty on a terminal, JSON elsewhere.
+        Auto = "auto",
+        /// For people.
+        Pretty = "pretty",
+        /// For machines, one object a line.
+        Json = "json",
+    }
+}
+
+impl Switch {
+    /// Whether it is on, given what `auto` stands for here.
+    pub const fn is_on(self, auto: bool) -> bool {
+        match self {
+            Self::Auto => auto,
+            Self::On => true,
+            Self::Off => false,
+        }
+    }
+}
+
+impl Config {
+    /// Whether the schema can be asked for.
+    pub fn introspection(&self) -> bool {
+        self.graphql.introspection.is_on(self.is_development())
+    }
+
+    /// Whether a misspelt field gets a suggestion.
+    pub fn suggestions(&self) -> bool {
+        self.graphql.suggestions.is_on(self.is_development())
+    }
+
+    /// Whether this is a developer's machine.
+    pub fn is_development(&self) -> bool {
+        self.server.env == Environment::Development
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::{
+        CONFIG_ENV,
+        table::{Spelling, names},
+    };
+
+    #[test]
+    fn the_names_of_the_contract_come_out() {
+        let contract = [
+            ("listen", "PORTOLAN_LISTEN"),
+            ("data_dir", "PORTOLAN_DATA_DIR"),
+            ("public_url", "PORTOLAN_PUBLIC_URL"),
+            ("env", "PORTOLAN_ENV"),
+            ("trusted_documents", "PORTOLAN_TRUSTED_DOCUMENTS"),
+            ("database.url", "PORTOLAN_DATABASE_URL"),
+        ];
+        for (key, env) in contract {
+            assert!(
+                SETTINGS.iter().any(|s| s.key == key && s.env() == env),
+                "{key} {env}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_name_is_unique_in_its_spelling() {
+        let reserved = [
+            (Spelling::Key, ""),
+            (Spelling::Env, CONFIG_ENV),
+            (Spelling::Flag, "config"),
+        ];
+        for (spelling, reserved) in reserved {
+            let mut seen = BTreeSet::from([reserved.to_owned()]);
+            for name in names(SETTINGS, spelling) {
+                assert!(seen.insert(name.text.clone()), "{} is taken", name.text);
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_is_offered_as_a_flag_only_by_file() {
+        let flags: Vec<String> = names(SETTINGS, Spelling::Flag)
+            .map(|name| name.text)
+            .collect();
+        assert!(flags.contains(&"database-url-file".to_owned()));
+        assert!(!flags.contains(&"database-url".to_owned()));
+    }
+
+    #[test]
+    fn every_doc_is_made_of_sentences() {
+        let docs = TOPICS
+            .iter()
+            .map(|topic| topic.doc)
+            .chain(SETTINGS.iter().map(|s| s.doc));
+        for doc in docs {
+            assert!(doc.ends_with('.') && !doc.contains('|'), "{doc}");
+        }
+    }
+}

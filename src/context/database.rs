@@ -1,0 +1,294 @@
+//! The database: SQLite in the data folder, or PostgreSQL, by one behaviour.
+//!
+//! **`SQLite`** has one writer and a pool of readers over a write-ahead log. Whoever writes begins with
+//! IMMEDIATE and so waits for its turn instead of failing half-way; `synchronous=FULL` makes a commit
+//! durable before it is acknowledged. The bundled library is asserted at the start, because a file may
+//! outlive the program that wrote it but must not be opened by one with a known log fault.
+//!
+//! **PostgreSQL** has one pool. Three time-outs are set on each connection, so that neither a runaway
+//! statement nor a transaction somebody forgot can hold the others up.
+//!
+//! Migrations run on a connection of their own without those time-outs; on PostgreSQL under an advisory
+//! lock, since several nodes may start at once.
+
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use migration::{Migrator, MigratorTrait};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    sqlx::{
+        postgres::PgConnectOptions,
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    },
+};
+
+use crate::kernel::{
+    error::{Error, Result},
+    secret::Secret,
+};
+
+/// The oldest `SQLite` library that may open a data file.
+const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
+
+/// The lock under which one node migrates; the number spells "prtl".
+const MIGRATION_LOCK: i64 = 0x7072_746c;
+
+/// Where the data is.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// An `SQLite` file.
+    File(PathBuf),
+    /// A PostgreSQL server.
+    Server(Secret),
+}
+
+/// How to reach it.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the data is.
+    pub place: Place,
+    /// Connections to PostgreSQL.
+    pub max_connections: u32,
+    /// Reading connections to `SQLite`.
+    pub readers: u32,
+    /// How long to wait for a free connection.
+    pub acquire_timeout: Duration,
+    /// How long `SQLite` waits for a lock of another process.
+    pub busy_timeout: Duration,
+    /// The longest statement on PostgreSQL.
+    pub statement_timeout: Duration,
+    /// The longest wait for a lock on PostgreSQL.
+    pub lock_timeout: Duration,
+    /// The longest pause inside a transaction on PostgreSQL.
+    pub idle_transaction_timeout: Duration,
+}
+
+/// An observer of statements: how long one took, and whether it failed.
+pub type Observer = Arc<dyn Fn(Duration, bool) + Send + Sync>;
+
+/// Connections for reading and for writing.
+#[derive(Clone)]
+pub struct Database {
+    reader: DatabaseConnection,
+    writer: DatabaseConnection,
+}
+
+impl Database {
+    /// Connects; migrates nothing.
+    pub async fn connect(settings: &Settings, observer: Observer) -> Result<Self> {
+        let (mut reader, mut writer) = match &settings.place {
+            Place::File(_) => {
+                let writer = open(settings, sqlite(settings, 1, false)?).await?;
+                assert_sqlite(&writer).await?;
+                (
+                    open(settings, sqlite(settings, settings.readers, true)?).await?,
+                    writer,
+                )
+            }
+            Place::Server(url) => {
+                let pool = open(settings, postgres(settings, url)).await?;
+                (pool.clone(), pool)
+            }
+        };
+        for connection in [&mut reader, &mut writer] {
+            let observer = Arc::clone(&observer);
+            connection.set_metric_callback(move |info| observer(info.elapsed, info.failed));
+        }
+        Ok(Self { reader, writer })
+    }
+
+    /// For reading.
+    #[must_use]
+    pub fn reader(&self) -> &DatabaseConnection {
+        &self.reader
+    }
+
+    /// For single statements that are nobody's change, such as the time of a token's last use.
+    #[must_use]
+    pub fn writer(&self) -> &DatabaseConnection {
+        &self.writer
+    }
+
+    /// Which of the two it is.
+    #[must_use]
+    pub fn backend(&self) -> DbBackend {
+        self.reader.get_database_backend()
+    }
+
+    /// A transaction for writing.
+    pub(super) async fn begin(&self) -> Result<DatabaseTransaction> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        Ok(self.writer.begin_with_options(options).await?)
+    }
+
+    /// Whether it answers and has every migration this program knows.
+    pub async fn ready(&self) -> Result<()> {
+        let pending = Migrator::get_pending_migrations(&self.reader).await?;
+        if pending.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Unavailable(
+                "the schema",
+                format!("{} migrations are missing", pending.len()).into(),
+            ))
+        }
+    }
+
+    /// Gives the connections back.
+    pub async fn close(&self) {
+        // Nothing is left to do with a connection that does not close: the process is about to end.
+        let _ = self.reader.close_by_ref().await;
+        let _ = self.writer.close_by_ref().await;
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Database({:?})", self.backend())
+    }
+}
+
+/// Brings the schema to where this program needs it; says how many migrations ran.
+pub async fn migrate(settings: &Settings) -> Result<usize> {
+    with_migrator(settings, async |db| {
+        let pending = Migrator::get_pending_migrations(db).await?.len();
+        Migrator::up(db, None).await?;
+        Ok(pending)
+    })
+    .await
+}
+
+/// Takes the last `steps` migrations back, or all of them.
+pub async fn migrate_down(settings: &Settings, steps: Option<u32>) -> Result<()> {
+    with_migrator(settings, async |db| Ok(Migrator::down(db, steps).await?)).await
+}
+
+async fn with_migrator<T>(
+    settings: &Settings,
+    work: impl AsyncFnOnce(&DatabaseConnection) -> Result<T>,
+) -> Result<T> {
+    let patient = Settings {
+        statement_timeout: Duration::ZERO,
+        lock_timeout: Duration::ZERO,
+        idle_transaction_timeout: Duration::ZERO,
+        max_connections: 2,
+        ..settings.clone()
+    };
+    let options = match &patient.place {
+        Place::File(_) => sqlite(&patient, 1, false)?,
+        Place::Server(url) => postgres(&patient, url),
+    };
+    let db = open(&patient, options).await?;
+    let lock = match &patient.place {
+        Place::File(_) => None,
+        Place::Server(_) => {
+            let lock = db.begin().await?;
+            lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+                .await?;
+            Some(lock)
+        }
+    };
+    let outcome = work(&db).await;
+    if let Some(lock) = lock {
+        lock.rollback().await?;
+    }
+    db.close().await?;
+    outcome
+}
+
+async fn open(settings: &Settings, mut options: ConnectOptions) -> Result<DatabaseConnection> {
+    options
+        .acquire_timeout(settings.acquire_timeout)
+        .connect_timeout(settings.acquire_timeout)
+        // Statements hold what people typed; neither the log nor a span gets them.
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false)
+        // A broken connection shows itself at its next use; asking first would double the round trips.
+        .test_before_acquire_if_idle_for(Duration::from_secs(5));
+    Ok(sea_orm::Database::connect(options).await?)
+}
+
+fn sqlite(settings: &Settings, connections: u32, read_only: bool) -> Result<ConnectOptions> {
+    let Place::File(path) = &settings.place else {
+        return Err(Error::Internal("this is not a file", "wrong place".into()));
+    };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| Error::Unavailable("the data folder", error.into()))?;
+    }
+    let (path, busy) = (path.clone(), settings.busy_timeout);
+    let mut options = ConnectOptions::new("sqlite::memory:");
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .map_sqlx_sqlite_opts(move |_| {
+            let options = SqliteConnectOptions::new()
+                .filename(&path)
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .busy_timeout(busy)
+                .foreign_keys(true);
+            if read_only {
+                options.pragma("query_only", "ON")
+            } else {
+                options
+            }
+        });
+    Ok(options)
+}
+
+fn postgres(settings: &Settings, url: &Secret) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url.expose());
+    let timeouts = [
+        ("statement_timeout", settings.statement_timeout),
+        ("lock_timeout", settings.lock_timeout),
+        (
+            "idle_in_transaction_session_timeout",
+            settings.idle_transaction_timeout,
+        ),
+    ]
+    .map(|(name, span)| (name, span.as_millis().to_string()));
+    options
+        .max_connections(settings.max_connections)
+        .min_connections(1)
+        .map_sqlx_postgres_opts(move |options: PgConnectOptions| {
+            options
+                .application_name("portolan")
+                .options(timeouts.clone())
+        });
+    options
+}
+
+async fn assert_sqlite(db: &DatabaseConnection) -> Result<()> {
+    let row = db
+        .query_one_raw(sea_orm::Statement::from_string(
+            DbBackend::Sqlite,
+            "SELECT sqlite_version()",
+        ))
+        .await?;
+    let version: String = row
+        .map(|row| row.try_get_by_index(0))
+        .transpose()?
+        .unwrap_or_default();
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    let found = (
+        parts.next().unwrap_or(0),
+        parts.next().unwrap_or(0),
+        parts.next().unwrap_or(0),
+    );
+    if found >= OLDEST_SQLITE {
+        Ok(())
+    } else {
+        Err(Error::Unavailable(
+            "a sound SQLite library",
+            format!("found {version}").into(),
+        ))
+    }
+}

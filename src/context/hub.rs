@@ -1,0 +1,30 @@
+//! What `app` built once and every request shares.
+
+use std::{fmt, sync::Arc};
+
+use tokio_util::task::TaskTracker;
+
+use super::Database;
+use crate::kernel::{chance::Chance, clock::Clock, page::PageBounds};
+
+/// The shared means of the program.
+pub struct Hub {
+    /// The database.
+    pub database: Database,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where ids and secrets come from.
+    pub chance: Arc<dyn Chance>,
+    /// How large pages of lists may be.
+    pub pages: PageBounds,
+    /// Small work that outlives its request; stopping waits for it.
+    pub tasks: TaskTracker,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("database", &self.database)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,21 @@
+//! Who asks, with what, in which commit.
+//!
+//! [`Hub`] is what `app` built: the database, the clock, the dice. [`Cx`] is one request, job or
+//! command: the hub, the caller and the request id. [`Txn`] is one write: it commits when its work
+//! succeeds, rolls back when it does not, and is the only type that can write an audit entry, emit an
+//! event or enqueue a job. So a change, its event, its audit entry and the work it causes are one
+//! commit, or nothing.
+//!
+//! The network is never awaited inside a transaction: `Txn` is not handed to anything that can reach it.
+
+mod cx;
+pub mod database;
+mod hub;
+mod once;
+mod txn;
+
+pub use cx::{Cx, RequestInfo};
+pub use database::Database;
+pub use hub::Hub;
+pub use once::Once;
+pub use txn::{Audit, NewJob, Txn};

@@ -1,0 +1,262 @@
+//! API tokens: made, checked, revoked.
+//!
+//! The text of a token leaves once, in the answer to its creation; stored is its digest, so neither a
+//! stolen database nor an administrator can use it. Checking one is a single indexed read for each
+//! request, which is what makes a revocation count from the next request on. Every failed check looks
+//! the same from outside: whether a token was mistyped, expired or revoked is nobody's business.
+//!
+//! A repeated creation (same idempotency key) answers with the same token's record but not with its
+//! text: that was said once.
+
+use chrono::TimeDelta;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QuerySelect,
+};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{may_grant, user::RoleName};
+use crate::{
+    context::{Audit, Cx, Hub, Once},
+    domain::tenant,
+    entity::{api_token as entity, page},
+    event::access::AccessEvent,
+    kernel::{
+        actor::{Actor, Caller, Principal},
+        clock::Moment,
+        error::{Error, Result},
+        id::{ApiTokenId, TenantId},
+        input::{self, Check},
+        page::{Page, PageArgs},
+        scope::{Role, Scope, Scopes},
+        secret::Secret,
+        token,
+    },
+};
+
+pub use entity::Model as ApiToken;
+
+/// The last use is noted this often at most; the list shows minutes, and a write for each request would
+/// cost more than the request.
+const USE_NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
+
+/// A token to be.
+#[derive(Clone, Debug, Serialize)]
+pub struct NewApiToken {
+    /// For people.
+    pub name: String,
+    /// What it may do at most.
+    pub role: RoleName,
+    /// Narrows the role; none means all of it.
+    pub scopes: Option<Vec<String>>,
+    /// When it ends; never, if left out.
+    pub expires_at: Option<Moment>,
+}
+
+impl ApiToken {
+    /// What the token allows.
+    #[must_use]
+    pub fn allowed(&self) -> Scopes {
+        let narrowed = self.scopes.as_ref().and_then(serde_json::Value::as_array);
+        // A name this program does not know comes from a later version and allows nothing here.
+        let listed = narrowed.map(|names| {
+            names
+                .iter()
+                .filter_map(|name| name.as_str()?.parse::<Scope>().ok())
+                .collect()
+        });
+        listed.map_or(self.role.scopes(), |listed: Scopes| {
+            listed.and(self.role.scopes())
+        })
+    }
+
+    /// Whether it opens the door at that moment.
+    #[must_use]
+    pub fn valid_at(&self, now: Moment) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// Those of the ids that belong to the tenant.
+pub async fn by_ids(cx: &Cx, ids: &[ApiTokenId]) -> Result<Vec<ApiToken>> {
+    Ok(entity::of(cx.tenant()?)
+        .filter(entity::COLUMN.id.is_in(ids.iter().copied()))
+        .all(cx.db())
+        .await?)
+}
+
+/// The tokens of the tenant.
+pub async fn list(cx: &Cx, args: &PageArgs) -> Result<Page<ApiToken>> {
+    page::by_key(
+        cx.db(),
+        "apiTokens",
+        entity::of(cx.tenant()?),
+        entity::Column::Id,
+        |token| token.id.uuid(),
+        args,
+    )
+    .await
+}
+
+/// How many there are.
+pub async fn count(cx: &Cx) -> Result<u64> {
+    Ok(entity::of(cx.tenant()?).count(cx.db()).await?)
+}
+
+/// Makes a token; its text comes with the first answer only.
+pub async fn create(
+    cx: &Cx,
+    new: NewApiToken,
+    key: Option<&str>,
+) -> Result<(ApiToken, Option<Secret>)> {
+    let (id, secret) = cx
+        .write(async |txn| {
+            let ticket = match txn.once("createApiToken", key, &new).await? {
+                Once::Repeated(id) => return Ok((id, None)),
+                Once::First(ticket) => ticket,
+            };
+            let (role, now) = (new.role.0, txn.now());
+            let mut check = Check::new();
+            let name = check.take("name", input::name(&new.name));
+            let scopes = new.scopes.as_ref().map(|names| check.take("scopes", narrowed(role, names)));
+            check.that(new.expires_at.is_none_or(|end| end > now), "expiresAt", "a token must end in the future");
+            check.done()?;
+            may_grant(cx, role, scopes.unwrap_or(role.scopes()))?;
+            let secret = token::mint(&*cx.hub().chance);
+            let row = ApiToken {
+                id: txn.id(),
+                tenant_id: cx.tenant()?,
+                name,
+                digest: token::digest(secret.expose()).to_vec(),
+                hint: token::hint(&secret),
+                role,
+                scopes: scopes.map(|scopes| scopes.iter().map(Scope::name).collect::<Vec<_>>().into()),
+                created_by: cx.actor().to_string(),
+                created_at: now,
+                expires_at: new.expires_at,
+                last_used_at: None,
+                revoked_at: None,
+            };
+            entity::Entity::insert(row.clone().into_active_model()).exec_without_returning(&**txn).await?;
+            let fact = AccessEvent::ApiTokenCreated { api_token: row.id, name: row.name.clone(), role: role.to_string() };
+            txn.emit(&fact)?;
+            txn.audit(Audit::of(&fact).after(json!({ "name": row.name, "hint": row.hint, "role": role.name(), "scopes": row.scopes, "expiresAt": row.expires_at })))?;
+            ticket.created(txn, row.id).await?;
+            Ok((row.id, Some(secret)))
+        })
+        .await?;
+    let row = by_ids(cx, &[id])
+        .await?
+        .pop()
+        .ok_or(Error::NotFound("API token"))?;
+    Ok((row, secret))
+}
+
+fn narrowed(role: Role, names: &[String]) -> Result<Scopes, String> {
+    let scopes = names
+        .iter()
+        .map(|name| name.parse::<Scope>())
+        .collect::<Result<Scopes, _>>()
+        .map_err(|error| error.to_string())?;
+    if scopes.within(role.scopes()) {
+        Ok(scopes)
+    } else {
+        Err(format!(
+            "the role {role} does not include all of these scopes"
+        ))
+    }
+}
+
+/// Revokes a token; from the next request on it opens nothing. Revoking twice is no fault.
+pub async fn revoke(cx: &Cx, id: ApiTokenId) -> Result<ApiToken> {
+    cx.write(async |txn| {
+        let before = entity::of(cx.tenant()?)
+            .filter(entity::COLUMN.id.eq(id))
+            .lock_exclusive()
+            .one(&**txn)
+            .await?
+            .ok_or(Error::NotFound("API token"))?;
+        if before.revoked_at.is_some() {
+            return Ok(before);
+        }
+        let (name, mut row) = (before.name.clone(), before.into_active_model());
+        row.revoked_at = Set(Some(txn.now()));
+        let after = row.update(&**txn).await?;
+        let fact = AccessEvent::ApiTokenRevoked {
+            api_token: id,
+            name,
+        };
+        txn.emit(&fact)?;
+        txn.audit(Audit::of(&fact))?;
+        Ok(after)
+    })
+    .await
+}
+
+/// Checks a token's text and says who calls. `chosen` is a tenant named by the request.
+pub async fn authenticate(hub: &Hub, text: &str, chosen: Option<&str>) -> Result<Caller> {
+    const REFUSED: Error = Error::Unauthenticated("this token is not valid");
+    if !token::well_formed(text) {
+        return Err(REFUSED);
+    }
+    let now = hub.clock.now();
+    let row = entity::by_digest(&token::digest(text))
+        .one(hub.database.reader())
+        .await?;
+    let row = row.filter(|row| row.valid_at(now)).ok_or(REFUSED)?;
+    let scopes = row.allowed();
+    let tenant = elsewhere(hub, &row, scopes, chosen)
+        .await?
+        .unwrap_or(row.tenant_id);
+    note_use(hub, &row, now);
+    Ok(Caller {
+        actor: Actor::ApiToken(row.id),
+        principal: Some(Principal {
+            tenant,
+            home: row.tenant_id,
+            role: row.role,
+            scopes,
+            partner: None,
+            expires_at: row.expires_at,
+        }),
+    })
+}
+
+/// The tenant the request chose, if it is not the token's own. Only who runs the hub may choose; for
+/// everybody else other tenants do not exist.
+async fn elsewhere(
+    hub: &Hub,
+    row: &ApiToken,
+    scopes: Scopes,
+    chosen: Option<&str>,
+) -> Result<Option<TenantId>> {
+    let Some(chosen) = chosen else {
+        return Ok(None);
+    };
+    let tenant = tenant::named(hub, chosen).await?.id;
+    if tenant == row.tenant_id || scopes.has(Scope::HubAdmin) {
+        Ok(Some(tenant))
+    } else {
+        Err(Error::NotFound("tenant"))
+    }
+}
+
+fn note_use(hub: &Hub, row: &ApiToken, now: Moment) {
+    if row
+        .last_used_at
+        .is_some_and(|last| now - last < USE_NOTED_EVERY)
+    {
+        return;
+    }
+    let (id, database) = (row.id, hub.database.clone());
+    hub.tasks.spawn(async move {
+        // Only a convenience is lost when this fails, and the next use tries again.
+        if let Err(error) = entity::used(id, now, now - USE_NOTED_EVERY)
+            .exec(database.writer())
+            .await
+        {
+            tracing::debug!(token = %id, error = %error, "the last use of a token was not noted");
+        }
+    });
+}

@@ -1,0 +1,179 @@
+//! People.
+//!
+//! A tenant sees the people who have a membership in it. Since a person may work for several tenants, an
+//! administrator may change name and address only of people who belong to no other tenant; otherwise one
+//! tenant's administrator could take over an account that opens another tenant.
+
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter,
+};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{may_grant, membership};
+use crate::{
+    context::{Audit, Cx, Once, Txn},
+    entity::{membership as bond, page, user as entity},
+    event::{Changes, access::AccessEvent},
+    kernel::{
+        error::{Error, Result},
+        id::UserId,
+        input::{self, Check},
+        page::{Page, PageArgs},
+        scope::{Role, Scope},
+    },
+};
+
+pub use entity::Model as User;
+
+/// A person to let in.
+#[derive(Clone, Debug, Serialize)]
+pub struct NewUser {
+    /// Names the person in the hub.
+    pub email: String,
+    /// For people.
+    pub name: String,
+    /// The role in the caller's tenant.
+    pub role: RoleName,
+}
+
+/// A role as inputs carry it; its name goes into digests of inputs.
+#[derive(Clone, Copy, Debug)]
+pub struct RoleName(pub Role);
+
+impl Serialize for RoleName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.name())
+    }
+}
+
+/// What to change of a person; what is left out stays.
+#[derive(Clone, Debug, Default)]
+pub struct UserChange {
+    /// Names the person in the hub.
+    pub email: Option<String>,
+    /// For people.
+    pub name: Option<String>,
+}
+
+/// One person of the tenant.
+pub async fn get(cx: &Cx, id: UserId) -> Result<User> {
+    by_ids(cx, &[id])
+        .await?
+        .pop()
+        .ok_or(Error::NotFound("user"))
+}
+
+/// Those of the ids that belong to the tenant.
+pub async fn by_ids(cx: &Cx, ids: &[UserId]) -> Result<Vec<User>> {
+    Ok(entity::of(cx.tenant()?)
+        .filter(entity::COLUMN.id.is_in(ids.iter().copied()))
+        .all(cx.db())
+        .await?)
+}
+
+/// The people of the tenant.
+pub async fn list(cx: &Cx, args: &PageArgs) -> Result<Page<User>> {
+    page::by_key(
+        cx.db(),
+        "users",
+        entity::of(cx.tenant()?),
+        entity::Column::Id,
+        |user| user.id.uuid(),
+        args,
+    )
+    .await
+}
+
+/// How many there are.
+pub async fn count(cx: &Cx) -> Result<u64> {
+    Ok(entity::of(cx.tenant()?).count(cx.db()).await?)
+}
+
+/// Lets a person into the tenant: creates the account, or finds the one with that address.
+pub async fn create(cx: &Cx, new: NewUser, key: Option<&str>) -> Result<User> {
+    let id = cx
+        .write(async |txn| {
+            let ticket = match txn.once("createUser", key, &new).await? {
+                Once::Repeated(id) => return Ok(id),
+                Once::First(ticket) => ticket,
+            };
+            let mut check = Check::new();
+            let email = check.take("email", input::email(&new.email));
+            let name = check.take("name", input::name(&new.name));
+            check.done()?;
+            may_grant(cx, new.role.0, new.role.0.scopes())?;
+            let id = match entity::by_email(&email).one(&**txn).await? {
+                Some(known) => known.id,
+                None => insert(txn, email, name).await?,
+            };
+            membership::insert(txn, id, new.role.0).await?;
+            ticket.created(txn, id).await?;
+            Ok(id)
+        })
+        .await?;
+    get(cx, id).await
+}
+
+/// Adds the row, its event and its audit entry; `bootstrap` uses it too.
+pub(super) async fn insert(txn: &Txn, email: String, name: String) -> Result<UserId> {
+    let (id, now) = (txn.id(), txn.now());
+    let row = User {
+        id,
+        email,
+        name,
+        created_at: now,
+        updated_at: now,
+    };
+    entity::Entity::insert(row.clone().into_active_model())
+        .exec_without_returning(&**txn)
+        .await
+        .map_err(taken)?;
+    let fact = AccessEvent::UserCreated {
+        user: id,
+        email: row.email.clone(),
+        name: row.name.clone(),
+    };
+    txn.emit(&fact)?;
+    txn.audit(Audit::of(&fact).after(json!({ "email": row.email, "name": row.name })))?;
+    Ok(id)
+}
+
+/// Changes a person of the tenant.
+pub async fn update(cx: &Cx, id: UserId, change: UserChange) -> Result<User> {
+    cx.write(async |txn| {
+        let mut check = Check::new();
+        let email = check.take_some("email", change.email.as_deref(), input::email);
+        let name = check.take_some("name", change.name.as_deref(), input::name);
+        check.done()?;
+        let before = entity::of(cx.tenant()?).filter(entity::COLUMN.id.eq(id)).one(&**txn).await?.ok_or(Error::NotFound("user"))?;
+        if bond::of_person(id).count(&**txn).await? > 1 {
+            cx.needs(Scope::HubAdmin).map_err(|_| Error::forbidden("id", "this person belongs to other tenants too; only who runs the hub may change the account"))?;
+        }
+        let after = User { email: email.unwrap_or_else(|| before.email.clone()), name: name.unwrap_or_else(|| before.name.clone()), updated_at: txn.now(), ..before.clone() };
+        let changes = Changes::new().field("email", &before.email, &after.email).field("name", &before.name, &after.name);
+        if changes.is_empty() {
+            return Ok(before);
+        }
+        let mut row = before.into_active_model();
+        row.email = Set(after.email.clone());
+        row.name = Set(after.name.clone());
+        row.updated_at = Set(after.updated_at);
+        row.update(&**txn).await.map_err(taken)?;
+        let fact = AccessEvent::UserUpdated { user: id, changes: changes.clone() };
+        txn.emit(&fact)?;
+        txn.audit(Audit::of(&fact).before(changes.side("from")).after(changes.side("to")))?;
+        Ok(after)
+    })
+    .await
+}
+
+fn taken(error: sea_orm::DbErr) -> Error {
+    match error.sql_err() {
+        Some(sea_orm::SqlErr::UniqueConstraintViolation(_)) => {
+            Error::conflict("email", "another account has this address")
+        }
+        _ => error.into(),
+    }
+}

@@ -1,0 +1,30 @@
+//! The audit log. Rows are only ever added.
+
+use sea_orm::entity::prelude::*;
+
+use crate::kernel::id::{AuditEntryId, TenantId};
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "audit_entries")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: AuditEntryId,
+    pub tenant_id: TenantId,
+    pub at: DateTimeUtc,
+    pub actor_kind: String,
+    pub actor: String,
+    pub address: Option<String>,
+    pub request_id: String,
+    pub action: String,
+    pub subject: String,
+    pub before: Option<Json>,
+    pub after: Option<Json>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// The entries of the tenant.
+pub fn of(tenant: TenantId) -> Select<Entity> {
+    Entity::find().filter(COLUMN.tenant_id.eq(tenant))
+}

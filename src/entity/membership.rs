@@ -1,0 +1,35 @@
+//! The bond of a user to a tenant, with a role.
+
+use sea_orm::entity::prelude::*;
+
+use crate::kernel::{
+    id::{MembershipId, TenantId, UserId},
+    scope::Role,
+};
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "memberships")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: MembershipId,
+    pub tenant_id: TenantId,
+    pub user_id: UserId,
+    pub role: Role,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+    #[sea_orm(belongs_to, from = "user_id", to = "id")]
+    pub user: BelongsTo<super::user::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// The memberships in the tenant.
+pub fn of(tenant: TenantId) -> Select<Entity> {
+    Entity::find().filter(COLUMN.tenant_id.eq(tenant))
+}
+
+/// Those of one person in every tenant, to tell whether a tenant is that person's only one.
+pub fn of_person(user: UserId) -> Select<Entity> {
+    Entity::find().filter(COLUMN.user_id.eq(user))
+}

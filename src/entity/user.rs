@@ -1,0 +1,34 @@
+//! People. They stand above tenants; a tenant sees those who have a membership in it.
+
+use sea_orm::{JoinType, QuerySelect, RelationTrait, entity::prelude::*};
+
+use super::membership;
+use crate::kernel::id::{TenantId, UserId};
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "users")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: UserId,
+    pub email: String,
+    pub name: String,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+    #[sea_orm(has_many)]
+    pub memberships: HasMany<membership::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// The people with a membership in the tenant.
+pub fn of(tenant: TenantId) -> Select<Entity> {
+    Entity::find()
+        .join(JoinType::InnerJoin, Relation::Membership.def())
+        .filter(membership::COLUMN.tenant_id.eq(tenant))
+}
+
+/// Whoever has that address, in whichever tenant: an address names one person in the hub.
+pub fn by_email(email: &str) -> Select<Entity> {
+    Entity::find().filter(COLUMN.email.eq(email))
+}

@@ -1,0 +1,79 @@
+//! What can happen to users, memberships and API tokens.
+
+#![expect(
+    missing_docs,
+    reason = "the fields of a fact say what they are by their names"
+)]
+
+use serde::{Deserialize, Serialize};
+
+use super::{Changes, Fact};
+use crate::kernel::id::{ApiTokenId, MembershipId, UserId};
+
+/// A change of who may come in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+pub enum AccessEvent {
+    /// A user was created.
+    UserCreated {
+        user: UserId,
+        email: String,
+        name: String,
+    },
+    /// A user's name or address changed.
+    UserUpdated { user: UserId, changes: Changes },
+    /// A user got a role in the tenant.
+    MembershipGranted {
+        membership: MembershipId,
+        user: UserId,
+        role: String,
+    },
+    /// A user's role in the tenant changed.
+    MembershipChanged {
+        membership: MembershipId,
+        user: UserId,
+        changes: Changes,
+    },
+    /// A user left the tenant.
+    MembershipRevoked {
+        membership: MembershipId,
+        user: UserId,
+        role: String,
+    },
+    /// An API token was made.
+    ApiTokenCreated {
+        api_token: ApiTokenId,
+        name: String,
+        role: String,
+    },
+    /// An API token was revoked.
+    ApiTokenRevoked { api_token: ApiTokenId, name: String },
+}
+
+impl Fact for AccessEvent {
+    const TOPIC: &'static str = "access";
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::UserCreated { .. } => "user.created",
+            Self::UserUpdated { .. } => "user.updated",
+            Self::MembershipGranted { .. } => "membership.granted",
+            Self::MembershipChanged { .. } => "membership.changed",
+            Self::MembershipRevoked { .. } => "membership.revoked",
+            Self::ApiTokenCreated { .. } => "api_token.created",
+            Self::ApiTokenRevoked { .. } => "api_token.revoked",
+        }
+    }
+
+    fn subject(&self) -> String {
+        match self {
+            Self::UserCreated { user, .. } | Self::UserUpdated { user, .. } => user.to_string(),
+            Self::MembershipGranted { membership, .. }
+            | Self::MembershipChanged { membership, .. }
+            | Self::MembershipRevoked { membership, .. } => membership.to_string(),
+            Self::ApiTokenCreated { api_token, .. } | Self::ApiTokenRevoked { api_token, .. } => {
+                api_token.to_string()
+            }
+        }
+    }
+}

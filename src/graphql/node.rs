@@ -1,0 +1,138 @@
+//! Any object by its global id.
+//!
+//! An id that is unknown, foreign, malformed, or of a kind the caller may not read, gives null: from
+//! outside they look the same, so ids cannot be probed. Ids are read in one statement for each kind,
+//! however many are asked for.
+
+use std::collections::HashMap;
+
+use super::{
+    access::{ApiToken, Membership, User},
+    context::Ask,
+    error::Result,
+    guard::SignedIn,
+    tenant::Tenant,
+};
+use crate::{
+    context::Cx,
+    domain::{
+        access::{membership, token, user},
+        tenant,
+    },
+    kernel::{
+        error::Error,
+        id::{Id, Kind, kind},
+        scope::Scope,
+    },
+};
+use async_graphql::{Context, ID, Interface, Object};
+
+/// An object with a global id.
+#[derive(Clone, Interface)]
+#[graphql(field(name = "id", ty = "ID", desc = "The global id."))]
+pub enum Node {
+    /// A tenant.
+    Tenant(Tenant),
+    /// A person.
+    User(User),
+    /// The bond of a person to a tenant.
+    Membership(Membership),
+    /// An API token.
+    ApiToken(ApiToken),
+}
+
+/// The most ids that one `nodes` takes.
+const MOST: usize = 100;
+
+/// Reading by global id.
+#[derive(Default)]
+pub struct NodeQuery;
+
+#[Object]
+impl NodeQuery {
+    /// The object with that id, or null. Needs the scope that reading its kind needs.
+    #[graphql(guard = "SignedIn")]
+    async fn node(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "A global id.")] id: ID,
+    ) -> Result<Option<Node>> {
+        Ok(read(ctx.cx(), std::slice::from_ref(&id))
+            .await?
+            .remove(id.as_str()))
+    }
+
+    /// The objects with those ids, in that order, null where there is none. At most 100.
+    #[graphql(guard = "SignedIn")]
+    async fn nodes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Global ids.")] ids: Vec<ID>,
+    ) -> Result<Vec<Option<Node>>> {
+        if ids.len() > MOST {
+            return Err(Error::invalid(
+                "ids",
+                format!(
+                    "at most {MOST} ids are taken at once; these are {}",
+                    ids.len()
+                ),
+            )
+            .into());
+        }
+        let found = read(ctx.cx(), &ids).await?;
+        Ok(ids
+            .iter()
+            .map(|id| found.get(id.as_str()).cloned())
+            .collect())
+    }
+}
+
+/// What the caller may see of the ids, by id.
+async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
+    let mut found = HashMap::new();
+    let tenants = of_kind::<kind::Tenant>(cx, ids, Scope::TenantRead);
+    if !tenants.is_empty() {
+        found.extend(
+            tenant::by_ids(cx, &tenants)
+                .await?
+                .into_iter()
+                .map(|row| (row.id.to_string(), Node::Tenant(Tenant(row)))),
+        );
+    }
+    let users = of_kind::<kind::User>(cx, ids, Scope::AccessRead);
+    if !users.is_empty() {
+        found.extend(
+            user::by_ids(cx, &users)
+                .await?
+                .into_iter()
+                .map(|row| (row.id.to_string(), Node::User(User(row)))),
+        );
+    }
+    let memberships = of_kind::<kind::Membership>(cx, ids, Scope::AccessRead);
+    if !memberships.is_empty() {
+        found.extend(
+            membership::by_ids(cx, &memberships)
+                .await?
+                .into_iter()
+                .map(|row| (row.id.to_string(), Node::Membership(Membership(row)))),
+        );
+    }
+    let tokens = of_kind::<kind::ApiToken>(cx, ids, Scope::AccessRead);
+    if !tokens.is_empty() {
+        found.extend(
+            token::by_ids(cx, &tokens)
+                .await?
+                .into_iter()
+                .map(|row| (row.id.to_string(), Node::ApiToken(ApiToken(row)))),
+        );
+    }
+    Ok(found)
+}
+
+/// Those of the ids that are of the kind, if the caller may read the kind.
+fn of_kind<K: Kind>(cx: &Cx, ids: &[ID], scope: Scope) -> Vec<Id<K>> {
+    if !cx.caller().may(scope) {
+        return Vec::new();
+    }
+    ids.iter().filter_map(|id| id.parse().ok()).collect()
+}

@@ -1,0 +1,42 @@
+//! Roles and scopes as the API names them.
+
+use async_graphql::Enum;
+
+use crate::kernel::scope;
+
+/// A bundle of scopes that an administrator gives to somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "scope::Role")]
+pub enum Role {
+    /// Runs the whole hub: every tenant.
+    SuperAdmin,
+    /// Runs one tenant.
+    Admin,
+    /// Keeps a tenant's connections going, without touching who has access.
+    Operator,
+    /// Looks, and changes nothing.
+    Viewer,
+    /// A partner organization: its own orders and statuses, nothing else.
+    Partner,
+}
+
+/// One thing that can be allowed. Each guarded field names the scope it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "scope::Scope")]
+pub enum Scope {
+    /// Read the tenant and its settings.
+    TenantRead,
+    /// Change the tenant and its settings.
+    TenantWrite,
+    /// Read users, memberships and API tokens.
+    AccessRead,
+    /// Change users, memberships and API tokens.
+    AccessWrite,
+    /// Create, see and change every tenant of the hub.
+    HubAdmin,
+}
+
+/// The scopes of a set, in the API's words.
+pub fn listed(scopes: scope::Scopes) -> Vec<Scope> {
+    scopes.iter().map(Into::into).collect()
+}

@@ -1,0 +1,93 @@
+//! Who is asking, as the API shows it.
+
+use async_graphql::{Context, Enum, Object};
+use chrono::{DateTime, Utc};
+
+use super::{
+    context::Ask,
+    error::Result,
+    guard::SignedIn,
+    scope::{Role, Scope, listed},
+    tenant::Tenant,
+};
+use crate::{
+    domain::tenant,
+    kernel::{self, actor::Principal},
+};
+
+/// What kind of caller somebody is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum ActorKind {
+    /// A program with an API token.
+    ApiToken,
+    /// A person.
+    User,
+    /// A part of the hub itself.
+    System,
+}
+
+/// The caller of a request.
+pub struct Viewer {
+    actor: kernel::Actor,
+    principal: Principal,
+}
+
+/// You: who you are, where you act and what you may do.
+#[Object]
+impl Viewer {
+    /// What kind of caller you are.
+    async fn kind(&self) -> ActorKind {
+        match self.actor {
+            kernel::Actor::ApiToken(_) => ActorKind::ApiToken,
+            kernel::Actor::User(_) => ActorKind::User,
+            kernel::Actor::System(_) | kernel::Actor::Anonymous => ActorKind::System,
+        }
+    }
+
+    /// What records of your actions name: the id of your token or account.
+    async fn actor(&self) -> String {
+        self.actor.to_string()
+    }
+
+    /// The role your credential carries.
+    async fn role(&self) -> Role {
+        self.principal.role.into()
+    }
+
+    /// What you may do.
+    async fn scopes(&self) -> Vec<Scope> {
+        listed(self.principal.scopes)
+    }
+
+    /// The tenant you act in. Null for callers who may not read it.
+    async fn tenant(&self, ctx: &Context<'_>) -> Result<Option<Tenant>> {
+        if !self.principal.scopes.has(kernel::Scope::TenantRead) {
+            return Ok(None);
+        }
+        Ok(Some(Tenant(
+            tenant::get(ctx.cx(), self.principal.tenant).await?,
+        )))
+    }
+
+    /// When your credential ends; null means never.
+    async fn expires_at(&self) -> Option<DateTime<Utc>> {
+        self.principal.expires_at
+    }
+}
+
+/// Asking about oneself.
+#[derive(Default)]
+pub struct ViewerQuery;
+
+#[Object]
+impl ViewerQuery {
+    /// You. Needs any valid credential.
+    #[graphql(guard = "SignedIn")]
+    async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer> {
+        let cx = ctx.cx();
+        Ok(Viewer {
+            actor: cx.actor(),
+            principal: cx.principal()?.clone(),
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! Who acts.
+//!
+//! Every effect has an actor, background work included. An [`Actor`] is what the audit log remembers;
+//! a [`Caller`] adds what is needed to decide: tenant, role, scopes.
+
+use std::fmt;
+
+use super::{
+    clock::Moment,
+    id::{ApiTokenId, PartnerOrganizationId, TenantId, UserId},
+    scope::{Role, Scope, Scopes},
+};
+
+/// Who did it, as the audit log and the events say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Actor {
+    /// Nobody signed in.
+    Anonymous,
+    /// Somebody's API token.
+    ApiToken(ApiTokenId),
+    /// A person.
+    User(UserId),
+    /// A part of the program itself: a job, the command line.
+    System(&'static str),
+}
+
+impl Actor {
+    /// The kind, as stored and shown.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Anonymous => "ANONYMOUS",
+            Self::ApiToken(_) => "API_TOKEN",
+            Self::User(_) => "USER",
+            Self::System(_) => "SYSTEM",
+        }
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anonymous => f.write_str("anonymous"),
+            Self::ApiToken(id) => id.fmt(f),
+            Self::User(id) => id.fmt(f),
+            Self::System(part) => write!(f, "system:{part}"),
+        }
+    }
+}
+
+/// A caller whose credential was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The tenant in which the caller acts.
+    pub tenant: TenantId,
+    /// The tenant the credential belongs to; differs only for who runs the whole hub.
+    pub home: TenantId,
+    /// The role the credential carries.
+    pub role: Role,
+    /// What is left of the role's scopes after the credential narrowed them.
+    pub scopes: Scopes,
+    /// The organisation that a partner's credential is bound to.
+    pub partner: Option<PartnerOrganizationId>,
+    /// When the credential ends.
+    pub expires_at: Option<Moment>,
+}
+
+/// Who asks, and with what right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Who it is.
+    pub actor: Actor,
+    /// What it may do; nothing for anonymous callers.
+    pub principal: Option<Principal>,
+}
+
+impl Caller {
+    /// Nobody.
+    pub const ANONYMOUS: Self = Self {
+        actor: Actor::Anonymous,
+        principal: None,
+    };
+
+    /// A part of the program, acting in a tenant with every right.
+    #[must_use]
+    pub fn system(part: &'static str, tenant: TenantId) -> Self {
+        Self {
+            actor: Actor::System(part),
+            principal: Some(Principal {
+                tenant,
+                home: tenant,
+                role: Role::SuperAdmin,
+                scopes: Scopes::all(),
+                partner: None,
+                expires_at: None,
+            }),
+        }
+    }
+
+    /// Whether the caller has the scope.
+    #[must_use]
+    pub fn may(&self, scope: Scope) -> bool {
+        self.principal
+            .as_ref()
+            .is_some_and(|principal| principal.scopes.has(scope))
+    }
+}

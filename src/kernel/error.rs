@@ -1,0 +1,244 @@
+//! What can go wrong, in words that every layer shares.
+//!
+//! [`Error`] is the outcome of a domain function; [`Code`] is the closed list of names under which
+//! outcomes leave the process. Clients branch on codes, so a code is never renamed and its meaning
+//! never changes; `docs/errors.md` is generated from the texts here.
+//!
+//! Two kinds of failure are kept apart. A *refusal* is something the caller did or could mend: it
+//! carries issues with a path and a text for people. An *internal* failure is ours: its chain goes to
+//! the log, once, at the boundary that handles it, and the caller sees a code and a request id.
+//! `Display` of an error says its own part only; [`chain`] joins the parts.
+
+use std::fmt;
+
+use sea_orm::{DbErr, SqlErr};
+
+/// Declares the codes once, with everything that is known about each.
+macro_rules! codes {
+    ($( $(#[doc = $doc:literal])+ $variant:ident = $name:literal, $status:literal, retry: $retry:literal, remedy: $remedy:literal; )+) => {
+        /// A stable name for one way in which a request can fail.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code { $( $(#[doc = $doc])+ $variant, )+ }
+
+        impl Code {
+            /// Every code, in the order of the documentation.
+            pub const ALL: &[Self] = &[ $( Self::$variant, )+ ];
+
+            /// The name clients see in `extensions.code`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $( Self::$variant => $name, )+ }
+            }
+
+            /// The HTTP status of a response that carries only this failure (deployed profile).
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $( Self::$variant => $status, )+ }
+            }
+
+            /// Whether the same request may succeed later without a change.
+            #[must_use]
+            pub const fn retry(self) -> bool {
+                match self { $( Self::$variant => $retry, )+ }
+            }
+
+            /// What the caller can do about it.
+            #[must_use]
+            pub const fn remedy(self) -> &'static str {
+                match self { $( Self::$variant => $remedy, )+ }
+            }
+
+            /// What it means, as the documentation says it.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $( Self::$variant => concat!($($doc),+), )+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The document is not GraphQL.
+    ParseFailed = "GRAPHQL_PARSE_FAILED", 400, retry: false, remedy: "Correct the syntax at the location named.";
+    /// The document does not fit the schema.
+    ValidationFailed = "GRAPHQL_VALIDATION_FAILED", 400, retry: false, remedy: "Compare the document with /schema.graphql.";
+    /// An argument, variable or parameter is malformed.
+    BadUserInput = "BAD_USER_INPUT", 400, retry: false, remedy: "Correct the value at the path named.";
+    /// The operation to run cannot be told: none or several match.
+    OperationResolutionFailure = "OPERATION_RESOLUTION_FAILURE", 400, retry: false, remedy: "Name one operation of the document in operationName.";
+    /// The method does not fit the operation: only queries run over GET.
+    MethodNotAllowed = "METHOD_NOT_ALLOWED", 405, retry: false, remedy: "Send the request with a method that the Allow header names.";
+    /// None of the media types in Accept can be produced.
+    NotAcceptable = "NOT_ACCEPTABLE", 406, retry: false, remedy: "Accept application/graphql-response+json or application/json.";
+    /// The body has a media type that is not taken.
+    UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", 415, retry: false, remedy: "Send the body as application/json in UTF-8.";
+    /// The body is larger than the server takes.
+    PayloadTooLarge = "PAYLOAD_TOO_LARGE", 413, retry: false, remedy: "Send less at once; the limit is in the message.";
+    /// The body did not arrive in time.
+    RequestTimeout = "REQUEST_TIMEOUT", 408, retry: true, remedy: "Send the body without pauses.";
+    /// The document names too many things: tokens, selections, aliases, directives or root fields.
+    QueryTooLarge = "QUERY_TOO_LARGE", 400, retry: false, remedy: "Split the document; the limit is in the message.";
+    /// The document is nested too deep.
+    QueryTooDeep = "QUERY_TOO_DEEP", 400, retry: false, remedy: "Ask for less depth; the limit is in the message.";
+    /// The document would touch too many objects.
+    QueryTooExpensive = "QUERY_TOO_EXPENSIVE", 400, retry: false, remedy: "Ask for smaller pages or fewer nested lists.";
+    /// The document id or hash is not known here.
+    PersistedQueryNotFound = "PERSISTED_QUERY_NOT_FOUND", 400, retry: false, remedy: "Send the document together with its hash, or deploy the manifest.";
+    /// This server does not take documents by hash from clients.
+    PersistedQueryNotSupported = "PERSISTED_QUERY_NOT_SUPPORTED", 400, retry: false, remedy: "Send the whole document.";
+    /// Only trusted documents run here.
+    PersistedQueryRequired = "PERSISTED_QUERY_REQUIRED", 400, retry: false, remedy: "Send the documentId of a document in the deployed manifest.";
+    /// No credential was sent, or it is malformed, expired or revoked.
+    Unauthenticated = "UNAUTHENTICATED", 401, retry: false, remedy: "Send a valid token as Authorization: Bearer.";
+    /// The credential is valid but may not do this.
+    Forbidden = "FORBIDDEN", 403, retry: false, remedy: "Ask an administrator for the scope named in the message.";
+    /// There is no such thing, or it belongs to somebody else.
+    NotFound = "NOT_FOUND", 404, retry: false, remedy: "Check the id and the tenant.";
+    /// The change does not fit the present state.
+    Conflict = "CONFLICT", 409, retry: false, remedy: "Read the present state and decide again.";
+    /// The idempotency key was used before with another input.
+    IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED", 409, retry: false, remedy: "Use a fresh key for a new intent.";
+    /// Too much was asked in too short a time.
+    RateLimited = "RATE_LIMITED", 429, retry: true, remedy: "Wait for the seconds in Retry-After.";
+    /// The operation took longer than it may.
+    Timeout = "TIMEOUT", 504, retry: true, remedy: "Ask for less, or try again later.";
+    /// Something this server needs is not there at present.
+    ServiceUnavailable = "SERVICE_UNAVAILABLE", 503, retry: true, remedy: "Try again after the seconds in Retry-After.";
+    /// A fault of ours; the request id finds it in the log.
+    Internal = "INTERNAL_SERVER_ERROR", 500, retry: true, remedy: "Report the request id.";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One thing wrong with an input: where, what, and under which name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issue {
+    /// The code clients branch on.
+    pub code: Code,
+    /// Path into the input, outermost first; empty when it concerns the whole.
+    pub path: Vec<String>,
+    /// A sentence for people.
+    pub message: String,
+}
+
+impl Issue {
+    /// An issue with one input field.
+    pub fn at(path: &str, message: impl Into<String>) -> Self {
+        Self {
+            code: Code::BadUserInput,
+            path: path.split('.').map(str::to_owned).collect(),
+            message: message.into(),
+        }
+    }
+}
+
+/// The failure of a domain function.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such thing for this caller.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// Nobody has signed in, or not validly.
+    #[error("{0}")]
+    Unauthenticated(&'static str),
+    /// Signed in, but not allowed.
+    #[error("this needs the scope {0}")]
+    Forbidden(&'static str),
+    /// Refused: the input or the state does not allow it.
+    #[error("the input was refused")]
+    Refused(Vec<Issue>),
+    /// Something needed is away for the moment.
+    #[error("{0} is not available at present")]
+    Unavailable(&'static str, #[source] Source),
+    /// Ours to mend.
+    #[error("{0}")]
+    Internal(&'static str, #[source] Source),
+}
+
+/// What lies behind a failure.
+pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// What a domain function returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// One refused field.
+    pub fn invalid(path: &str, message: impl Into<String>) -> Self {
+        Self::Refused(vec![Issue::at(path, message)])
+    }
+
+    /// A change that does not fit the present state.
+    pub fn conflict(path: &str, message: impl Into<String>) -> Self {
+        Self::Refused(vec![Issue {
+            code: Code::Conflict,
+            ..Issue::at(path, message)
+        }])
+    }
+
+    /// Something the caller may not do with what it asked for, though it may use the field.
+    pub fn forbidden(path: &str, message: impl Into<String>) -> Self {
+        Self::Refused(vec![Issue {
+            code: Code::Forbidden,
+            ..Issue::at(path, message)
+        }])
+    }
+
+    /// Nobody has signed in.
+    pub const ANONYMOUS: Self =
+        Self::Unauthenticated("sign in first: send a token as Authorization: Bearer");
+
+    /// The code this failure has at the boundary.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::NotFound(_) => Code::NotFound,
+            Self::Unauthenticated(_) => Code::Unauthenticated,
+            Self::Forbidden(_) => Code::Forbidden,
+            Self::Refused(issues) => issues
+                .first()
+                .map_or(Code::BadUserInput, |issue| issue.code),
+            Self::Unavailable(..) => Code::ServiceUnavailable,
+            Self::Internal(..) => Code::Internal,
+        }
+    }
+}
+
+/// Sorts failures of the database: what the data forbids, what is away, what is ours.
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        match error.sql_err() {
+            Some(SqlErr::UniqueConstraintViolation(_)) => {
+                return Self::conflict("input", "this exists already");
+            }
+            Some(SqlErr::ForeignKeyConstraintViolation(_)) => {
+                return Self::conflict(
+                    "input",
+                    "this refers to something that is gone, or something else still refers to it",
+                );
+            }
+            _ => {}
+        }
+        match error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => {
+                Self::Unavailable("the database", error.into())
+            }
+            _ => Self::Internal("the database refused a statement", error.into()),
+        }
+    }
+}
+
+/// The parts of an error and its sources, joined for one log line.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        next = source.source();
+    }
+    text
+}

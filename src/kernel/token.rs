@@ -1,0 +1,105 @@
+//! The form of our bearer tokens.
+//!
+//! `ptl_` + 43 random characters (256 bits) + 6 characters of checksum. The prefix and the checksum let
+//! secret scanners recognise a leaked token without asking us, and let us refuse a mistyped one without
+//! asking the database. Only the SHA-256 of the text is stored: with 256 random bits there is nothing
+//! to guess, so a slow hash would add cost and no safety.
+
+use sha2::{Digest, Sha256};
+
+use super::{chance::Chance, secret::Secret};
+
+/// What every token begins with.
+pub const PREFIX: &str = "ptl_";
+
+const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const RANDOM: usize = 43;
+const CHECK: usize = 6;
+
+/// A token's stored form.
+pub type Digest256 = [u8; 32];
+
+/// Makes a new token.
+pub fn mint(chance: &dyn Chance) -> Secret {
+    let mut text = String::with_capacity(PREFIX.len() + RANDOM + CHECK);
+    text.push_str(PREFIX);
+    let mut pool = [0_u8; 64];
+    while text.len() < PREFIX.len() + RANDOM {
+        chance.fill(&mut pool);
+        // Bytes past the last multiple of 62 would favour the first letters.
+        let letters = pool
+            .iter()
+            .filter(|byte| **byte < 248)
+            .map(|byte| char::from(LETTERS[usize::from(byte % 62)]));
+        text.extend(letters.take(PREFIX.len() + RANDOM - text.len()));
+    }
+    text.push_str(&checksum(&text));
+    Secret::from(text)
+}
+
+/// Whether the text can be one of our tokens at all.
+#[must_use]
+pub fn well_formed(text: &str) -> bool {
+    text.len() == PREFIX.len() + RANDOM + CHECK
+        && text.starts_with(PREFIX)
+        && text.is_ascii()
+        && checksum(&text[..PREFIX.len() + RANDOM]) == text[PREFIX.len() + RANDOM..]
+}
+
+/// What is stored in place of the token.
+#[must_use]
+pub fn digest(text: &str) -> Digest256 {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+/// Enough to recognise a token in a list, too little to use it.
+#[must_use]
+pub fn hint(token: &Secret) -> String {
+    let text = token.expose();
+    let (head, tail) = (
+        text.get(..8).unwrap_or_default(),
+        text.get(text.len().saturating_sub(4)..).unwrap_or_default(),
+    );
+    format!("{head}…{tail}")
+}
+
+fn checksum(text: &str) -> String {
+    let mut rest = crc32fast::hash(text.as_bytes());
+    let mut digits = [b'0'; CHECK];
+    for digit in digits.iter_mut().rev() {
+        *digit = LETTERS[(rest % 62) as usize];
+        rest /= 62;
+    }
+    digits.iter().copied().map(char::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::chance::SeededChance;
+    use super::*;
+
+    #[test]
+    fn a_minted_token_is_well_formed_and_no_two_are_alike() {
+        let chance = SeededChance::new(1);
+        let (one, two) = (mint(&chance), mint(&chance));
+        assert!(well_formed(one.expose()) && well_formed(two.expose()));
+        assert_ne!(one.expose(), two.expose());
+    }
+
+    #[test]
+    fn a_mistyped_token_is_recognised() {
+        let token = mint(&SeededChance::new(2)).expose().to_owned();
+        for at in PREFIX.len()..token.len() {
+            let mut typo = token.clone().into_bytes();
+            typo[at] = if typo[at] == b'x' { b'y' } else { b'x' };
+            assert!(!well_formed(std::str::from_utf8(&typo).unwrap()), "{at}");
+        }
+        assert!(!well_formed("") && !well_formed(PREFIX) && !well_formed(&format!("{token}x")));
+        assert!(!well_formed(&"ü".repeat(26)));
+    }
+
+    #[test]
+    fn a_hint_shows_twelve_characters() {
+        assert_eq!(hint(&mint(&SeededChance::new(3))).chars().count(), 13);
+    }
+}
