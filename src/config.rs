@@ -1,13 +1,13 @@
 //! Settings: what an operator may choose, and where.
 //!
-//! Every setting is declared once, in `config/settings.rs`; the rest of this folder is machinery. A value
-//! comes from its default, the settings file, the environment or a flag, each stronger than the one
-//! before, and knows which. [`Config::load`] reads all four once, at the start; from then on settings are
-//! plain fields of plain structs, and nothing changes them.
+//! Every setting is declared once, in `config/settings.rs`; the rest of this folder is machinery. A
+//! value comes from its default, the settings file, the environment or a flag, each stronger than
+//! the one before, and knows which. [`Config::load`] reads all four once, at the start; from then
+//! on settings are plain fields of plain structs, and nothing changes them.
 //!
-//! Nothing is ignored. An unknown key or variable, a value of the wrong kind, a secret given twice, two
-//! settings that do not go together: each is a [`Problem`] that names its place, and all are reported at
-//! once. A server with a problem does not start.
+//! Nothing is ignored. An unknown key or variable, a value of the wrong kind, a secret given twice,
+//! two settings that do not go together: each is a [`Problem`] that names its place, and all are
+//! reported at once. A server with a problem does not start.
 //!
 //! Secrets can be given by a file that holds them, are never flags, and never shown. Not promised:
 //! reloading; a change takes a restart, which the drain makes harmless.
@@ -54,8 +54,8 @@ pub use self::{
     problem::{Problem, Problems, Source},
     reference::{json_schema, reference},
     settings::{
-        Config, Database, Environment, Graphql, Http, HttpStatus, Log, LogFormat, SETTINGS, Server,
-        Switch, TOPICS, TrustedDocuments,
+        Config, Database, Environment, Graphql, Http, HttpStatus, Log, LogFormat, SETTINGS, Server, Switch, TOPICS,
+        TrustedDocuments,
     },
     shown::{Shown, json, table},
     table::{PREFIX, Setting, Topic},
@@ -72,23 +72,14 @@ pub const DEFAULT_FILE: &str = "portolan.toml";
 impl Config {
     /// Reads and checks all settings.
     ///
-    /// Of `env` only what begins with [`PREFIX`] is looked at; [`environment`] gives that of the process.
-    /// The settings file and files of secrets are looked for from `cwd`.
-    pub fn load(
-        flags: &Flags,
-        env: impl IntoIterator<Item = (String, String)>,
-        cwd: &Path,
-    ) -> Result<Self, Problems> {
+    /// Of `env` only what begins with [`PREFIX`] is looked at; [`environment`] gives that of the
+    /// process. The settings file and files of secrets are looked for from `cwd`.
+    pub fn load(flags: &Flags, env: impl IntoIterator<Item = (String, String)>, cwd: &Path) -> Result<Self, Problems> {
         let ours = env.into_iter().filter(|(name, _)| name.starts_with(PREFIX));
-        let env: BTreeMap<_, _> = ours
-            .map(|(name, text)| (name, Zeroizing::new(text)))
-            .collect();
+        let env: BTreeMap<_, _> = ours.map(|(name, text)| (name, Zeroizing::new(text))).collect();
         let named = match (&flags.config, env.get(CONFIG_ENV)) {
             (Some(path), _) => Some((path.clone(), Source::Flag("config".to_owned()))),
-            (None, Some(path)) => Some((
-                PathBuf::from(path.as_str()),
-                Source::Env(CONFIG_ENV.to_owned()),
-            )),
+            (None, Some(path)) => Some((PathBuf::from(path.as_str()), Source::Env(CONFIG_ENV.to_owned()))),
             (None, None) => None,
         };
 
@@ -112,12 +103,7 @@ impl Config {
 /// Adds the settings file: the named one, which must exist, or the default one, which may.
 fn add_file(layers: &mut Layers, cwd: &Path, named: Option<(PathBuf, Source)>) {
     let must_exist = named.is_some();
-    let default = || {
-        (
-            PathBuf::from(DEFAULT_FILE),
-            Source::File(DEFAULT_FILE.into(), 1),
-        )
-    };
+    let default = || (PathBuf::from(DEFAULT_FILE), Source::File(DEFAULT_FILE.into(), 1));
     let (path, source) = named.unwrap_or_else(default);
     match file::read(cwd, &path) {
         Ok(layer) => {

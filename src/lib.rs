@@ -1,8 +1,27 @@
-//! Portolan: an integration hub in one binary.
+//! Portolan: a multi-tenant integration hub with a GraphQL API, in one binary.
+//!
+//! ```text
+//!            in:  http ──▶ graphql ──▶ domain ──▶ entity
+//!           out:  domain ─▶ transaction ─▶ event log ─▶ readers of the log
+//! ```
+//!
+//! The rooms, outside in. [`http`]: doors; they parse, find out who asks, call, answer. [`graphql`]: names
+//! and shapes, and what bounds a document. [`domain`]: all rules, one file per concern. [`context`]: who
+//! asks, with what, in which commit. [`event`]: changes as facts. [`entity`]: tables and the safe ways to
+//! select. [`kernel`]: words everyone uses. [`app`] puts them together, [`cli`] is how people start it,
+//! [`config`] what they may choose, [`telemetry`] what they see.
+//!
+//! One word names a concern in every room: `tenant` is a file in `entity`, `event`, `domain` and
+//! `graphql`. A test reads the imports and holds the direction of the arrows.
+
+pub mod app;
+pub mod cli;
 pub mod config;
-pub mod kernel;
-pub mod entity;
-pub mod event;
 pub mod context;
 pub mod domain;
+pub mod entity;
+pub mod event;
 pub mod graphql;
+pub mod http;
+pub mod kernel;
+pub mod telemetry;

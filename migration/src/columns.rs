@@ -37,11 +37,7 @@ pub(crate) fn of_tenant(table: &'static str) -> ForeignKeyCreateStatement {
 }
 
 /// An index over columns of a table.
-pub(crate) fn index(
-    table: &'static str,
-    name: &'static str,
-    columns: &[&'static str],
-) -> IndexCreateStatement {
+pub(crate) fn index(table: &'static str, name: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
     let mut index = Index::create();
     index.name(name).table(Alias::new(table));
     for column in columns {

@@ -24,18 +24,10 @@ impl MigrationTrait for Migration {
             .col(required("created_at", MOMENT))
             .col(required("updated_at", MOMENT));
         manager.create_table(tenants).await?;
-        manager
-            .create_index(
-                index("tenants", "tenants_slug", &["slug"])
-                    .unique()
-                    .to_owned(),
-            )
-            .await
+        manager.create_index(index("tenants", "tenants_slug", &["slug"]).unique().to_owned()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .drop_table(Table::drop().table(Alias::new("tenants")).to_owned())
-            .await
+        manager.drop_table(Table::drop().table(Alias::new("tenants")).to_owned()).await
     }
 }

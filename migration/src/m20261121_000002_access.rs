@@ -22,13 +22,7 @@ impl MigrationTrait for Migration {
             .col(required("created_at", MOMENT))
             .col(required("updated_at", MOMENT));
         manager.create_table(users).await?;
-        manager
-            .create_index(
-                index("users", "users_email", &["email"])
-                    .unique()
-                    .to_owned(),
-            )
-            .await?;
+        manager.create_index(index("users", "users_email", &["email"]).unique().to_owned()).await?;
 
         let mut memberships = Table::create();
         memberships
@@ -49,22 +43,10 @@ impl MigrationTrait for Migration {
             );
         manager.create_table(memberships).await?;
         manager
-            .create_index(
-                index(
-                    "memberships",
-                    "memberships_of_user",
-                    &["user_id", "tenant_id"],
-                )
-                .unique()
-                .to_owned(),
-            )
+            .create_index(index("memberships", "memberships_of_user", &["user_id", "tenant_id"]).unique().to_owned())
             .await?;
         manager
-            .create_index(
-                index("memberships", "memberships_of_tenant", &["tenant_id", "id"])
-                    .unique()
-                    .to_owned(),
-            )
+            .create_index(index("memberships", "memberships_of_tenant", &["tenant_id", "id"]).unique().to_owned())
             .await?;
 
         let mut tokens = Table::create();
@@ -84,27 +66,15 @@ impl MigrationTrait for Migration {
             .col(optional("revoked_at", MOMENT))
             .foreign_key(&mut of_tenant("api_tokens"));
         manager.create_table(tokens).await?;
+        manager.create_index(index("api_tokens", "api_tokens_digest", &["digest"]).unique().to_owned()).await?;
         manager
-            .create_index(
-                index("api_tokens", "api_tokens_digest", &["digest"])
-                    .unique()
-                    .to_owned(),
-            )
-            .await?;
-        manager
-            .create_index(
-                index("api_tokens", "api_tokens_of_tenant", &["tenant_id", "id"])
-                    .unique()
-                    .to_owned(),
-            )
+            .create_index(index("api_tokens", "api_tokens_of_tenant", &["tenant_id", "id"]).unique().to_owned())
             .await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in ["api_tokens", "memberships", "users"] {
-            manager
-                .drop_table(Table::drop().table(Alias::new(table)).to_owned())
-                .await?;
+            manager.drop_table(Table::drop().table(Alias::new(table)).to_owned()).await?;
         }
         Ok(())
     }

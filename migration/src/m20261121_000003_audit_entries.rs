@@ -28,18 +28,10 @@ impl MigrationTrait for Migration {
             .col(optional("before", ColumnType::Json))
             .col(optional("after", ColumnType::Json));
         manager.create_table(entries).await?;
-        manager
-            .create_index(index(
-                "audit_entries",
-                "audit_entries_of_tenant",
-                &["tenant_id", "id"],
-            ))
-            .await
+        manager.create_index(index("audit_entries", "audit_entries_of_tenant", &["tenant_id", "id"])).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .drop_table(Table::drop().table(Alias::new("audit_entries")).to_owned())
-            .await
+        manager.drop_table(Table::drop().table(Alias::new("audit_entries")).to_owned()).await
     }
 }

@@ -14,42 +14,23 @@ pub(crate) struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let mut outbox = Table::create();
-        outbox.table(Alias::new("outbox")).col(
-            ColumnDef::new(Alias::new("position"))
-                .big_integer()
-                .not_null()
-                .auto_increment()
-                .primary_key(),
-        );
+        outbox
+            .table(Alias::new("outbox"))
+            .col(ColumnDef::new(Alias::new("position")).big_integer().not_null().auto_increment().primary_key());
         facts(&mut outbox);
         manager.create_table(outbox).await?;
 
         let mut events = Table::create();
-        events
-            .table(Alias::new("events"))
-            .col(required("number", ColumnType::BigInteger));
+        events.table(Alias::new("events")).col(required("number", ColumnType::BigInteger));
         facts(&mut events);
-        events.primary_key(
-            Index::create()
-                .name("pk_events")
-                .col(Alias::new("tenant_id"))
-                .col(Alias::new("number")),
-        );
+        events.primary_key(Index::create().name("pk_events").col(Alias::new("tenant_id")).col(Alias::new("number")));
         manager.create_table(events).await?;
-        manager
-            .create_index(
-                index("events", "events_event_id", &["event_id"])
-                    .unique()
-                    .to_owned(),
-            )
-            .await
+        manager.create_index(index("events", "events_event_id", &["event_id"]).unique().to_owned()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in ["events", "outbox"] {
-            manager
-                .drop_table(Table::drop().table(Alias::new(table)).to_owned())
-                .await?;
+            manager.drop_table(Table::drop().table(Alias::new(table)).to_owned()).await?;
         }
         Ok(())
     }

@@ -30,21 +30,11 @@ impl MigrationTrait for Migration {
             .col(required("updated_at", MOMENT))
             .foreign_key(&mut of_tenant("jobs"));
         manager.create_table(jobs).await?;
-        manager
-            .create_index(index("jobs", "jobs_due", &["state", "run_at"]))
-            .await?;
-        manager
-            .create_index(
-                index("jobs", "jobs_unique_key", &["kind", "unique_key"])
-                    .unique()
-                    .to_owned(),
-            )
-            .await
+        manager.create_index(index("jobs", "jobs_due", &["state", "run_at"])).await?;
+        manager.create_index(index("jobs", "jobs_unique_key", &["kind", "unique_key"]).unique().to_owned()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .drop_table(Table::drop().table(Alias::new("jobs")).to_owned())
-            .await
+        manager.drop_table(Table::drop().table(Alias::new("jobs")).to_owned()).await
     }
 }

@@ -20,29 +20,14 @@ impl MigrationTrait for Migration {
             .col(optional("subject", ColumnType::Uuid))
             .col(required("created_at", MOMENT))
             .primary_key(
-                Index::create()
-                    .name("pk_idempotency_keys")
-                    .col(Alias::new("tenant_id"))
-                    .col(Alias::new("key")),
+                Index::create().name("pk_idempotency_keys").col(Alias::new("tenant_id")).col(Alias::new("key")),
             )
             .foreign_key(&mut of_tenant("idempotency_keys"));
         manager.create_table(keys).await?;
-        manager
-            .create_index(index(
-                "idempotency_keys",
-                "idempotency_keys_age",
-                &["created_at"],
-            ))
-            .await
+        manager.create_index(index("idempotency_keys", "idempotency_keys_age", &["created_at"])).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .drop_table(
-                Table::drop()
-                    .table(Alias::new("idempotency_keys"))
-                    .to_owned(),
-            )
-            .await
+        manager.drop_table(Table::drop().table(Alias::new("idempotency_keys")).to_owned()).await
     }
 }

@@ -1,11 +1,11 @@
 //! Rules between settings.
 //!
-//! Each value is sound by itself when this runs; here they are held against each other. A rule belongs
-//! here if breaking it makes a setting meaningless (a bound that another one hides) or stops the server
-//! later with a worse message. Matters of taste do not.
+//! Each value is sound by itself when this runs; here they are held against each other. A rule
+//! belongs here if breaking it makes a setting meaningless (a bound that another one hides) or
+//! stops the server later with a worse message. Matters of taste do not.
 
 use super::{
-    problem::Problem,
+    problem::{Problem, Source},
     settings::{Config, TrustedDocuments},
     value::Value,
 };
@@ -13,77 +13,40 @@ use super::{
 /// The least buffer the HTTP server can read a head into.
 const LEAST_HEAD: usize = 8 * 1024;
 
+/// Holds settings against those that bound them; a key is the path of its field.
+macro_rules! in_order {
+    ($rules:ident.$rule:ident: $($topic:ident.$small:ident <= $other:ident.$great:ident;)+) => { $(
+        $rules.$rule(
+            (concat!(stringify!($topic), ".", stringify!($small)), &$topic.$small),
+            (concat!(stringify!($other), ".", stringify!($great)), &$other.$great),
+        );
+    )+ };
+}
+
 /// What is wrong between the settings.
 pub(super) fn check(config: &Config) -> Vec<Problem> {
-    let Config {
-        server,
-        database,
-        http,
-        graphql,
-        ..
-    } = config;
-    let mut rules = Rules {
-        config,
-        problems: Vec::new(),
-    };
+    let Config { server, database, http, graphql, .. } = config;
+    let mut rules = Rules { config, problems: Vec::new() };
 
-    rules.order(
-        ("graphql.page_default", &graphql.page_default),
-        ("graphql.page_max", &graphql.page_max),
-    );
-    rules.order(
-        ("graphql.max_depth", &graphql.max_depth),
-        ("graphql.max_nesting", &graphql.max_nesting),
-    );
-    rules.order(
-        (
-            "graphql.max_introspection_depth",
-            &graphql.max_introspection_depth,
-        ),
-        ("graphql.max_nesting", &graphql.max_nesting),
-    );
-    rules.order(
-        ("graphql.max_text", &graphql.max_text),
-        ("http.max_body", &http.max_body),
-    );
-    rules.order(
-        ("graphql.max_variables_bytes", &graphql.max_variables_bytes),
-        ("http.max_body", &http.max_body),
-    );
-    rules.order(
-        ("graphql.operation_timeout", &graphql.operation_timeout),
-        ("http.request_timeout", &http.request_timeout),
-    );
-    rules.order(
-        ("http.body_timeout", &http.body_timeout),
-        ("http.request_timeout", &http.request_timeout),
-    );
-    rules.order(
-        (
-            "http.connections_per_address",
-            &http.connections_per_address,
-        ),
-        ("http.max_connections", &http.max_connections),
-    );
-    rules.order(
-        ("database.lock_timeout", &database.lock_timeout),
-        ("database.statement_timeout", &database.statement_timeout),
+    in_order!(rules.must: graphql.page_default <= graphql.page_max;);
+    in_order!(rules.should:
+        graphql.max_depth <= graphql.max_nesting;
+        graphql.max_introspection_depth <= graphql.max_nesting;
+        graphql.max_text <= http.max_body;
+        graphql.max_variables_bytes <= http.max_body;
+        graphql.operation_timeout <= http.request_timeout;
+        http.body_timeout <= http.request_timeout;
+        http.connections_per_address <= http.max_connections;
+        database.lock_timeout <= database.statement_timeout;
     );
 
     if http.max_header_bytes.bytes() < LEAST_HEAD {
         rules.refuse("http.max_header_bytes", "must be at least 8KiB");
     }
-    if graphql.trusted_documents_mode != TrustedDocuments::Off && server.trusted_documents.is_none()
-    {
-        rules.refuse(
-            "graphql.trusted_documents_mode",
-            "needs a folder in trusted_documents",
-        );
+    if graphql.trusted_documents_mode != TrustedDocuments::Off && server.trusted_documents.is_none() {
+        rules.refuse("graphql.trusted_documents_mode", "needs a folder in trusted_documents");
     }
-    let scheme = database
-        .url
-        .as_ref()
-        .and_then(|url| url.expose().split(':').next());
+    let scheme = database.url.as_ref().and_then(|url| url.expose().split(':').next());
     if scheme.is_some_and(|scheme| !["postgres", "postgresql", "sqlite"].contains(&scheme)) {
         rules.refuse("database.url", "must begin with postgres: or sqlite:");
     }
@@ -100,21 +63,27 @@ impl Rules<'_> {
     /// Refuses one setting.
     fn refuse(&mut self, key: &str, message: &str) {
         let source = self.config.source(key);
-        self.problems
-            .push(Problem::at(&source, format!("{key} {message}")));
+        self.problems.push(Problem::at(&source, format!("{key} {message}")));
     }
 
     /// Refuses a setting that is greater than the one which bounds it.
-    fn order<T: Value + PartialOrd>(&mut self, (small, a): (&str, &T), (great, b): (&str, &T)) {
+    fn must<T: Value + PartialOrd>(&mut self, (small, a): (&str, &T), (great, b): (&str, &T)) {
         if a > b {
-            let place = |key| self.config.source(key);
             self.problems.push(Problem::between(format!(
                 "{small} = {} ({}) is more than {great} = {} ({})",
                 a.show(),
-                place(small),
+                self.config.source(small),
                 b.show(),
-                place(great),
+                self.config.source(great),
             )));
+        }
+    }
+
+    /// The same, if somebody chose the setting: a default may be hidden by a tighter bound, so that
+    /// tightening one takes one setting and not three.
+    fn should<T: Value + PartialOrd>(&mut self, small: (&str, &T), great: (&str, &T)) {
+        if self.config.source(small.0) != Source::Default {
+            self.must(small, great);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The environment: every variable that begins with `PORTOLAN_` is ours, and must mean something.
 //!
-//! One exception: an orchestrator that knows this server as the service `portolan` announces it to its
-//! neighbours in variables such as `PORTOLAN_SERVICE_HOST` and `PORTOLAN_PORT_8080_TCP`. Nobody wrote
-//! those, so nobody could mend them; they are passed over.
+//! One exception: an orchestrator that knows this server as the service `portolan` announces it to
+//! its neighbours in variables such as `PORTOLAN_SERVICE_HOST` and `PORTOLAN_PORT_8080_TCP`. Nobody
+//! wrote those, so nobody could mend them; they are passed over.
 
 use std::{collections::BTreeMap, env};
 
@@ -24,8 +24,7 @@ use super::{
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok()?;
-        name.starts_with(PREFIX)
-            .then(|| (name, value.to_string_lossy().into_owned()))
+        name.starts_with(PREFIX).then(|| (name, value.to_string_lossy().into_owned()))
     })
 }
 
@@ -37,16 +36,9 @@ pub(super) fn read(variables: BTreeMap<String, Zeroizing<String>>) -> (Vec<Given
     for (variable, text) in variables {
         let source = Source::Env(variable.clone());
         if let Some(name) = known.iter().find(|name| name.text == variable) {
-            given.push(Given {
-                name: name.clone(),
-                text,
-                source,
-            });
+            given.push(Given { name: name.clone(), text, source });
         } else if variable != CONFIG_ENV && !is_announcement(&variable, &text) {
-            let names = known
-                .iter()
-                .map(|name| name.text.as_str())
-                .chain([CONFIG_ENV]);
+            let names = known.iter().map(|name| name.text.as_str()).chain([CONFIG_ENV]);
             let hint = did_you_mean(&variable, names);
             problems.push(Problem::at(&source, format!("unknown variable{hint}")));
         }
@@ -56,9 +48,7 @@ pub(super) fn read(variables: BTreeMap<String, Zeroizing<String>>) -> (Vec<Given
 
 /// Whether an orchestrator made this variable to announce a service.
 fn is_announcement(variable: &str, text: &str) -> bool {
-    let is_address = text
-        .split_once("://")
-        .is_some_and(|(scheme, _)| ["tcp", "udp", "sctp"].contains(&scheme));
+    let is_address = text.split_once("://").is_some_and(|(scheme, _)| ["tcp", "udp", "sctp"].contains(&scheme));
     let of_a_port = ["_TCP_", "_UDP_", "_SCTP_"].iter().any(|protocol| {
         variable.split_once(protocol).is_some_and(|(port, part)| {
             let (_, number) = port.rsplit_once("_PORT_").unwrap_or_default();
@@ -78,11 +68,7 @@ mod tests {
     fn problems(variables: &[(&str, &str)]) -> Vec<String> {
         let variables = variables.iter();
         let variables = variables.map(|(k, v)| ((*k).to_owned(), Zeroizing::new((*v).to_owned())));
-        read(variables.collect())
-            .1
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        read(variables.collect()).1.iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The settings file: TOML with one table per topic.
 //!
-//! Numbers and booleans are turned into text and arrays into lists with commas, so that the parsers of
-//! `value.rs` see what they would see in the environment. Keys that mean nothing are errors: a setting
-//! that is misspelt and silently ignored is worse than a server that does not start.
+//! Numbers and booleans are turned into text and arrays into lists with commas, so that the parsers
+//! of `value.rs` see what they would see in the environment. Keys that mean nothing are errors: a
+//! setting that is misspelt and silently ignored is worse than a server that does not start.
 //!
 //! A file that is not TOML at all is reported for its syntax only, since what was understood of the
 //! rest is a guess. Messages quote keys, never lines: a line may hold a secret.
@@ -51,21 +51,15 @@ fn understand(path: &Path, text: &str) -> Layer {
     };
     for fault in &faults {
         let source = reader.source(fault.span().unwrap_or_default());
-        reader
-            .layer
-            .problems
-            .push(Problem::at(&source, fault.message()));
+        reader.layer.problems.push(Problem::at(&source, fault.message()));
     }
     if faults.is_empty() {
         reader.table("", table.get_ref());
     }
-    reader
-        .layer
-        .problems
-        .sort_by_key(|problem| match problem.source {
-            Some(Source::File(_, line)) => line,
-            _ => 0,
-        });
+    reader.layer.problems.sort_by_key(|problem| match problem.source {
+        Some(Source::File(_, line)) => line,
+        _ => 0,
+    });
     reader.layer
 }
 
@@ -81,10 +75,7 @@ impl Reader<'_> {
     /// The place of a span.
     fn source(&self, span: Range<usize>) -> Source {
         let before = self.text.as_bytes().iter().take(span.start);
-        Source::File(
-            self.path.clone(),
-            1 + before.filter(|byte| **byte == b'\n').count(),
-        )
+        Source::File(self.path.clone(), 1 + before.filter(|byte| **byte == b'\n').count())
     }
 
     /// Reads the keys of a table, whose own keys begin with `prefix`.
@@ -110,37 +101,20 @@ impl Reader<'_> {
     /// Takes what was given for a setting.
     fn setting(&mut self, name: Name, value: &DeValue<'_>, source: Source) {
         if let Some(text) = text(value) {
-            self.layer.given.push(Given {
-                name,
-                text: Zeroizing::new(text),
-                source,
-            });
+            self.layer.given.push(Given { name, text: Zeroizing::new(text), source });
         } else {
             let expected = name.setting.kind.expected();
             let kind = value.type_str();
-            let message = format!(
-                "{} cannot be of type {kind}; expected {expected}",
-                name.text
-            );
+            let message = format!("{} cannot be of type {kind}; expected {expected}", name.text);
             self.layer.problems.push(Problem::at(&source, message));
         }
     }
 
     /// Notes a key that means nothing.
     fn unknown(&mut self, key: &str, source: &Source) {
-        let topics = TOPICS
-            .iter()
-            .map(|topic| topic.prefix.trim_end_matches('.'));
-        let hint = did_you_mean(
-            key,
-            self.names
-                .iter()
-                .map(|name| name.text.as_str())
-                .chain(topics),
-        );
-        self.layer
-            .problems
-            .push(Problem::at(source, format!("unknown key {key:?}{hint}")));
+        let topics = TOPICS.iter().map(|topic| topic.prefix.trim_end_matches('.'));
+        let hint = did_you_mean(key, self.names.iter().map(|name| name.text.as_str()).chain(topics));
+        self.layer.problems.push(Problem::at(source, format!("unknown key {key:?}{hint}")));
     }
 }
 
@@ -150,9 +124,9 @@ fn text(value: &DeValue<'_>) -> Option<String> {
         DeValue::String(text) => Some(text.to_string()),
         DeValue::Boolean(on) => Some(on.to_string()),
         DeValue::Float(float) => Some(float.as_str().to_owned()),
-        DeValue::Integer(integer) => i128::from_str_radix(integer.as_str(), integer.radix())
-            .ok()
-            .map(|integer| integer.to_string()),
+        DeValue::Integer(integer) => {
+            i128::from_str_radix(integer.as_str(), integer.radix()).ok().map(|integer| integer.to_string())
+        }
         DeValue::Array(items) => {
             let items: Option<Vec<String>> = items.iter().map(Spanned::get_ref).map(text).collect();
             items.map(|items| items.join(","))
@@ -175,28 +149,20 @@ mod tests {
         let text = "listen = \"127.0.0.1:1\"\n\n[graphql]\nmax_dephts = 3\n";
         assert_eq!(
             problems(text),
-            [
-                "portolan.toml:4: unknown key \"graphql.max_dephts\" (did you mean \"graphql.max_depth\"?)"
-            ]
+            ["portolan.toml:4: unknown key \"graphql.max_dephts\" (did you mean \"graphql.max_depth\"?)"]
         );
     }
 
     #[test]
     fn a_misspelt_topic_is_one_problem() {
         let text = "[grahpql]\nmax_depth = 3\nmax_tokens = 4\n";
-        assert_eq!(
-            problems(text),
-            ["portolan.toml:1: unknown key \"grahpql\" (did you mean \"graphql\"?)"]
-        );
+        assert_eq!(problems(text), ["portolan.toml:1: unknown key \"grahpql\" (did you mean \"graphql\"?)"]);
     }
 
     #[test]
     fn problems_come_in_the_order_of_the_lines() {
         let lines = problems("zzz = 1\n[http]\nyyy = 1\n[database]\nxxx = 1\n");
-        let numbers: Vec<&str> = lines
-            .iter()
-            .filter_map(|line| line.split(':').nth(1))
-            .collect();
+        let numbers: Vec<&str> = lines.iter().filter_map(|line| line.split(':').nth(1)).collect();
         assert_eq!(numbers, ["1", "3", "5"]);
     }
 
@@ -211,11 +177,7 @@ mod tests {
     fn native_values_are_read_as_text() {
         let text = "graphql.max_depth = 0x1_0\nhttp.trusted_proxies = [\"10.0.0.1\", \"::1\"]\n";
         let layer = understand(Path::new("portolan.toml"), text);
-        let texts: Vec<&str> = layer
-            .given
-            .iter()
-            .map(|given| given.text.as_str())
-            .collect();
+        let texts: Vec<&str> = layer.given.iter().map(|given| given.text.as_str()).collect();
         assert_eq!(texts, ["16", "10.0.0.1,::1"]);
     }
 

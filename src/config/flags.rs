@@ -1,14 +1,12 @@
 //! The command line: one long flag per setting, made from the registry.
 //!
-//! Flags are taken as text and judged together with the other sources, so that one run reports every
-//! problem. `-h` lists the settings at the top level only, `--help` all of them under their topics.
-//! Secrets are given by file: arguments are visible to everybody on the machine.
+//! Flags are taken as text and judged together with the other sources, so that one run reports
+//! every problem. `-h` lists the settings at the top level only, `--help` all of them under their
+//! topics. Secrets are given by file: arguments are visible to everybody on the machine.
 
 use std::path::PathBuf;
 
-use clap::{
-    Arg, ArgMatches, Args, Command, FromArgMatches, ValueHint, error::ErrorKind, value_parser,
-};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueHint, error::ErrorKind, value_parser};
 use zeroize::Zeroizing;
 
 use super::{
@@ -38,11 +36,7 @@ impl Flags {
         self.values.iter().filter_map(|(flag, text)| {
             let name = names(SETTINGS, Spelling::Flag).find(|name| name.text == *flag)?;
             let source = Source::Flag(flag.clone());
-            Some(Given {
-                name,
-                text: Zeroizing::new(text.clone()),
-                source,
-            })
+            Some(Given { name, text: Zeroizing::new(text.clone()), source })
         })
     }
 }
@@ -58,10 +52,7 @@ fn argument(name: &Name) -> Arg {
         .help_heading(heading.map(|topic| topic.doc.trim_end_matches('.')))
         .hide_short_help(!setting.prefix.is_empty());
     match setting.kind {
-        Kind::Bool => argument
-            .num_args(0..=1)
-            .require_equals(true)
-            .default_missing_value("true"),
+        Kind::Bool => argument.num_args(0..=1).require_equals(true).default_missing_value("true"),
         Kind::Path | Kind::Secret => argument.value_hint(ValueHint::AnyPath),
         _ => argument,
     }
@@ -72,11 +63,7 @@ fn help(name: &Name) -> String {
     let setting = name.setting;
     // Backticks are for pages; a terminal shows them as dirt.
     let summary = setting.summary().replace('`', "");
-    let by_file = if name.points {
-        "; the flag names a file that holds it"
-    } else {
-        ""
-    };
+    let by_file = if name.points { "; the flag names a file that holds it" } else { "" };
     let suffix = if name.points { "_FILE" } else { "" };
     let choices = match setting.kind {
         Kind::Choice(words) => format!(" [{}]", words.join("|")),
@@ -86,10 +73,7 @@ fn help(name: &Name) -> String {
         "" => String::new(),
         default => format!(" [default: {default}]"),
     };
-    format!(
-        "{summary}{by_file}{choices}{default} [env: {}{suffix}]",
-        setting.env()
-    )
+    format!("{summary}{by_file}{choices}{default} [env: {}{suffix}]", setting.env())
 }
 
 impl Args for Flags {
@@ -97,14 +81,10 @@ impl Args for Flags {
         let config = Arg::new(CONFIG)
             .long(CONFIG)
             .value_name("FILE")
-            .help(format!(
-                "Settings file in TOML [default: {DEFAULT_FILE} if it exists] [env: {CONFIG_ENV}]"
-            ))
+            .help(format!("Settings file in TOML [default: {DEFAULT_FILE} if it exists] [env: {CONFIG_ENV}]"))
             .value_parser(value_parser!(PathBuf))
             .value_hint(ValueHint::FilePath);
-        names(SETTINGS, Spelling::Flag).fold(command.arg(config), |command, name| {
-            command.arg(argument(&name))
-        })
+        names(SETTINGS, Spelling::Flag).fold(command.arg(config), |command, name| command.arg(argument(&name)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -116,10 +96,7 @@ impl FromArgMatches for Flags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         // An identity that the command does not know is a fault of ours, not of the caller.
         let fault = |error| clap::Error::raw(ErrorKind::InvalidValue, error);
-        let config = matches
-            .try_get_one::<PathBuf>(CONFIG)
-            .map_err(fault)?
-            .cloned();
+        let config = matches.try_get_one::<PathBuf>(CONFIG).map_err(fault)?.cloned();
         let mut values = Vec::new();
         for Name { text: flag, .. } in names(SETTINGS, Spelling::Flag) {
             if let Some(text) = matches.try_get_one::<String>(&flag).map_err(fault)? {
@@ -131,8 +108,7 @@ impl FromArgMatches for Flags {
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         let later = Self::from_arg_matches(matches)?;
-        self.values
-            .retain(|(flag, _)| later.values.iter().all(|(other, _)| other != flag));
+        self.values.retain(|(flag, _)| later.values.iter().all(|(other, _)| other != flag));
         self.values.extend(later.values);
         self.config = later.config.or(self.config.take());
         Ok(())
@@ -166,10 +142,7 @@ mod tests {
     #[test]
     fn the_short_help_is_short() {
         let help = command().render_help().to_string();
-        assert!(
-            help.contains("--listen") && !help.contains("--graphql-max-depth"),
-            "{help}"
-        );
+        assert!(help.contains("--listen") && !help.contains("--graphql-max-depth"), "{help}");
     }
 
     #[test]
@@ -177,9 +150,7 @@ mod tests {
         let matches = |args: &[&str]| command().get_matches_from([&["portolan"], args].concat());
         let first = matches(&["--listen", "127.0.0.1:1", "--env", "production"]);
         let mut flags = Flags::from_arg_matches(&first).unwrap();
-        flags
-            .update_from_arg_matches(&matches(&["--listen", "127.0.0.1:2"]))
-            .unwrap();
+        flags.update_from_arg_matches(&matches(&["--listen", "127.0.0.1:2"])).unwrap();
         let texts: Vec<String> = flags.given().map(|given| given.text.to_string()).collect();
         assert_eq!(texts, ["production", "127.0.0.1:2"]);
     }

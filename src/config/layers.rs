@@ -1,8 +1,8 @@
 //! Source upon source: what was given, by whom, and what it is worth.
 //!
 //! Layers are added from the weakest to the strongest; for each setting the last one wins. Only the
-//! winner is parsed, and only the winner's file is opened if it names one: an overridden value cannot
-//! fail. Every text is wiped after use, since any of them may be a secret.
+//! winner is parsed, and only the winner's file is opened if it names one: an overridden value
+//! cannot fail. Every text is wiped after use, since any of them may be a secret.
 
 use std::{
     collections::BTreeMap,
@@ -44,12 +44,7 @@ pub(super) struct Layers {
 impl Layers {
     /// Nothing given yet; files of secrets are looked for from `cwd`.
     pub(super) fn new(cwd: &Path) -> Self {
-        Self {
-            cwd: cwd.to_owned(),
-            given: BTreeMap::new(),
-            sources: Sources::new(),
-            problems: Vec::new(),
-        }
+        Self { cwd: cwd.to_owned(), given: BTreeMap::new(), sources: Sources::new(), problems: Vec::new() }
     }
 
     /// Puts one source on top of the others.
@@ -60,10 +55,7 @@ impl Layers {
                 fresh.insert(given.name.setting.key, given);
                 continue;
             };
-            let message = format!(
-                "{:?} and {:?} are both given; keep one of them",
-                twin.name.text, given.name.text
-            );
+            let message = format!("{:?} and {:?} are both given; keep one of them", twin.name.text, given.name.text);
             self.problems.push(Problem::at(&given.source, message));
         }
         self.given.append(&mut fresh);
@@ -73,10 +65,7 @@ impl Layers {
     pub(super) fn value<T: Value>(&mut self, key: &'static str) -> Option<T> {
         let setting = SETTINGS.iter().find(|setting| setting.key == key)?;
         let (source, text) = match self.given.remove(key) {
-            None => (
-                Source::Default,
-                Ok(Zeroizing::new(setting.default.to_owned())),
-            ),
+            None => (Source::Default, Ok(Zeroizing::new(setting.default.to_owned()))),
             Some(given) if given.name.points => (given.source, secret(&self.cwd, &given.text)),
             Some(given) => (given.source, Ok(given.text)),
         };
@@ -108,16 +97,9 @@ fn parse<T: Value>(setting: &Setting, text: &str) -> Result<T, String> {
         Err(reason) => reason,
     };
     // What was given for a secret may be nearly right, and is therefore not repeated.
-    let given = if setting.is_secret() {
-        String::new()
-    } else {
-        format!(" {text:?}")
-    };
+    let given = if setting.is_secret() { String::new() } else { format!(" {text:?}") };
     let expected = setting.kind.expected();
-    Err(format!(
-        "{} cannot be{given}: {reason}; expected {expected}",
-        setting.key
-    ))
+    Err(format!("{} cannot be{given}: {reason}; expected {expected}", setting.key))
 }
 
 /// What a file holds, without the newline at its end.

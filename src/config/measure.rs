@@ -1,29 +1,18 @@
 //! Durations and sizes, written with their unit.
 //!
-//! A bare `30` could be seconds or milliseconds, so a duration must say which. A bare `65536` can only
-//! be bytes, so a size need not. Units of size are the binary ones; `1MB` is refused rather than
-//! guessed at. Fractions are not taken: `1500ms`, not `1.5s`.
+//! A bare `30` could be seconds or milliseconds, so a duration must say which. A bare `65536` can
+//! only be bytes, so a size need not. Units of size are the binary ones; `1MB` is refused rather
+//! than guessed at. Fractions are not taken: `1500ms`, not `1.5s`.
 
 use std::time::Duration;
 
 use super::value::{Kind, Value};
 
 /// Units of time with their milliseconds, largest first.
-const TIMES: &[(&str, u64)] = &[
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+const TIMES: &[(&str, u64)] = &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// Units of size with their bytes, largest first; the last one is the bare number.
-const SIZES: &[(&str, u64)] = &[
-    ("GiB", 1 << 30),
-    ("MiB", 1 << 20),
-    ("KiB", 1 << 10),
-    ("", 1),
-];
+const SIZES: &[(&str, u64)] = &[("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
 
 /// A number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,18 +38,12 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Result<u64, String> {
             _ => format!("there is no unit {unit:?} here"),
         });
     };
-    number
-        .parse()
-        .ok()
-        .and_then(|number: u64| number.checked_mul(factor))
-        .ok_or_else(|| "it is too large".to_owned())
+    number.parse().ok().and_then(|number: u64| number.checked_mul(factor)).ok_or_else(|| "it is too large".to_owned())
 }
 
 /// The amount in the largest unit that leaves no rest.
 fn show(amount: u64, units: &[(&str, u64)]) -> String {
-    let fitting = units
-        .iter()
-        .find(|(_, factor)| amount != 0 && amount.is_multiple_of(*factor));
+    let fitting = units.iter().find(|(_, factor)| amount != 0 && amount.is_multiple_of(*factor));
     match fitting.or(units.last()) {
         Some((name, factor)) => format!("{}{name}", amount / factor),
         None => amount.to_string(),
@@ -88,9 +71,7 @@ impl Value for Size {
 
     fn parse(text: &str) -> Result<Self, String> {
         let bytes = parse(text, SIZES)?;
-        usize::try_from(bytes)
-            .map(Self)
-            .map_err(|_| "it is too large".to_owned())
+        usize::try_from(bytes).map(Self).map_err(|_| "it is too large".to_owned())
     }
 
     fn show(&self) -> String {
@@ -109,16 +90,10 @@ mod tests {
     #[test]
     fn every_unit_is_read_and_shown_again() {
         for text in ["250ms", "30s", "5m", "12h", "7d"] {
-            assert_eq!(
-                Duration::parse(text).map(|value| value.show()),
-                Ok(text.to_owned())
-            );
+            assert_eq!(Duration::parse(text).map(|value| value.show()), Ok(text.to_owned()));
         }
         for text in ["100", "32KiB", "1MiB", "2GiB"] {
-            assert_eq!(
-                Size::parse(text).map(|value| value.show()),
-                Ok(text.to_owned())
-            );
+            assert_eq!(Size::parse(text).map(|value| value.show()), Ok(text.to_owned()));
         }
         assert_eq!(Size::parse("32KiB").map(Size::bytes), Ok(32 * 1024));
         assert_eq!(Duration::ZERO.show(), "0ms");
@@ -138,13 +113,7 @@ mod tests {
 
     #[test]
     fn an_amount_beyond_the_type_is_too_large() {
-        assert_eq!(
-            Duration::parse("99999999999999999d"),
-            Err("it is too large".to_owned())
-        );
-        assert_eq!(
-            Size::parse("99999999999999999999"),
-            Err("it is too large".to_owned())
-        );
+        assert_eq!(Duration::parse("99999999999999999d"), Err("it is too large".to_owned()));
+        assert_eq!(Size::parse("99999999999999999999"), Err("it is too large".to_owned()));
     }
 }

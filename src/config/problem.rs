@@ -1,7 +1,8 @@
 //! Where a value came from, and what is wrong with it.
 //!
-//! Nothing stops at the first fault: a person who mends a file wants the whole list. Each [`Problem`] is
-//! one line that can be read alone; it begins with its place and ends with what to do, if that is known.
+//! Nothing stops at the first fault: a person who mends a file wants the whole list. Each
+//! [`Problem`] is one line that can be read alone; it begins with its place and ends with what to
+//! do, if that is known.
 
 use std::{fmt, path::PathBuf};
 
@@ -41,18 +42,12 @@ pub struct Problem {
 impl Problem {
     /// A problem with what stands at one place.
     pub(super) fn at(source: &Source, message: impl Into<String>) -> Self {
-        Self {
-            source: Some(source.clone()),
-            message: message.into(),
-        }
+        Self { source: Some(source.clone()), message: message.into() }
     }
 
     /// A problem between several settings; the message names them with their places.
     pub(super) fn between(message: impl Into<String>) -> Self {
-        Self {
-            source: None,
-            message: message.into(),
-        }
+        Self { source: None, message: message.into() }
     }
 }
 

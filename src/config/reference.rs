@@ -1,5 +1,5 @@
-//! What is written about the settings, made from the registry: `docs/settings.md` and the JSON Schema
-//! of the file, with which editors complete and check it.
+//! What is written about the settings, made from the registry: `docs/settings.md` and the JSON
+//! Schema of the file, with which editors complete and check it.
 //!
 //! Both depend on the registry alone, so a difference from the committed files is drift.
 
@@ -17,13 +17,15 @@ pub fn reference() -> String {
     let mut page = format!(
         "# Settings\n\n\
         Generated from the program; do not edit.\n\n\
-        A setting is taken from the first of these that gives it: its flag, its environment variable, the settings\n\
-        file, its default. The settings file is the one named by `--config` or `{CONFIG_ENV}`, or `{DEFAULT_FILE}` in the\n\
-        working folder if it exists. `portolan config show` tells where each value came from.\n\n\
-        Durations carry a unit (`250ms`, `30s`, `5m`, `12h`, `7d`); sizes are bytes or carry one (`32KiB`, `1MiB`, `2GiB`).\n\
-        Lists are separated by commas. An empty text unsets an optional setting. Relative paths start at the\n\
-        working folder. Unknown keys and variables are errors. A secret can also be given by a file that holds it;\n\
-        on the command line only so.\n"
+        A setting is taken from the first of these that gives it: its flag, its variable in the\n\
+        environment, the settings file, its default. The settings file is the one named by\n\
+        `--config` or `{CONFIG_ENV}`, or `{DEFAULT_FILE}` in the working folder if it\n\
+        exists. `portolan config show` tells where each value came from.\n\n\
+        Durations carry a unit (`250ms`, `30s`, `5m`, `12h`, `7d`); sizes are bytes or carry one\n\
+        (`32KiB`, `1MiB`, `2GiB`). Lists are separated by commas. An empty text unsets an\n\
+        optional setting. Relative paths start at the working folder. Unknown keys and variables\n\
+        are errors. A secret can also be given by a file that holds it; on the command line only\n\
+        so.\n"
     );
     for topic in TOPICS {
         page.push_str(&section(topic));
@@ -38,13 +40,11 @@ fn section(topic: &Topic) -> String {
         table => format!("`[{table}]`"),
     };
     let mut section = format!(
-        "\n## {title}\n\n{}\n\n| Key | Environment | Flag | Default | Meaning |\n|---|---|---|---|---|\n",
+        "\n## {title}\n\n{}\n\n\
+        | Key | Environment | Flag | Default | Meaning |\n|---|---|---|---|---|\n",
         topic.doc
     );
-    for setting in SETTINGS
-        .iter()
-        .filter(|setting| setting.prefix == topic.prefix)
-    {
+    for setting in SETTINGS.iter().filter(|setting| setting.prefix == topic.prefix) {
         section.push_str(&row(setting));
     }
     section
@@ -84,14 +84,7 @@ pub fn json_schema() -> Json {
             .filter(|name| name.setting.prefix == topic.prefix)
             .map(|name| {
                 let key = name.text.trim_start_matches(topic.prefix).to_owned();
-                (
-                    key,
-                    if name.points {
-                        pointer(name.setting)
-                    } else {
-                        property(name.setting)
-                    },
-                )
+                (key, if name.points { pointer(name.setting) } else { property(name.setting) })
             })
             .collect();
         match topic.prefix.trim_end_matches('.') {
@@ -163,11 +156,7 @@ mod tests {
     fn the_page_has_a_row_for_every_setting() {
         let page = reference();
         for setting in SETTINGS {
-            assert!(
-                page.contains(&format!("| `{}`", setting.key)),
-                "{}",
-                setting.key
-            );
+            assert!(page.contains(&format!("| `{}`", setting.key)), "{}", setting.key);
         }
         assert!(page.contains("`database.url`<br>`database.url_file`"));
         assert!(page.contains("0 = unlimited."));
@@ -189,10 +178,7 @@ mod tests {
         assert_eq!(graphql["properties"]["max_depth"]["default"], 10);
         assert_eq!(graphql["properties"]["max_depth"]["minimum"], 1);
         assert_eq!(graphql["properties"]["cost_per_minute"]["minimum"], 0);
-        assert_eq!(
-            graphql["properties"]["introspection"]["enum"],
-            json!(["auto", "on", "off"])
-        );
+        assert_eq!(graphql["properties"]["introspection"]["enum"], json!(["auto", "on", "off"]));
         assert_eq!(schema["properties"]["listen"]["default"], "127.0.0.1:8080");
         assert!(schema["properties"]["database"]["properties"]["url_file"].is_object());
     }

@@ -1,11 +1,12 @@
 //! Every setting of the server, in one table.
 //!
 //! To add one, add a line: the field, the key in the file, the variable, the flag, the help, the
-//! reference and the schema follow from it. To add a topic, add a block. A rule between settings goes
-//! into `check.rs`. A setting that nothing reads is not declared: it comes with the code that obeys it.
+//! reference and the schema follow from it. To add a topic, add a block. A rule between settings
+//! goes into `check.rs`. A setting that nothing reads is not declared: it comes with the code that
+//! obeys it.
 //!
-//! Bounds of zero are refused, since a server that takes nothing is a slip; where zero is useful, the
-//! line says what it means.
+//! Bounds of zero are refused, since a server that takes nothing is a slip; where zero is useful,
+//! the line says what it means.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -255,20 +256,13 @@ mod tests {
             ("database.url", "PORTOLAN_DATABASE_URL"),
         ];
         for (key, env) in contract {
-            assert!(
-                SETTINGS.iter().any(|s| s.key == key && s.env() == env),
-                "{key} {env}"
-            );
+            assert!(SETTINGS.iter().any(|s| s.key == key && s.env() == env), "{key} {env}");
         }
     }
 
     #[test]
     fn every_name_is_unique_in_its_spelling() {
-        let reserved = [
-            (Spelling::Key, ""),
-            (Spelling::Env, CONFIG_ENV),
-            (Spelling::Flag, "config"),
-        ];
+        let reserved = [(Spelling::Key, ""), (Spelling::Env, CONFIG_ENV), (Spelling::Flag, "config")];
         for (spelling, reserved) in reserved {
             let mut seen = BTreeSet::from([reserved.to_owned()]);
             for name in names(SETTINGS, spelling) {
@@ -279,19 +273,14 @@ mod tests {
 
     #[test]
     fn a_secret_is_offered_as_a_flag_only_by_file() {
-        let flags: Vec<String> = names(SETTINGS, Spelling::Flag)
-            .map(|name| name.text)
-            .collect();
+        let flags: Vec<String> = names(SETTINGS, Spelling::Flag).map(|name| name.text).collect();
         assert!(flags.contains(&"database-url-file".to_owned()));
         assert!(!flags.contains(&"database-url".to_owned()));
     }
 
     #[test]
     fn every_doc_is_made_of_sentences() {
-        let docs = TOPICS
-            .iter()
-            .map(|topic| topic.doc)
-            .chain(SETTINGS.iter().map(|s| s.doc));
+        let docs = TOPICS.iter().map(|topic| topic.doc).chain(SETTINGS.iter().map(|s| s.doc));
         for doc in docs {
             assert!(doc.ends_with('.') && !doc.contains('|'), "{doc}");
         }

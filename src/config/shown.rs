@@ -1,7 +1,7 @@
 //! The settings in force, for people and programs: `portolan config show`.
 //!
-//! Values are taken from the configuration as it stands, so what is shown is what is used. Secrets are
-//! shown as a mark, or as nothing if they are unset.
+//! Values are taken from the configuration as it stands, so what is shown is what is used. Secrets
+//! are shown as a mark, or as nothing if they are unset.
 
 use serde_json::{Value as Json, json};
 
@@ -48,34 +48,20 @@ impl Config {
 pub fn table(shown: &[Shown]) -> String {
     let head = ["KEY".to_owned(), "VALUE".to_owned(), "SOURCE".to_owned()];
     let rows = shown.iter().map(|row| {
-        let value = if row.value.is_empty() {
-            "-".to_owned()
-        } else {
-            row.value.clone()
-        };
+        let value = if row.value.is_empty() { "-".to_owned() } else { row.value.clone() };
         [row.key.to_owned(), value, row.source.to_string()]
     });
     let rows: Vec<[String; 3]> = std::iter::once(head).chain(rows).collect();
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let (keys, values) = (width(0), width(1));
-    let line =
-        |[key, value, source]: &[String; 3]| format!("{key:keys$}  {value:values$}  {source}\n");
+    let line = |[key, value, source]: &[String; 3]| format!("{key:keys$}  {value:values$}  {source}\n");
     rows.iter().map(line).collect()
 }
 
 /// A list of objects; an unset value is null.
 pub fn json(shown: &[Shown]) -> Json {
     let text = |text: &str| {
-        if text.is_empty() {
-            Json::Null
-        } else {
-            text.into()
-        }
+        if text.is_empty() { Json::Null } else { text.into() }
     };
     let object = |row: &Shown| {
         json!({

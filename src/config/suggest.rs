@@ -1,23 +1,14 @@
 //! "Did you mean …?"
 //!
-//! Two slips are common: a letter too many, too few or swapped, and a key under the wrong topic. So a
-//! name is compared as a whole, by the number of edits, and by its last part alone.
+//! Two slips are common: a letter too many, too few or swapped, and a key under the wrong topic. So
+//! a name is compared as a whole, by the number of edits, and by its last part alone.
 
 /// The question to add to "unknown …", or nothing if no name is near.
 pub(super) fn did_you_mean<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let allowed = 1 + name.chars().count() / 5;
     names
         .into_iter()
-        .map(|other| {
-            (
-                if last(other) == last(name) {
-                    1
-                } else {
-                    distance(name, other)
-                },
-                other,
-            )
-        })
+        .map(|other| (if last(other) == last(name) { 1 } else { distance(name, other) }, other))
         .filter(|(edits, _)| *edits <= allowed)
         .min()
         .map(|(_, other)| format!(" (did you mean {other:?}?)"))

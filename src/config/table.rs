@@ -1,10 +1,10 @@
 //! The registry: what is known about each setting, and the macro that declares them.
 //!
-//! A setting is declared once, in `settings.rs`. From that line come the typed field, the entry in the
-//! registry, and through it the key in the file, the variable, the flag, the help, the reference and
-//! the schema. A secret has a twin in every spelling that names a file which holds it
-//! (`database.url_file`, `PORTOLAN_DATABASE_URL_FILE`, `--database-url-file`), and no flag of its own:
-//! the arguments of a process are visible to everybody on the machine.
+//! A setting is declared once, in `settings.rs`. From that line come the typed field, the entry in
+//! the registry, and through it the key in the file, the variable, the flag, the help, the
+//! reference and the schema. A secret has a twin in every spelling that names a file which holds it
+//! (`database.url_file`, `PORTOLAN_DATABASE_URL_FILE`, `--database-url-file`), and no flag of its
+//! own: the arguments of a process are visible to everybody on the machine.
 
 use super::value::Kind;
 
@@ -42,10 +42,7 @@ pub struct Setting {
 impl Setting {
     /// The environment variable: `PORTOLAN_GRAPHQL_MAX_DEPTH`.
     pub fn env(&self) -> String {
-        format!(
-            "{PREFIX}{}",
-            self.key.replace('.', "_").to_ascii_uppercase()
-        )
+        format!("{PREFIX}{}", self.key.replace('.', "_").to_ascii_uppercase())
     }
 
     /// The flag without its dashes: `graphql-max-depth`.
@@ -60,10 +57,7 @@ impl Setting {
 
     /// What it does in one sentence.
     pub fn summary(&self) -> &'static str {
-        self.doc
-            .split_once(". ")
-            .map_or(self.doc, |(first, _)| first)
-            .trim_end_matches('.')
+        self.doc.split_once(". ").map_or(self.doc, |(first, _)| first).trim_end_matches('.')
     }
 
     /// What it does, and what zero means.
@@ -98,10 +92,7 @@ pub(super) struct Name {
 }
 
 /// All names in one spelling.
-pub(super) fn names(
-    registry: &'static [Setting],
-    spelling: Spelling,
-) -> impl Iterator<Item = Name> {
+pub(super) fn names(registry: &'static [Setting], spelling: Spelling) -> impl Iterator<Item = Name> {
     registry.iter().flat_map(move |setting| {
         let (text, suffix) = match spelling {
             Spelling::Key => (setting.key.to_owned(), "_file"),
@@ -110,17 +101,8 @@ pub(super) fn names(
         };
         let twin = setting.is_secret().then(|| format!("{text}{suffix}"));
         let plain = (!setting.is_secret() || spelling != Spelling::Flag).then_some(text);
-        let name = move |points| {
-            move |text| Name {
-                text,
-                setting,
-                points,
-            }
-        };
-        plain
-            .map(name(false))
-            .into_iter()
-            .chain(twin.map(name(true)))
+        let name = move |points| move |text| Name { text, setting, points };
+        plain.map(name(false)).into_iter().chain(twin.map(name(true)))
     })
 }
 

@@ -17,11 +17,7 @@ struct Case {
 impl Case {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self {
-            folder,
-            env: Vec::new(),
-            args: vec!["portolan".to_owned()],
-        }
+        Self { folder, env: Vec::new(), args: vec!["portolan".to_owned()] }
     }
 
     fn file(self, name: &str, text: &str) -> Self {
@@ -45,29 +41,16 @@ impl Case {
 
     fn load(self) -> Result<Config, Problems> {
         let matches = Flags::augment_args(Command::new("portolan")).get_matches_from(self.args);
-        Config::load(
-            &Flags::from_arg_matches(&matches).unwrap(),
-            self.env,
-            self.folder.path(),
-        )
+        Config::load(&Flags::from_arg_matches(&matches).unwrap(), self.env, self.folder.path())
     }
 
     fn problems(self) -> Vec<String> {
-        self.load()
-            .unwrap_err()
-            .0
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        self.load().unwrap_err().0.iter().map(ToString::to_string).collect()
     }
 }
 
 fn row(config: &Config, key: &str) -> (String, String) {
-    let row = config
-        .shown()
-        .into_iter()
-        .find(|row| row.key == key)
-        .unwrap();
+    let row = config.shown().into_iter().find(|row| row.key == key).unwrap();
     (row.value, row.source.to_string())
 }
 
@@ -85,33 +68,20 @@ fn without_any_source_every_value_is_its_default() {
 
 #[test]
 fn the_file_wins_over_the_default() {
-    let config = Case::new()
-        .toml("\n[graphql]\nmax_depth = 7\n")
-        .load()
-        .unwrap();
-    assert_eq!(
-        row(&config, "graphql.max_depth"),
-        ("7".to_owned(), "portolan.toml:3".to_owned())
-    );
+    let config = Case::new().toml("\n[graphql]\nmax_depth = 7\n").load().unwrap();
+    assert_eq!(row(&config, "graphql.max_depth"), ("7".to_owned(), "portolan.toml:3".to_owned()));
 }
 
 #[test]
 fn the_environment_wins_over_the_file() {
-    let case = Case::new()
-        .toml("graphql.max_depth = 7")
-        .env("PORTOLAN_GRAPHQL_MAX_DEPTH", "8");
+    let case = Case::new().toml("graphql.max_depth = 7").env("PORTOLAN_GRAPHQL_MAX_DEPTH", "8");
     let shown = row(&case.load().unwrap(), "graphql.max_depth");
-    assert_eq!(
-        shown,
-        ("8".to_owned(), "PORTOLAN_GRAPHQL_MAX_DEPTH".to_owned())
-    );
+    assert_eq!(shown, ("8".to_owned(), "PORTOLAN_GRAPHQL_MAX_DEPTH".to_owned()));
 }
 
 #[test]
 fn a_flag_wins_over_the_environment() {
-    let case = Case::new()
-        .env("PORTOLAN_GRAPHQL_MAX_DEPTH", "8")
-        .flag("--graphql-max-depth", "9");
+    let case = Case::new().env("PORTOLAN_GRAPHQL_MAX_DEPTH", "8").flag("--graphql-max-depth", "9");
     let shown = row(&case.load().unwrap(), "graphql.max_depth");
     assert_eq!(shown, ("9".to_owned(), "--graphql-max-depth".to_owned()));
 }
@@ -129,28 +99,18 @@ fn an_overridden_value_cannot_fail() {
 
 #[test]
 fn an_empty_variable_unsets_what_the_file_gave() {
-    let case = Case::new()
-        .toml("public_url = \"https://a\"")
-        .env("PORTOLAN_PUBLIC_URL", "");
+    let case = Case::new().toml("public_url = \"https://a\"").env("PORTOLAN_PUBLIC_URL", "");
     assert!(case.load().unwrap().server.public_url.is_none());
     let lines = Case::new().env("PORTOLAN_LISTEN", "").problems();
-    assert!(
-        lines[0].starts_with("PORTOLAN_LISTEN: listen cannot be \"\": "),
-        "{lines:?}"
-    );
+    assert!(lines[0].starts_with("PORTOLAN_LISTEN: listen cannot be \"\": "), "{lines:?}");
 }
 
 #[test]
 fn the_file_named_by_a_flag_wins_over_the_one_named_by_a_variable() {
-    let case = Case::new()
-        .file("a.toml", "env = \"production\"")
-        .env(CONFIG_ENV, "missing.toml")
-        .flag("--config", "a.toml");
+    let case =
+        Case::new().file("a.toml", "env = \"production\"").env(CONFIG_ENV, "missing.toml").flag("--config", "a.toml");
     let config = case.load().unwrap();
-    assert_eq!(
-        row(&config, "env"),
-        ("production".to_owned(), "a.toml:1".to_owned())
-    );
+    assert_eq!(row(&config, "env"), ("production".to_owned(), "a.toml:1".to_owned()));
     assert!(!config.introspection() && !config.suggestions());
 }
 
@@ -186,20 +146,14 @@ fn all_problems_are_reported_at_once() {
 
 #[test]
 fn zero_is_taken_where_it_has_a_meaning() {
-    let config = Case::new()
-        .flag("--graphql-cost-per-minute", "0")
-        .load()
-        .unwrap();
+    let config = Case::new().flag("--graphql-cost-per-minute", "0").load().unwrap();
     assert_eq!(config.graphql.cost_per_minute, 0);
 }
 
 #[test]
 fn a_secret_is_read_from_its_file_without_the_newline_at_the_end() {
     let case = Case::new().file("url", "postgres://u:hunter2@db/hub\r\n");
-    let config = case
-        .env("PORTOLAN_DATABASE_URL_FILE", "url")
-        .load()
-        .unwrap();
+    let config = case.env("PORTOLAN_DATABASE_URL_FILE", "url").load().unwrap();
     let url = config.database.url.as_ref().unwrap();
     assert_eq!(url.expose(), "postgres://u:hunter2@db/hub");
     let source = "PORTOLAN_DATABASE_URL_FILE".to_owned();
@@ -219,34 +173,19 @@ fn a_secret_given_twice_in_one_source_is_refused() {
 
 #[test]
 fn an_empty_file_is_not_a_secret() {
-    let case = Case::new()
-        .file("url", "\n")
-        .env("PORTOLAN_DATABASE_URL_FILE", "url");
-    assert_eq!(
-        case.problems(),
-        ["PORTOLAN_DATABASE_URL_FILE: the file \"url\" is empty"]
-    );
+    let case = Case::new().file("url", "\n").env("PORTOLAN_DATABASE_URL_FILE", "url");
+    assert_eq!(case.problems(), ["PORTOLAN_DATABASE_URL_FILE: the file \"url\" is empty"]);
 }
 
 #[test]
 fn a_secret_appears_in_no_output() {
     let url = "mysql://u:hunter2@db/hub";
-    let refused = Case::new()
-        .env("PORTOLAN_DATABASE_URL", url)
-        .load()
-        .unwrap_err();
-    assert_eq!(
-        refused.to_string(),
-        "PORTOLAN_DATABASE_URL: database.url must begin with postgres: or sqlite:"
-    );
+    let refused = Case::new().env("PORTOLAN_DATABASE_URL", url).load().unwrap_err();
+    assert_eq!(refused.to_string(), "PORTOLAN_DATABASE_URL: database.url must begin with postgres: or sqlite:");
     let toml = "database.url = \"sqlite:hunter2.db\"";
     let config = Case::new().toml(toml).load().unwrap();
     let shown = config.shown();
-    let outputs = [
-        format!("{config:?}"),
-        table(&shown),
-        json(&shown).to_string(),
-    ];
+    let outputs = [format!("{config:?}"), table(&shown), json(&shown).to_string()];
     assert!(!outputs.concat().contains("hunter2"), "{outputs:?}");
 }
 
@@ -264,25 +203,24 @@ fn settings_that_do_not_go_together_name_each_other() {
 }
 
 #[test]
+fn a_tighter_bound_may_hide_a_default_but_not_a_choice() {
+    let tight = || Case::new().flag("--http-max-body", "16KiB");
+    assert!(tight().load().is_ok());
+    assert_eq!(
+        tight().env("PORTOLAN_GRAPHQL_MAX_TEXT", "20KiB").problems(),
+        ["graphql.max_text = 20KiB (PORTOLAN_GRAPHQL_MAX_TEXT) is more than http.max_body = 16KiB (--http-max-body)"]
+    );
+}
+
+#[test]
 fn what_is_shown_is_aligned_and_machine_readable() {
-    let config = Case::new()
-        .flag("--http-trusted-proxies", "10.0.0.1, ::1")
-        .load()
-        .unwrap();
+    let config = Case::new().flag("--http-trusted-proxies", "10.0.0.1, ::1").load().unwrap();
     let shown = config.shown();
     let text = table(&shown);
-    let columns: Vec<_> = text
-        .lines()
-        .take(2)
-        .map(|line| line.find("127").or(line.find("VALUE")))
-        .collect();
+    let columns: Vec<_> = text.lines().take(2).map(|line| line.find("127").or(line.find("VALUE"))).collect();
     assert_eq!(columns[0], columns[1]);
     let list = json(&shown);
-    let proxies = list
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|row| row["key"] == "http.trusted_proxies");
+    let proxies = list.as_array().unwrap().iter().find(|row| row["key"] == "http.trusted_proxies");
     assert_eq!(proxies.unwrap()["value"], "10.0.0.1,::1");
     assert_eq!(proxies.unwrap()["default"], serde_json::Value::Null);
 }

@@ -1,8 +1,8 @@
 //! Web addresses: [`Url`] for a place, [`Origin`] for who may call.
 //!
-//! Both are kept as text, brought into the form in which they are compared: scheme and host in lower
-//! case, no default port (browsers send none in `Origin`), no slash at the end. Only `http` and `https`
-//! are taken, user names and passwords never: an address is shown and logged.
+//! Both are kept as text, brought into the form in which they are compared: scheme and host in
+//! lower case, no default port (browsers send none in `Origin`), no slash at the end. Only `http`
+//! and `https` are taken, user names and passwords never: an address is shown and logged.
 
 use std::{fmt, net::Ipv6Addr};
 
@@ -118,36 +118,17 @@ mod tests {
 
     #[test]
     fn an_address_is_kept_in_the_form_to_compare() {
-        assert_eq!(
-            url("HTTPS://Hub.Example.com:443/").as_deref(),
-            Ok("https://hub.example.com")
-        );
-        assert_eq!(
-            url("http://[::1]:8080/Base/").as_deref(),
-            Ok("http://[::1]:8080/Base")
-        );
+        assert_eq!(url("HTTPS://Hub.Example.com:443/").as_deref(), Ok("https://hub.example.com"));
+        assert_eq!(url("http://[::1]:8080/Base/").as_deref(), Ok("http://[::1]:8080/Base"));
         assert_eq!(Origin::parse("http://a:80"), Origin::parse("http://A"));
     }
 
     #[test]
     fn an_address_without_scheme_or_host_is_refused() {
-        for text in [
-            "hub.example.com",
-            "ftp://a",
-            "https://",
-            "https://:1",
-            "https://a b",
-            "//a",
-        ] {
+        for text in ["hub.example.com", "ftp://a", "https://", "https://:1", "https://a b", "//a"] {
             assert!(url(text).is_err(), "{text}");
         }
-        for text in [
-            "https://a:",
-            "https://a:+1",
-            "https://a:70000",
-            "https://[1",
-            "https://a?q",
-        ] {
+        for text in ["https://a:", "https://a:+1", "https://a:70000", "https://[1", "https://a?q"] {
             assert!(url(text).is_err(), "{text}");
         }
     }

@@ -1,8 +1,8 @@
 //! What a setting can hold, and how it is written.
 //!
-//! Every source hands over text: the environment and flags by nature, the file because its numbers and
-//! booleans are turned into text first. So each type has one parser, and a duration means the same
-//! wherever it is written. [`Value::show`] writes a value the way [`Value::parse`] reads it.
+//! Every source hands over text: the environment and flags by nature, the file because its numbers
+//! and booleans are turned into text first. So each type has one parser, and a duration means the
+//! same wherever it is written. [`Value::show`] writes a value the way [`Value::parse`] reads it.
 //!
 //! An empty text is a value, not an absence: it unsets an optional setting, empties a list, and is
 //! refused by everything else.
@@ -139,11 +139,7 @@ plain! {
 
 /// The text, unless there is none.
 fn filled(text: &str) -> Result<&str, String> {
-    if text.is_empty() {
-        Err("it is empty".to_owned())
-    } else {
-        Ok(text)
-    }
+    if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(text) }
 }
 
 impl Value for String {
@@ -187,11 +183,7 @@ impl<T: Value> Value for Option<T> {
     const OPTIONAL: bool = true;
 
     fn parse(text: &str) -> Result<Self, String> {
-        if text.is_empty() {
-            Ok(None)
-        } else {
-            T::parse(text).map(Some)
-        }
+        if text.is_empty() { Ok(None) } else { T::parse(text).map(Some) }
     }
 
     fn show(&self) -> String {
@@ -220,7 +212,10 @@ impl<T: Value> Value for Vec<T> {
 
 /// Declares a setting that is one of a few words.
 macro_rules! choice {
-    ($( $(#[$attribute:meta])+ pub enum $Name:ident { $( $(#[$about:meta])+ $Variant:ident = $word:literal, )+ } )+) => { $(
+    ($(
+        $(#[$attribute:meta])+
+        pub enum $Name:ident { $( $(#[$about:meta])+ $Variant:ident = $word:literal, )+ }
+    )+) => { $(
         $(#[$attribute])+
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $Name { $( $(#[$about])+ $Variant, )+ }

@@ -35,31 +35,20 @@ impl Cx {
     /// A context for a checked caller.
     #[must_use]
     pub fn new(hub: Arc<Hub>, caller: Caller, request: RequestInfo) -> Self {
-        Self {
-            hub,
-            caller: Arc::new(caller),
-            request,
-        }
+        Self { hub, caller: Arc::new(caller), request }
     }
 
     /// A context for a part of the program itself. It acts in `tenant`.
     #[must_use]
     pub fn system(hub: Arc<Hub>, part: &'static str, tenant: TenantId) -> Self {
-        let request = RequestInfo {
-            id: hub.chance.uuid(hub.clock.now()).simple().to_string().into(),
-            address: None,
-        };
+        let request = RequestInfo { id: hub.chance.uuid(hub.clock.now()).simple().to_string().into(), address: None };
         Self::new(hub, Caller::system(part, tenant), request)
     }
 
     /// The same request by another caller: the door uses it once it knows who knocked.
     #[must_use]
     pub fn with_caller(&self, caller: Caller) -> Self {
-        Self {
-            hub: Arc::clone(&self.hub),
-            caller: Arc::new(caller),
-            request: self.request.clone(),
-        }
+        Self { hub: Arc::clone(&self.hub), caller: Arc::new(caller), request: self.request.clone() }
     }
 
     /// The shared means.
@@ -92,11 +81,7 @@ impl Cx {
 
     /// Passes only callers with that scope.
     pub fn needs(&self, scope: Scope) -> Result<()> {
-        if self.principal()?.scopes.has(scope) {
-            Ok(())
-        } else {
-            Err(Error::Forbidden(scope.name()))
-        }
+        if self.principal()?.scopes.has(scope) { Ok(()) } else { Err(Error::Forbidden(scope.name())) }
     }
 
     /// The request.

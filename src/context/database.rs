@@ -8,15 +8,15 @@
 //! **PostgreSQL** has one pool. Three time-outs are set on each connection, so that neither a runaway
 //! statement nor a transaction somebody forgot can hold the others up.
 //!
-//! Migrations run on a connection of their own without those time-outs; on PostgreSQL under an advisory
-//! lock, since several nodes may start at once.
+//! Migrations run on a connection of their own without those time-outs, and under a lock, since several
+//! processes may start at once: an advisory lock on PostgreSQL, a locked file beside the `SQLite` file.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, fs::File, path::PathBuf, sync::Arc, time::Duration};
 
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
     sqlx::{
         postgres::PgConnectOptions,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
@@ -24,7 +24,7 @@ use sea_orm::{
 };
 
 use crate::kernel::{
-    error::{Error, Result},
+    error::{Error, Result, Source},
     secret::Secret,
 };
 
@@ -81,10 +81,7 @@ impl Database {
             Place::File(_) => {
                 let writer = open(settings, sqlite(settings, 1, false)?).await?;
                 assert_sqlite(&writer).await?;
-                (
-                    open(settings, sqlite(settings, settings.readers, true)?).await?,
-                    writer,
-                )
+                (open(settings, sqlite(settings, settings.readers, true)?).await?, writer)
             }
             Place::Server(url) => {
                 let pool = open(settings, postgres(settings, url)).await?;
@@ -131,10 +128,7 @@ impl Database {
         if pending.is_empty() {
             Ok(())
         } else {
-            Err(Error::Unavailable(
-                "the schema",
-                format!("{} migrations are missing", pending.len()).into(),
-            ))
+            Err(Error::Unavailable("the schema", format!("{} migrations are missing", pending.len()).into()))
         }
     }
 
@@ -167,10 +161,7 @@ pub async fn migrate_down(settings: &Settings, steps: Option<u32>) -> Result<()>
     with_migrator(settings, async |db| Ok(Migrator::down(db, steps).await?)).await
 }
 
-async fn with_migrator<T>(
-    settings: &Settings,
-    work: impl AsyncFnOnce(&DatabaseConnection) -> Result<T>,
-) -> Result<T> {
+async fn with_migrator<T>(settings: &Settings, work: impl AsyncFnOnce(&DatabaseConnection) -> Result<T>) -> Result<T> {
     let patient = Settings {
         statement_timeout: Duration::ZERO,
         lock_timeout: Duration::ZERO,
@@ -178,26 +169,36 @@ async fn with_migrator<T>(
         max_connections: 2,
         ..settings.clone()
     };
-    let options = match &patient.place {
-        Place::File(_) => sqlite(&patient, 1, false)?,
-        Place::Server(url) => postgres(&patient, url),
-    };
-    let db = open(&patient, options).await?;
-    let lock = match &patient.place {
-        Place::File(_) => None,
-        Place::Server(_) => {
-            let lock = db.begin().await?;
-            lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
-                .await?;
-            Some(lock)
+    match &patient.place {
+        Place::File(path) => {
+            let options = sqlite(&patient, 1, false)?;
+            let _turn = take_turn(path.with_extension("lock")).await?;
+            let db = open(&patient, options).await?;
+            let outcome = work(&db).await;
+            db.close().await?;
+            outcome
         }
-    };
-    let outcome = work(&db).await;
-    if let Some(lock) = lock {
-        lock.rollback().await?;
+        Place::Server(url) => {
+            let db = open(&patient, postgres(&patient, url)).await?;
+            let turn = db.begin().await?;
+            turn.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")).await?;
+            let outcome = work(&db).await;
+            turn.rollback().await?;
+            db.close().await?;
+            outcome
+        }
     }
-    db.close().await?;
-    outcome
+}
+
+/// Waits until no other process migrates the same file; the turn ends when the file is dropped.
+async fn take_turn(lock: PathBuf) -> Result<File> {
+    let taken = tokio::task::spawn_blocking(move || {
+        let file = File::options().create(true).truncate(false).write(true).open(lock)?;
+        file.lock()?;
+        Ok::<_, std::io::Error>(file)
+    });
+    let unavailable = |error: Source| Error::Unavailable("the lock beside the data file", error);
+    taken.await.map_err(|error| unavailable(error.into()))?.map_err(|error| unavailable(error.into()))
 }
 
 async fn open(settings: &Settings, mut options: ConnectOptions) -> Result<DatabaseConnection> {
@@ -217,17 +218,12 @@ fn sqlite(settings: &Settings, connections: u32, read_only: bool) -> Result<Conn
         return Err(Error::Internal("this is not a file", "wrong place".into()));
     };
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| Error::Unavailable("the data folder", error.into()))?;
+        std::fs::create_dir_all(folder).map_err(|error| Error::Unavailable("the data folder", error.into()))?;
     }
     let (path, busy) = (path.clone(), settings.busy_timeout);
     let mut options = ConnectOptions::new("sqlite::memory:");
-    options
-        .max_connections(connections)
-        .min_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .map_sqlx_sqlite_opts(move |_| {
+    options.max_connections(connections).min_connections(1).idle_timeout(None).max_lifetime(None).map_sqlx_sqlite_opts(
+        move |_| {
             let options = SqliteConnectOptions::new()
                 .filename(&path)
                 .create_if_missing(true)
@@ -235,12 +231,9 @@ fn sqlite(settings: &Settings, connections: u32, read_only: bool) -> Result<Conn
                 .synchronous(SqliteSynchronous::Full)
                 .busy_timeout(busy)
                 .foreign_keys(true);
-            if read_only {
-                options.pragma("query_only", "ON")
-            } else {
-                options
-            }
-        });
+            if read_only { options.pragma("query_only", "ON") } else { options }
+        },
+    );
     Ok(options)
 }
 
@@ -249,46 +242,23 @@ fn postgres(settings: &Settings, url: &Secret) -> ConnectOptions {
     let timeouts = [
         ("statement_timeout", settings.statement_timeout),
         ("lock_timeout", settings.lock_timeout),
-        (
-            "idle_in_transaction_session_timeout",
-            settings.idle_transaction_timeout,
-        ),
+        ("idle_in_transaction_session_timeout", settings.idle_transaction_timeout),
     ]
     .map(|(name, span)| (name, span.as_millis().to_string()));
-    options
-        .max_connections(settings.max_connections)
-        .min_connections(1)
-        .map_sqlx_postgres_opts(move |options: PgConnectOptions| {
-            options
-                .application_name("portolan")
-                .options(timeouts.clone())
-        });
+    options.max_connections(settings.max_connections).min_connections(1).map_sqlx_postgres_opts(
+        move |options: PgConnectOptions| options.application_name("portolan").options(timeouts.clone()),
+    );
     options
 }
 
 async fn assert_sqlite(db: &DatabaseConnection) -> Result<()> {
-    let row = db
-        .query_one_raw(sea_orm::Statement::from_string(
-            DbBackend::Sqlite,
-            "SELECT sqlite_version()",
-        ))
-        .await?;
-    let version: String = row
-        .map(|row| row.try_get_by_index(0))
-        .transpose()?
-        .unwrap_or_default();
+    let row = db.query_one_raw(sea_orm::Statement::from_string(DbBackend::Sqlite, "SELECT sqlite_version()")).await?;
+    let version: String = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
-    let found = (
-        parts.next().unwrap_or(0),
-        parts.next().unwrap_or(0),
-        parts.next().unwrap_or(0),
-    );
+    let found = (parts.next().unwrap_or(0), parts.next().unwrap_or(0), parts.next().unwrap_or(0));
     if found >= OLDEST_SQLITE {
         Ok(())
     } else {
-        Err(Error::Unavailable(
-            "a sound SQLite library",
-            format!("found {version}").into(),
-        ))
+        Err(Error::Unavailable("a sound SQLite library", format!("found {version}").into()))
     }
 }

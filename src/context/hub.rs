@@ -23,8 +23,6 @@ pub struct Hub {
 
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hub")
-            .field("database", &self.database)
-            .finish_non_exhaustive()
+        f.debug_struct("Hub").field("database", &self.database).finish_non_exhaustive()
     }
 }

@@ -6,9 +6,7 @@
 //! one rolled back, the claim went with it. Keys are remembered for 48 hours.
 
 use chrono::TimeDelta;
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, EntityTrait, IntoActiveModel, sea_query::OnConflict,
-};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, IntoActiveModel, sea_query::OnConflict};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -54,20 +52,12 @@ impl Ticket {
 
 impl Txn {
     /// Asks whether `operation` ran before under that key with that input.
-    pub async fn once<K>(
-        &self,
-        operation: &'static str,
-        key: Option<&str>,
-        input: &impl Serialize,
-    ) -> Result<Once<K>> {
+    pub async fn once<K>(&self, operation: &'static str, key: Option<&str>, input: &impl Serialize) -> Result<Once<K>> {
         let Some(key) = key else {
             return Ok(Once::First(Ticket(None)));
         };
         if key.is_empty() || key.len() > LONGEST {
-            return Err(Error::invalid(
-                "idempotencyKey",
-                format!("an idempotency key has 1 to {LONGEST} bytes"),
-            ));
+            return Err(Error::invalid("idempotencyKey", format!("an idempotency key has 1 to {LONGEST} bytes")));
         }
         let input = serde_json::to_vec(input)
             .map_err(|error| Error::Internal("an input could not be digested", error.into()))?;
@@ -79,12 +69,8 @@ impl Txn {
             subject: None,
             created_at: self.now(),
         };
-        entity::older_than(claim.tenant_id, self.now() - REMEMBERED)
-            .exec(&**self)
-            .await?;
-        let untouched = OnConflict::columns([Column::TenantId, Column::Key])
-            .do_nothing()
-            .to_owned();
+        entity::older_than(claim.tenant_id, self.now() - REMEMBERED).exec(&**self).await?;
+        let untouched = OnConflict::columns([Column::TenantId, Column::Key]).do_nothing().to_owned();
         let taken = entity::Entity::insert(claim.clone().into_active_model())
             .on_conflict(untouched)
             .exec_without_returning(&**self)
@@ -94,24 +80,15 @@ impl Txn {
         }
         let known = entity::of(claim.tenant_id, key).one(&**self).await?;
         match known {
-            Some(known)
-                if known.operation == claim.operation
-                    && known.input_digest == claim.input_digest =>
-            {
+            Some(known) if known.operation == claim.operation && known.input_digest == claim.input_digest => {
                 let subject = known.subject.ok_or_else(|| {
-                    Error::conflict(
-                        "idempotencyKey",
-                        "the first request with this key has not ended",
-                    )
+                    Error::conflict("idempotencyKey", "the first request with this key has not ended")
                 })?;
                 Ok(Once::Repeated(Id::new(subject)))
             }
             _ => Err(Error::Refused(vec![Issue {
                 code: Code::IdempotencyKeyReused,
-                ..Issue::at(
-                    "idempotencyKey",
-                    "this key was used before with another input",
-                )
+                ..Issue::at("idempotencyKey", "this key was used before with another input")
             }])),
         }
     }

@@ -53,12 +53,7 @@ impl Audit {
     /// Something was done to the subject.
     #[must_use]
     pub fn new(action: &'static str, subject: impl fmt::Display) -> Self {
-        Self {
-            action,
-            subject: subject.to_string(),
-            before: None,
-            after: None,
-        }
+        Self { action, subject: subject.to_string(), before: None, after: None }
     }
 
     /// The entry that goes with an event.
@@ -98,14 +93,7 @@ impl NewJob {
     pub fn new(kind: &'static str, payload: &impl Serialize) -> Result<Self> {
         let payload = serde_json::to_value(payload)
             .map_err(|error| Error::Internal("a job could not be written", error.into()))?;
-        Ok(Self {
-            kind,
-            payload,
-            unique_key: None,
-            delay: TimeDelta::zero(),
-            priority: 0,
-            max_attempts: 3,
-        })
+        Ok(Self { kind, payload, unique_key: None, delay: TimeDelta::zero(), priority: 0, max_attempts: 3 })
     }
 
     /// At most one job of the kind waits under this key.
@@ -126,11 +114,7 @@ impl NewJob {
 impl Txn {
     pub(super) async fn begin(cx: Cx) -> Result<Self> {
         let inner = cx.hub().database.begin().await?;
-        Ok(Self {
-            cx,
-            inner,
-            pending: Mutex::default(),
-        })
+        Ok(Self { cx, inner, pending: Mutex::default() })
     }
 
     /// The context of the request that writes.
@@ -158,14 +142,7 @@ impl Txn {
 
     /// Emits an event of another tenant, for who runs the whole hub.
     pub fn emit_in(&self, tenant: TenantId, fact: &impl Fact) -> Result<()> {
-        let draft = outbox::Draft::new(
-            fact,
-            self.id(),
-            tenant,
-            self.cx.actor(),
-            &self.cx.request().id,
-            self.now(),
-        )?;
+        let draft = outbox::Draft::new(fact, self.id(), tenant, self.cx.actor(), &self.cx.request().id, self.now())?;
         self.pending(|pending| pending.events.push(draft));
         Ok(())
     }
@@ -227,22 +204,12 @@ impl Txn {
         let pending = self.pending(std::mem::take);
         outbox::insert(&self.inner, pending.events).await?;
         if !pending.audit.is_empty() {
-            let rows = pending
-                .audit
-                .into_iter()
-                .map(IntoActiveModel::into_active_model);
-            audit_entry::Entity::insert_many(rows)
-                .exec_without_returning(&self.inner)
-                .await?;
+            let rows = pending.audit.into_iter().map(IntoActiveModel::into_active_model);
+            audit_entry::Entity::insert_many(rows).exec_without_returning(&self.inner).await?;
         }
         if !pending.jobs.is_empty() {
-            let rows = pending
-                .jobs
-                .into_iter()
-                .map(IntoActiveModel::into_active_model);
-            job::Entity::insert_many(rows)
-                .exec_without_returning(&self.inner)
-                .await?;
+            let rows = pending.jobs.into_iter().map(IntoActiveModel::into_active_model);
+            job::Entity::insert_many(rows).exec_without_returning(&self.inner).await?;
         }
         self.inner.commit().await?;
         Ok(())
@@ -260,8 +227,6 @@ impl Deref for Txn {
 
 impl fmt::Debug for Txn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Txn")
-            .field("request", &self.cx.request().id)
-            .finish_non_exhaustive()
+        f.debug_struct("Txn").field("request", &self.cx.request().id).finish_non_exhaustive()
     }
 }

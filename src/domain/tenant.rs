@@ -7,8 +7,8 @@
 //! unique index decides, not the look beforehand.
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QuerySelect,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QuerySelect,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -65,10 +65,7 @@ pub struct TenantChange {
 
 /// One tenant: the caller's own, or any for who runs the hub.
 pub async fn get(cx: &Cx, id: TenantId) -> Result<Tenant> {
-    by_ids(cx, &[id])
-        .await?
-        .pop()
-        .ok_or(Error::NotFound("tenant"))
+    by_ids(cx, &[id]).await?.pop().ok_or(Error::NotFound("tenant"))
 }
 
 /// Those of the ids that the caller may see.
@@ -88,24 +85,13 @@ pub async fn named(hub: &Hub, name: &str) -> Result<Tenant> {
         Ok(id) => entity::of(id),
         Err(_) => entity::by_slug(name),
     };
-    select
-        .one(hub.database.reader())
-        .await?
-        .ok_or(Error::NotFound("tenant"))
+    select.one(hub.database.reader()).await?.ok_or(Error::NotFound("tenant"))
 }
 
 /// Every tenant of the hub.
 pub async fn list(cx: &Cx, args: &PageArgs) -> Result<Page<Tenant>> {
     cx.needs(Scope::HubAdmin)?;
-    page::by_key(
-        cx.db(),
-        "tenants",
-        entity::of_hub(),
-        entity::Column::Id,
-        |tenant| tenant.id.uuid(),
-        args,
-    )
-    .await
+    page::by_key(cx.db(), "tenants", entity::of_hub(), entity::Column::Id, |tenant| tenant.id.uuid(), args).await
 }
 
 /// How many there are.
@@ -147,22 +133,13 @@ pub(super) async fn insert(txn: &Txn, id: TenantId, new: &NewTenant) -> Result<(
         time_zone: settings.time_zone.unwrap_or_else(|| "UTC".to_owned()),
         locale: settings.locale.unwrap_or_else(|| "en".to_owned()),
         currency: settings.currency.unwrap_or_else(|| "AED".to_owned()),
-        date_format: settings
-            .date_format
-            .unwrap_or_else(|| "DD/MM/YYYY".to_owned()),
+        date_format: settings.date_format.unwrap_or_else(|| "DD/MM/YYYY".to_owned()),
         created_at: now,
         updated_at: now,
     };
     free_slug(txn, &row.slug).await?;
-    entity::Entity::insert(row.clone().into_active_model())
-        .exec_without_returning(&**txn)
-        .await
-        .map_err(taken)?;
-    let fact = TenantEvent::Created {
-        tenant: id,
-        slug: row.slug.clone(),
-        name: row.name.clone(),
-    };
+    entity::Entity::insert(row.clone().into_active_model()).exec_without_returning(&**txn).await.map_err(taken)?;
+    let fact = TenantEvent::Created { tenant: id, slug: row.slug.clone(), name: row.name.clone() };
     txn.emit_in(id, &fact)?;
     txn.audit_in(id, Audit::of(&fact).after(shown(&row)));
     Ok(())
@@ -177,22 +154,14 @@ pub async fn update(cx: &Cx, id: TenantId, change: TenantChange) -> Result<Tenan
         let name = check.take_some("name", change.name.as_deref(), input::name);
         let settings = checked(&mut check, &change.settings);
         check.done()?;
-        let before = entity::of(id)
-            .lock_exclusive()
-            .one(&**txn)
-            .await?
-            .ok_or(Error::NotFound("tenant"))?;
+        let before = entity::of(id).lock_exclusive().one(&**txn).await?.ok_or(Error::NotFound("tenant"))?;
         let after = Tenant {
             slug: slug.unwrap_or_else(|| before.slug.clone()),
             name: name.unwrap_or_else(|| before.name.clone()),
-            time_zone: settings
-                .time_zone
-                .unwrap_or_else(|| before.time_zone.clone()),
+            time_zone: settings.time_zone.unwrap_or_else(|| before.time_zone.clone()),
             locale: settings.locale.unwrap_or_else(|| before.locale.clone()),
             currency: settings.currency.unwrap_or_else(|| before.currency.clone()),
-            date_format: settings
-                .date_format
-                .unwrap_or_else(|| before.date_format.clone()),
+            date_format: settings.date_format.unwrap_or_else(|| before.date_format.clone()),
             updated_at: txn.now(),
             ..before.clone()
         };
@@ -214,17 +183,9 @@ pub async fn update(cx: &Cx, id: TenantId, change: TenantChange) -> Result<Tenan
         row.created_at = sea_orm::ActiveValue::Unchanged(before.created_at);
         row.updated_at = Set(after.updated_at);
         row.update(&**txn).await.map_err(taken)?;
-        let fact = TenantEvent::Updated {
-            tenant: id,
-            changes: changes.clone(),
-        };
+        let fact = TenantEvent::Updated { tenant: id, changes: changes.clone() };
         txn.emit_in(id, &fact)?;
-        txn.audit_in(
-            id,
-            Audit::of(&fact)
-                .before(changes.side("from"))
-                .after(changes.side("to")),
-        );
+        txn.audit_in(id, Audit::of(&fact).before(changes.side("from")).after(changes.side("to")));
         Ok(after)
     })
     .await
@@ -232,22 +193,10 @@ pub async fn update(cx: &Cx, id: TenantId, change: TenantChange) -> Result<Tenan
 
 fn checked(check: &mut Check, settings: &SettingsInput) -> SettingsInput {
     SettingsInput {
-        time_zone: check.take_some(
-            "settings.timeZone",
-            settings.time_zone.as_deref(),
-            input::time_zone,
-        ),
+        time_zone: check.take_some("settings.timeZone", settings.time_zone.as_deref(), input::time_zone),
         locale: check.take_some("settings.locale", settings.locale.as_deref(), input::locale),
-        currency: check.take_some(
-            "settings.currency",
-            settings.currency.as_deref(),
-            input::currency,
-        ),
-        date_format: check.take_some(
-            "settings.dateFormat",
-            settings.date_format.as_deref(),
-            input::date_format,
-        ),
+        currency: check.take_some("settings.currency", settings.currency.as_deref(), input::currency),
+        date_format: check.take_some("settings.dateFormat", settings.date_format.as_deref(), input::date_format),
     }
 }
 

@@ -44,9 +44,5 @@ pub fn used(token: ApiTokenId, at: DateTimeUtc, unless_since: DateTimeUtc) -> Up
     Entity::update_many()
         .col_expr(Column::LastUsedAt, Expr::value(at))
         .filter(COLUMN.id.eq(token))
-        .filter(
-            Condition::any()
-                .add(COLUMN.last_used_at.is_null())
-                .add(COLUMN.last_used_at.lt(unless_since)),
-        )
+        .filter(Condition::any().add(COLUMN.last_used_at.is_null()).add(COLUMN.last_used_at.lt(unless_since)))
 }

@@ -28,7 +28,5 @@ pub fn of(tenant: TenantId, key: &str) -> Select<Entity> {
 
 /// Forgets the keys of the tenant that are older than `before`.
 pub fn older_than(tenant: TenantId, before: DateTimeUtc) -> DeleteMany<Entity> {
-    Entity::delete_many()
-        .filter(COLUMN.tenant_id.eq(tenant))
-        .filter(COLUMN.created_at.lt(before))
+    Entity::delete_many().filter(COLUMN.tenant_id.eq(tenant)).filter(COLUMN.created_at.lt(before))
 }

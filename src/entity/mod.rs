@@ -6,14 +6,8 @@
 //! in their essay and offer selectors that name their reason.
 //!
 //! No output type of the API is derived from a model, so a new column is never public by itself.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "this is the home of the bare selectors"
-)]
-#![expect(
-    missing_docs,
-    reason = "columns are described by the migration that makes them"
-)]
+#![expect(clippy::disallowed_methods, reason = "this is the home of the bare selectors")]
+#![expect(missing_docs, reason = "columns are described by the migration that makes them")]
 
 pub mod api_token;
 pub mod audit_entry;

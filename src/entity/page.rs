@@ -3,9 +3,7 @@
 //! The list is ordered by one column that is unique within it (ids are, and they sort by time of
 //! creation). One row more than asked for tells whether there is another page.
 
-use sea_orm::{
-    ConnectionTrait, Cursor as Keyset, EntityTrait, Select, SelectModel, sea_query::IntoValueTuple,
-};
+use sea_orm::{ConnectionTrait, Cursor as Keyset, EntityTrait, Select, SelectModel, sea_query::IntoValueTuple};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::kernel::{cursor::Cursor, error::Result, page::Page, page::PageArgs};
@@ -32,30 +30,16 @@ where
     }
     let wanted = args.size as usize;
     let more = u64::from(args.size) + 1;
-    let mut found = if args.backward {
-        keyset.last(more).all(db).await?
-    } else {
-        keyset.first(more).all(db).await?
-    };
+    let mut found = if args.backward { keyset.last(more).all(db).await? } else { keyset.first(more).all(db).await? };
     let cut = found.len() > wanted;
     if cut && args.backward {
         found.remove(0);
     } else {
         found.truncate(wanted);
     }
-    let rows = found
-        .into_iter()
-        .map(|row| Ok((Cursor::encode(list, &key(&row))?, row)))
-        .collect::<Result<_>>()?;
+    let rows = found.into_iter().map(|row| Ok((Cursor::encode(list, &key(&row))?, row))).collect::<Result<_>>()?;
     // On the far side of a cursor there is at least the row the cursor names.
-    let (has_previous, has_next) = if args.backward {
-        (cut, args.before.is_some())
-    } else {
-        (args.after.is_some(), cut)
-    };
-    Ok(Page {
-        rows,
-        has_previous,
-        has_next,
-    })
+    let (has_previous, has_next) =
+        if args.backward { (cut, args.before.is_some()) } else { (args.after.is_some(), cut) };
+    Ok(Page { rows, has_previous, has_next })
 }

@@ -23,9 +23,7 @@ impl ActiveModelBehavior for ActiveModel {}
 
 /// The people with a membership in the tenant.
 pub fn of(tenant: TenantId) -> Select<Entity> {
-    Entity::find()
-        .join(JoinType::InnerJoin, Relation::Membership.def())
-        .filter(membership::COLUMN.tenant_id.eq(tenant))
+    Entity::find().join(JoinType::InnerJoin, Relation::Membership.def()).filter(membership::COLUMN.tenant_id.eq(tenant))
 }
 
 /// Whoever has that address, in whichever tenant: an address names one person in the hub.

@@ -1,9 +1,6 @@
 //! What can happen to users, memberships and API tokens.
 
-#![expect(
-    missing_docs,
-    reason = "the fields of a fact say what they are by their names"
-)]
+#![expect(missing_docs, reason = "the fields of a fact say what they are by their names")]
 
 use serde::{Deserialize, Serialize};
 
@@ -15,37 +12,17 @@ use crate::kernel::id::{ApiTokenId, MembershipId, UserId};
 #[serde(untagged, rename_all_fields = "camelCase")]
 pub enum AccessEvent {
     /// A user was created.
-    UserCreated {
-        user: UserId,
-        email: String,
-        name: String,
-    },
+    UserCreated { user: UserId, email: String, name: String },
     /// A user's name or address changed.
     UserUpdated { user: UserId, changes: Changes },
     /// A user got a role in the tenant.
-    MembershipGranted {
-        membership: MembershipId,
-        user: UserId,
-        role: String,
-    },
+    MembershipGranted { membership: MembershipId, user: UserId, role: String },
     /// A user's role in the tenant changed.
-    MembershipChanged {
-        membership: MembershipId,
-        user: UserId,
-        changes: Changes,
-    },
+    MembershipChanged { membership: MembershipId, user: UserId, changes: Changes },
     /// A user left the tenant.
-    MembershipRevoked {
-        membership: MembershipId,
-        user: UserId,
-        role: String,
-    },
+    MembershipRevoked { membership: MembershipId, user: UserId, role: String },
     /// An API token was made.
-    ApiTokenCreated {
-        api_token: ApiTokenId,
-        name: String,
-        role: String,
-    },
+    ApiTokenCreated { api_token: ApiTokenId, name: String, role: String },
     /// An API token was revoked.
     ApiTokenRevoked { api_token: ApiTokenId, name: String },
 }
@@ -71,9 +48,7 @@ impl Fact for AccessEvent {
             Self::MembershipGranted { membership, .. }
             | Self::MembershipChanged { membership, .. }
             | Self::MembershipRevoked { membership, .. } => membership.to_string(),
-            Self::ApiTokenCreated { api_token, .. } | Self::ApiTokenRevoked { api_token, .. } => {
-                api_token.to_string()
-            }
+            Self::ApiTokenCreated { api_token, .. } | Self::ApiTokenRevoked { api_token, .. } => api_token.to_string(),
         }
     }
 }

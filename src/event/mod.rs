@@ -40,10 +40,7 @@ impl Changes {
     #[must_use]
     pub fn field<T: Serialize + PartialEq>(mut self, name: &str, from: &T, to: &T) -> Self {
         if from != to {
-            self.0.insert(
-                name.to_owned(),
-                serde_json::json!({ "from": from, "to": to }),
-            );
+            self.0.insert(name.to_owned(), serde_json::json!({ "from": from, "to": to }));
         }
         self
     }
@@ -57,10 +54,6 @@ impl Changes {
     /// One side of the changes (`from` or `to`), for the audit log.
     #[must_use]
     pub fn side(&self, side: &str) -> Value {
-        self.0
-            .iter()
-            .map(|(name, change)| (name.clone(), change[side].clone()))
-            .collect::<Map<_, _>>()
-            .into()
+        self.0.iter().map(|(name, change)| (name.clone(), change[side].clone())).collect::<Map<_, _>>().into()
     }
 }

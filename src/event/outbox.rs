@@ -60,8 +60,6 @@ pub async fn insert(db: &impl ConnectionTrait, drafts: Vec<Draft>) -> Result<()>
         row.position = NotSet;
         row
     });
-    outbox::Entity::insert_many(rows)
-        .exec_without_returning(db)
-        .await?;
+    outbox::Entity::insert_many(rows).exec_without_returning(db).await?;
     Ok(())
 }

@@ -1,9 +1,6 @@
 //! What can happen to a tenant.
 
-#![expect(
-    missing_docs,
-    reason = "the fields of a fact say what they are by their names"
-)]
+#![expect(missing_docs, reason = "the fields of a fact say what they are by their names")]
 
 use serde::{Deserialize, Serialize};
 
@@ -15,11 +12,7 @@ use crate::kernel::id::TenantId;
 #[serde(untagged, rename_all_fields = "camelCase")]
 pub enum TenantEvent {
     /// It was created.
-    Created {
-        tenant: TenantId,
-        slug: String,
-        name: String,
-    },
+    Created { tenant: TenantId, slug: String, name: String },
     /// Its name, slug or settings changed.
     Updated { tenant: TenantId, changes: Changes },
 }

@@ -48,11 +48,7 @@ impl User {
 
     /// The bond to your tenant, with the role in it.
     async fn membership(&self, ctx: &Context<'_>) -> Result<Option<Membership>> {
-        Ok(ctx
-            .loaders()
-            .load_one(MembershipOf(self.0.id))
-            .await?
-            .map(Membership))
+        Ok(ctx.loaders().load_one(MembershipOf(self.0.id)).await?.map(Membership))
     }
 
     /// When the account was created.
@@ -293,11 +289,7 @@ impl AccessQuery {
     ) -> Result<Connection<User>> {
         let args = ctx.cx().page(after, before, first, last)?;
         let page = user::list(ctx.cx(), &args).await?;
-        Ok(Connection::new(
-            page,
-            User,
-            Box::new(|cx| Box::pin(async move { user::count(&cx).await })),
-        ))
+        Ok(Connection::new(page, User, Box::new(|cx| Box::pin(async move { user::count(&cx).await }))))
     }
 
     /// The API tokens of your tenant, oldest first, revoked ones included. Needs `ACCESS_READ`.
@@ -312,11 +304,7 @@ impl AccessQuery {
     ) -> Result<Connection<ApiToken>> {
         let args = ctx.cx().page(after, before, first, last)?;
         let page = token::list(ctx.cx(), &args).await?;
-        Ok(Connection::new(
-            page,
-            ApiToken,
-            Box::new(|cx| Box::pin(async move { token::count(&cx).await })),
-        ))
+        Ok(Connection::new(page, ApiToken, Box::new(|cx| Box::pin(async move { token::count(&cx).await }))))
     }
 }
 
@@ -333,17 +321,9 @@ impl AccessMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Whom to let in.")] input: CreateUserInput,
     ) -> Result<CreateUserPayload> {
-        let new = NewUser {
-            email: input.email,
-            name: input.name,
-            role: RoleName(input.role.into()),
-        };
-        let (user, user_errors) =
-            outcome(user::create(ctx.cx(), new, input.idempotency_key.as_deref()).await)?;
-        Ok(CreateUserPayload {
-            user: user.map(User),
-            user_errors,
-        })
+        let new = NewUser { email: input.email, name: input.name, role: RoleName(input.role.into()) };
+        let (user, user_errors) = outcome(user::create(ctx.cx(), new, input.idempotency_key.as_deref()).await)?;
+        Ok(CreateUserPayload { user: user.map(User), user_errors })
     }
 
     /// Changes a person's name or address. Needs `ACCESS_WRITE`.
@@ -353,15 +333,9 @@ impl AccessMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What to change.")] input: UpdateUserInput,
     ) -> Result<UpdateUserPayload> {
-        let change = UserChange {
-            email: input.email,
-            name: input.name,
-        };
+        let change = UserChange { email: input.email, name: input.name };
         let (user, user_errors) = outcome(user::update(ctx.cx(), input.id, change).await)?;
-        Ok(UpdateUserPayload {
-            user: user.map(User),
-            user_errors,
-        })
+        Ok(UpdateUserPayload { user: user.map(User), user_errors })
     }
 
     /// Gives a person another role in your tenant. Needs `ACCESS_WRITE`.
@@ -371,12 +345,8 @@ impl AccessMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What to change.")] input: UpdateMembershipInput,
     ) -> Result<UpdateMembershipPayload> {
-        let (membership, user_errors) =
-            outcome(membership::change_role(ctx.cx(), input.id, input.role.into()).await)?;
-        Ok(UpdateMembershipPayload {
-            membership: membership.map(Membership),
-            user_errors,
-        })
+        let (membership, user_errors) = outcome(membership::change_role(ctx.cx(), input.id, input.role.into()).await)?;
+        Ok(UpdateMembershipPayload { membership: membership.map(Membership), user_errors })
     }
 
     /// Takes a person out of your tenant; the account stays. Needs `ACCESS_WRITE`.
@@ -387,10 +357,7 @@ impl AccessMutation {
         #[graphql(desc = "Whom to take out.")] input: RevokeMembershipInput,
     ) -> Result<RevokeMembershipPayload> {
         let (gone, user_errors) = outcome(membership::revoke(ctx.cx(), input.id).await)?;
-        Ok(RevokeMembershipPayload {
-            revoked_id: gone.map(id::out),
-            user_errors,
-        })
+        Ok(RevokeMembershipPayload { revoked_id: gone.map(id::out), user_errors })
     }
 
     /// Makes an API token. Its text is in this answer and never again. Needs `ACCESS_WRITE`.
@@ -400,27 +367,15 @@ impl AccessMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What it is to be.")] input: CreateApiTokenInput,
     ) -> Result<CreateApiTokenPayload> {
-        let scopes = input.scopes.map(|scopes| {
-            scopes
-                .into_iter()
-                .map(|scope| Scope::from(scope).name().to_owned())
-                .collect()
-        });
-        let new = NewApiToken {
-            name: input.name,
-            role: RoleName(input.role.into()),
-            scopes,
-            expires_at: input.expires_at,
-        };
+        let scopes =
+            input.scopes.map(|scopes| scopes.into_iter().map(|scope| Scope::from(scope).name().to_owned()).collect());
+        let new =
+            NewApiToken { name: input.name, role: RoleName(input.role.into()), scopes, expires_at: input.expires_at };
         let made = token::create(ctx.cx(), new, input.idempotency_key.as_deref()).await;
         let (made, user_errors) = outcome(made)?;
         let (api_token, secret) = made.unzip();
         let token = secret.flatten().map(|secret| secret.expose().to_owned());
-        Ok(CreateApiTokenPayload {
-            api_token: api_token.map(ApiToken),
-            token,
-            user_errors,
-        })
+        Ok(CreateApiTokenPayload { api_token: api_token.map(ApiToken), token, user_errors })
     }
 
     /// Revokes an API token; from the next request on it opens nothing. Needs `ACCESS_WRITE`.
@@ -431,9 +386,6 @@ impl AccessMutation {
         #[graphql(desc = "Which token.")] input: RevokeApiTokenInput,
     ) -> Result<RevokeApiTokenPayload> {
         let (api_token, user_errors) = outcome(token::revoke(ctx.cx(), input.id).await)?;
-        Ok(RevokeApiTokenPayload {
-            api_token: api_token.map(ApiToken),
-            user_errors,
-        })
+        Ok(RevokeApiTokenPayload { api_token: api_token.map(ApiToken), user_errors })
     }
 }

@@ -35,31 +35,18 @@ impl From<ApiError> for async_graphql::Error {
         let code = error.code();
         let message = match &*error {
             Error::Internal(..) => {
-                tracing::error!(
-                    code = code.name(),
-                    error = chain(&*error),
-                    "a request failed on our side"
-                );
+                tracing::error!(code = code.name(), error = chain(&*error), "a request failed on our side");
                 "something went wrong on our side; the request id finds it in the log".to_owned()
             }
             Error::Unavailable(..) => {
-                tracing::warn!(
-                    code = code.name(),
-                    error = chain(&*error),
-                    "something a request needs is away"
-                );
+                tracing::warn!(code = code.name(), error = chain(&*error), "something a request needs is away");
                 error.to_string()
             }
-            Error::Refused(issues) => issues
-                .first()
-                .map(|issue| issue.message.clone())
-                .unwrap_or_default(),
+            Error::Refused(issues) => issues.first().map(|issue| issue.message.clone()).unwrap_or_default(),
             _ => error.to_string(),
         };
         let mut failure = Self::new(message);
-        let extensions = failure
-            .extensions
-            .get_or_insert_with(ErrorExtensionValues::default);
+        let extensions = failure.extensions.get_or_insert_with(ErrorExtensionValues::default);
         extensions.set("code", code.name());
         if let Error::Refused(issues) = &*error
             && let Some(issue) = issues.first()
@@ -108,11 +95,7 @@ impl UserError {
         };
         let mut path = vec!["input".to_owned()];
         path.extend(issue.path);
-        Self {
-            code,
-            path,
-            message: issue.message,
-        }
+        Self { code, path, message: issue.message }
     }
 }
 
@@ -122,10 +105,7 @@ pub fn outcome<T>(result: kernel::Result<T>) -> Result<(Option<T>, Vec<UserError
         Ok(thing) => Ok((Some(thing), Vec::new())),
         Err(Error::Refused(issues)) => Ok((None, issues.into_iter().map(UserError::new).collect())),
         Err(error @ Error::NotFound(_)) => {
-            let issue = Issue {
-                code: Code::NotFound,
-                ..Issue::at("id", error.to_string())
-            };
+            let issue = Issue { code: Code::NotFound, ..Issue::at("id", error.to_string()) };
             Ok((None, vec![UserError::new(issue)]))
         }
         Err(error) => Err(error.into()),

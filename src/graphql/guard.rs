@@ -12,9 +12,7 @@ pub struct Needs(pub Scope);
 
 impl Guard for Needs {
     async fn check(&self, ctx: &Context<'_>) -> async_graphql::Result<()> {
-        ctx.cx()
-            .needs(self.0)
-            .map_err(|error| ApiError::from(error).into())
+        ctx.cx().needs(self.0).map_err(|error| ApiError::from(error).into())
     }
 }
 
@@ -23,9 +21,6 @@ pub struct SignedIn;
 
 impl Guard for SignedIn {
     async fn check(&self, ctx: &Context<'_>) -> async_graphql::Result<()> {
-        ctx.cx()
-            .principal()
-            .map(drop)
-            .map_err(|error| ApiError::from(error).into())
+        ctx.cx().principal().map(drop).map_err(|error| ApiError::from(error).into())
     }
 }

@@ -21,13 +21,9 @@ impl<K: Kind> InputType for Id<K> {
     }
 
     fn parse(value: Option<Value>) -> InputValueResult<Self> {
-        let refused = |text: String| {
-            InputValueError::custom(text).with_extension("code", Code::BadUserInput.name())
-        };
+        let refused = |text: String| InputValueError::custom(text).with_extension("code", Code::BadUserInput.name());
         match value {
-            Some(Value::String(text)) => text
-                .parse::<Self>()
-                .map_err(|error| refused(error.to_string())),
+            Some(Value::String(text)) => text.parse::<Self>().map_err(|error| refused(error.to_string())),
             _ => Err(refused("an id is a string".to_owned())),
         }
     }

@@ -28,11 +28,7 @@ pub struct Batch {
 /// Fresh loaders for a request. Their cache ends with it.
 pub fn loaders(cx: &Cx) -> Loaders {
     let tasks = Arc::clone(cx.hub());
-    DataLoader::with_cache(
-        Batch { cx: cx.clone() },
-        move |work| tasks.tasks.spawn(work),
-        HashMapCache::default(),
-    )
+    DataLoader::with_cache(Batch { cx: cx.clone() }, move |work| tasks.tasks.spawn(work), HashMapCache::default())
 }
 
 /// The membership of a user in the caller's tenant.
@@ -43,16 +39,10 @@ impl Loader<MembershipOf> for Batch {
     type Value = Membership;
     type Error = ApiError;
 
-    async fn load(
-        &self,
-        keys: &[MembershipOf],
-    ) -> Result<HashMap<MembershipOf, Membership>, ApiError> {
+    async fn load(&self, keys: &[MembershipOf]) -> Result<HashMap<MembershipOf, Membership>, ApiError> {
         let users: Vec<_> = keys.iter().map(|key| key.0).collect();
         let found = membership::of_users(&self.cx, &users).await?;
-        Ok(found
-            .into_iter()
-            .map(|row| (MembershipOf(row.user_id), row))
-            .collect())
+        Ok(found.into_iter().map(|row| (MembershipOf(row.user_id), row)).collect())
     }
 }
 

@@ -10,6 +10,7 @@
 pub mod access;
 pub mod context;
 pub mod document;
+pub mod endpoint;
 pub mod error;
 pub mod guard;
 pub mod id;
@@ -25,12 +26,7 @@ use async_graphql::{EmptySubscription, MergedObject, SchemaBuilder};
 /// Everything that can be read.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Query")]
-pub struct Query(
-    viewer::ViewerQuery,
-    node::NodeQuery,
-    tenant::TenantQuery,
-    access::AccessQuery,
-);
+pub struct Query(viewer::ViewerQuery, node::NodeQuery, tenant::TenantQuery, access::AccessQuery);
 
 /// Everything that can be changed.
 #[derive(MergedObject, Default)]

@@ -52,14 +52,8 @@ pub struct NodeQuery;
 impl NodeQuery {
     /// The object with that id, or null. Needs the scope that reading its kind needs.
     #[graphql(guard = "SignedIn")]
-    async fn node(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "A global id.")] id: ID,
-    ) -> Result<Option<Node>> {
-        Ok(read(ctx.cx(), std::slice::from_ref(&id))
-            .await?
-            .remove(id.as_str()))
+    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "A global id.")] id: ID) -> Result<Option<Node>> {
+        Ok(read(ctx.cx(), std::slice::from_ref(&id)).await?.remove(id.as_str()))
     }
 
     /// The objects with those ids, in that order, null where there is none. At most 100.
@@ -72,18 +66,12 @@ impl NodeQuery {
         if ids.len() > MOST {
             return Err(Error::invalid(
                 "ids",
-                format!(
-                    "at most {MOST} ids are taken at once; these are {}",
-                    ids.len()
-                ),
+                format!("at most {MOST} ids are taken at once; these are {}", ids.len()),
             )
             .into());
         }
         let found = read(ctx.cx(), &ids).await?;
-        Ok(ids
-            .iter()
-            .map(|id| found.get(id.as_str()).cloned())
-            .collect())
+        Ok(ids.iter().map(|id| found.get(id.as_str()).cloned()).collect())
     }
 }
 
@@ -93,20 +81,13 @@ async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
     let tenants = of_kind::<kind::Tenant>(cx, ids, Scope::TenantRead);
     if !tenants.is_empty() {
         found.extend(
-            tenant::by_ids(cx, &tenants)
-                .await?
-                .into_iter()
-                .map(|row| (row.id.to_string(), Node::Tenant(Tenant(row)))),
+            tenant::by_ids(cx, &tenants).await?.into_iter().map(|row| (row.id.to_string(), Node::Tenant(Tenant(row)))),
         );
     }
     let users = of_kind::<kind::User>(cx, ids, Scope::AccessRead);
     if !users.is_empty() {
-        found.extend(
-            user::by_ids(cx, &users)
-                .await?
-                .into_iter()
-                .map(|row| (row.id.to_string(), Node::User(User(row)))),
-        );
+        found
+            .extend(user::by_ids(cx, &users).await?.into_iter().map(|row| (row.id.to_string(), Node::User(User(row)))));
     }
     let memberships = of_kind::<kind::Membership>(cx, ids, Scope::AccessRead);
     if !memberships.is_empty() {

@@ -46,25 +46,15 @@ pub struct PageInfo {
 impl<T> Connection<T> {
     /// Makes a connection of a page.
     pub fn new<R>(page: Page<R>, node: impl Fn(R) -> T, counter: Counter) -> Self {
-        let edges: Vec<_> = page
-            .rows
-            .into_iter()
-            .map(|(cursor, row)| Edge {
-                cursor: cursor.0,
-                node: node(row),
-            })
-            .collect();
+        let edges: Vec<_> =
+            page.rows.into_iter().map(|(cursor, row)| Edge { cursor: cursor.0, node: node(row) }).collect();
         let info = PageInfo {
             has_previous_page: page.has_previous,
             has_next_page: page.has_next,
             start_cursor: edges.first().map(|edge| edge.cursor.clone()),
             end_cursor: edges.last().map(|edge| edge.cursor.clone()),
         };
-        Self {
-            edges,
-            info,
-            counter,
-        }
+        Self { edges, info, counter }
     }
 }
 

@@ -169,11 +169,7 @@ impl TenantQuery {
     ) -> Result<Connection<Tenant>> {
         let args = ctx.cx().page(after, before, first, last)?;
         let page = tenant::list(ctx.cx(), &args).await?;
-        Ok(Connection::new(
-            page,
-            Tenant,
-            Box::new(|cx| Box::pin(async move { tenant::count(&cx).await })),
-        ))
+        Ok(Connection::new(page, Tenant, Box::new(|cx| Box::pin(async move { tenant::count(&cx).await }))))
     }
 }
 
@@ -190,17 +186,10 @@ impl TenantMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What it is to be.")] input: CreateTenantInput,
     ) -> Result<CreateTenantPayload> {
-        let new = NewTenant {
-            slug: input.slug,
-            name: input.name,
-            settings: input.settings.unwrap_or_default().into(),
-        };
+        let new = NewTenant { slug: input.slug, name: input.name, settings: input.settings.unwrap_or_default().into() };
         let made = tenant::create(ctx.cx(), new, input.idempotency_key.as_deref()).await;
         let (tenant, user_errors) = outcome(made)?;
-        Ok(CreateTenantPayload {
-            tenant: tenant.map(Tenant),
-            user_errors,
-        })
+        Ok(CreateTenantPayload { tenant: tenant.map(Tenant), user_errors })
     }
 
     /// Changes a tenant or its settings. Needs `TENANT_WRITE`.
@@ -210,15 +199,9 @@ impl TenantMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What to change.")] input: UpdateTenantInput,
     ) -> Result<UpdateTenantPayload> {
-        let change = TenantChange {
-            slug: input.slug,
-            name: input.name,
-            settings: input.settings.unwrap_or_default().into(),
-        };
+        let change =
+            TenantChange { slug: input.slug, name: input.name, settings: input.settings.unwrap_or_default().into() };
         let (tenant, user_errors) = outcome(tenant::update(ctx.cx(), input.id, change).await)?;
-        Ok(UpdateTenantPayload {
-            tenant: tenant.map(Tenant),
-            user_errors,
-        })
+        Ok(UpdateTenantPayload { tenant: tenant.map(Tenant), user_errors })
     }
 }

@@ -64,9 +64,7 @@ impl Viewer {
         if !self.principal.scopes.has(kernel::Scope::TenantRead) {
             return Ok(None);
         }
-        Ok(Some(Tenant(
-            tenant::get(ctx.cx(), self.principal.tenant).await?,
-        )))
+        Ok(Some(Tenant(tenant::get(ctx.cx(), self.principal.tenant).await?)))
     }
 
     /// When your credential ends; null means never.
@@ -85,9 +83,6 @@ impl ViewerQuery {
     #[graphql(guard = "SignedIn")]
     async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer> {
         let cx = ctx.cx();
-        Ok(Viewer {
-            actor: cx.actor(),
-            principal: cx.principal()?.clone(),
-        })
+        Ok(Viewer { actor: cx.actor(), principal: cx.principal()?.clone() })
     }
 }

@@ -76,10 +76,7 @@ pub struct Caller {
 
 impl Caller {
     /// Nobody.
-    pub const ANONYMOUS: Self = Self {
-        actor: Actor::Anonymous,
-        principal: None,
-    };
+    pub const ANONYMOUS: Self = Self { actor: Actor::Anonymous, principal: None };
 
     /// A part of the program, acting in a tenant with every right.
     #[must_use]
@@ -100,8 +97,6 @@ impl Caller {
     /// Whether the caller has the scope.
     #[must_use]
     pub fn may(&self, scope: Scope) -> bool {
-        self.principal
-            .as_ref()
-            .is_some_and(|principal| principal.scopes.has(scope))
+        self.principal.as_ref().is_some_and(|principal| principal.scopes.has(scope))
     }
 }

@@ -41,9 +41,7 @@ impl Chance for SystemChance {
             clippy::expect_used,
             reason = "without randomness no id and no secret may be made; going on would be worse than stopping"
         )]
-        SysRng
-            .try_fill_bytes(bytes)
-            .expect("the operating system gives no random bytes");
+        SysRng.try_fill_bytes(bytes).expect("the operating system gives no random bytes");
     }
 }
 
@@ -61,10 +59,7 @@ impl SeededChance {
 
 impl Chance for SeededChance {
     fn fill(&self, bytes: &mut [u8]) {
-        let mut rng = self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut rng = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         rng.fill_bytes(bytes);
     }
 }

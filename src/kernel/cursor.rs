@@ -47,19 +47,14 @@ mod tests {
     #[test]
     fn a_cursor_is_only_taken_by_the_list_that_gave_it() {
         let cursor = Cursor::encode("users", &(1, "a")).unwrap();
-        assert_eq!(
-            cursor.decode::<(i32, String)>("users", "after").unwrap(),
-            (1, "a".to_owned())
-        );
+        assert_eq!(cursor.decode::<(i32, String)>("users", "after").unwrap(), (1, "a".to_owned()));
         assert!(cursor.decode::<(i32, String)>("tokens", "after").is_err());
     }
 
     #[test]
     fn nonsense_is_refused_with_the_name_of_the_argument() {
         for text in ["", "!", "e30", "WzEsInVzZXJzIiwxXQ", &"A".repeat(5000)] {
-            let Err(Error::Refused(issues)) =
-                Cursor(text.to_owned()).decode::<(i32, String)>("users", "before")
-            else {
+            let Err(Error::Refused(issues)) = Cursor(text.to_owned()).decode::<(i32, String)>("users", "before") else {
                 panic!("{text:.20} was taken");
             };
             assert_eq!(issues[0].path, ["before"]);

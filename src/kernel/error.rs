@@ -128,11 +128,7 @@ pub struct Issue {
 impl Issue {
     /// An issue with one input field.
     pub fn at(path: &str, message: impl Into<String>) -> Self {
-        Self {
-            code: Code::BadUserInput,
-            path: path.split('.').map(str::to_owned).collect(),
-            message: message.into(),
-        }
+        Self { code: Code::BadUserInput, path: path.split('.').map(str::to_owned).collect(), message: message.into() }
     }
 }
 
@@ -173,23 +169,16 @@ impl Error {
 
     /// A change that does not fit the present state.
     pub fn conflict(path: &str, message: impl Into<String>) -> Self {
-        Self::Refused(vec![Issue {
-            code: Code::Conflict,
-            ..Issue::at(path, message)
-        }])
+        Self::Refused(vec![Issue { code: Code::Conflict, ..Issue::at(path, message) }])
     }
 
     /// Something the caller may not do with what it asked for, though it may use the field.
     pub fn forbidden(path: &str, message: impl Into<String>) -> Self {
-        Self::Refused(vec![Issue {
-            code: Code::Forbidden,
-            ..Issue::at(path, message)
-        }])
+        Self::Refused(vec![Issue { code: Code::Forbidden, ..Issue::at(path, message) }])
     }
 
     /// Nobody has signed in.
-    pub const ANONYMOUS: Self =
-        Self::Unauthenticated("sign in first: send a token as Authorization: Bearer");
+    pub const ANONYMOUS: Self = Self::Unauthenticated("sign in first: send a token as Authorization: Bearer");
 
     /// The code this failure has at the boundary.
     #[must_use]
@@ -198,9 +187,7 @@ impl Error {
             Self::NotFound(_) => Code::NotFound,
             Self::Unauthenticated(_) => Code::Unauthenticated,
             Self::Forbidden(_) => Code::Forbidden,
-            Self::Refused(issues) => issues
-                .first()
-                .map_or(Code::BadUserInput, |issue| issue.code),
+            Self::Refused(issues) => issues.first().map_or(Code::BadUserInput, |issue| issue.code),
             Self::Unavailable(..) => Code::ServiceUnavailable,
             Self::Internal(..) => Code::Internal,
         }
@@ -223,9 +210,7 @@ impl From<DbErr> for Error {
             _ => {}
         }
         match error {
-            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => {
-                Self::Unavailable("the database", error.into())
-            }
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable("the database", error.into()),
             _ => Self::Internal("the database refused a statement", error.into()),
         }
     }

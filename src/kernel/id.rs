@@ -138,10 +138,7 @@ impl<K: Kind> FromStr for Id<K> {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match split(text) {
             Some((prefix, uuid)) if prefix == K::PREFIX => Ok(Self::new(uuid)),
-            Some(_) => Err(ParseIdError::OtherKind {
-                expected: K::NAME,
-                prefix: K::PREFIX,
-            }),
+            Some(_) => Err(ParseIdError::OtherKind { expected: K::NAME, prefix: K::PREFIX }),
             None => Err(ParseIdError::Malformed(K::PREFIX)),
         }
     }
@@ -201,9 +198,7 @@ impl<K: Kind> Serialize for Id<K> {
 
 impl<'de, K: Kind> Deserialize<'de> for Id<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
@@ -277,10 +272,7 @@ mod tests {
     #[test]
     fn an_id_of_another_kind_is_told_apart_from_nonsense() {
         let id = UserId::new(Uuid::from_u128(5)).to_string();
-        assert!(matches!(
-            id.parse::<TenantId>(),
-            Err(ParseIdError::OtherKind { .. })
-        ));
+        assert!(matches!(id.parse::<TenantId>(), Err(ParseIdError::OtherKind { .. })));
         for text in [
             "",
             "usr",
@@ -291,13 +283,7 @@ mod tests {
             "ü_00000000000000000000000000",
         ] {
             let other = text.parse::<TenantId>();
-            assert!(
-                matches!(
-                    other,
-                    Err(ParseIdError::Malformed(_) | ParseIdError::OtherKind { .. })
-                ),
-                "{text}"
-            );
+            assert!(matches!(other, Err(ParseIdError::Malformed(_) | ParseIdError::OtherKind { .. })), "{text}");
         }
     }
 

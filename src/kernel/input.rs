@@ -52,11 +52,7 @@ impl Check {
 
     /// The verdict on the whole input.
     pub fn done(self) -> Result<()> {
-        if self.issues.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Refused(self.issues))
-        }
+        if self.issues.is_empty() { Ok(()) } else { Err(Error::Refused(self.issues)) }
     }
 }
 
@@ -75,9 +71,7 @@ pub fn name(text: &str) -> Result<String, String> {
             Err("a name must not contain control characters or direction overrides".to_owned())
         }
         1..=120 => Ok(text.to_owned()),
-        count => Err(format!(
-            "a name has at most 120 characters; this one has {count}"
-        )),
+        count => Err(format!("a name has at most 120 characters; this one has {count}")),
     }
 }
 
@@ -88,18 +82,14 @@ pub fn slug(text: &str) -> Result<String, String> {
     if (1..=63).contains(&text.len()) && text.as_bytes().iter().all(allowed) && !edges {
         Ok(text.to_owned())
     } else {
-        Err(
-            "a slug has 1 to 63 lower-case letters, digits and dashes, and no dash at either end"
-                .to_owned(),
-        )
+        Err("a slug has 1 to 63 lower-case letters, digits and dashes, and no dash at either end".to_owned())
     }
 }
 
 /// An email address, in the one spelling under which it is stored.
 pub fn email(text: &str) -> Result<String, String> {
     let text = text.trim().to_lowercase();
-    let refused =
-        || Err("this is not an email address; one looks like name@example.com".to_owned());
+    let refused = || Err("this is not an email address; one looks like name@example.com".to_owned());
     let Some((local, domain)) = text.rsplit_once('@') else {
         return refused();
     };
@@ -115,21 +105,14 @@ pub fn email(text: &str) -> Result<String, String> {
         && !local.starts_with('.')
         && !local.ends_with('.')
         && !local.contains("..")
-        && local
-            .chars()
-            .all(|c| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c));
-    if domain_ok && local_ok {
-        Ok(text)
-    } else {
-        refused()
-    }
+        && local.chars().all(|c| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c));
+    if domain_ok && local_ok { Ok(text) } else { refused() }
 }
 
 /// A time zone of the IANA database.
 pub fn time_zone(text: &str) -> Result<String, String> {
-    let zone = jiff::tz::TimeZone::get(text).map_err(|_| {
-        format!("{text:?} is not a time zone of the IANA database; one looks like \"Asia/Dubai\"")
-    })?;
+    let zone = jiff::tz::TimeZone::get(text)
+        .map_err(|_| format!("{text:?} is not a time zone of the IANA database; one looks like \"Asia/Dubai\""))?;
     Ok(zone.iana_name().unwrap_or(text).to_owned())
 }
 
@@ -139,25 +122,18 @@ pub fn locale(text: &str) -> Result<String, String> {
     let letters = |part: &str, lengths: &[usize]| {
         lengths.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphabetic())
     };
-    let region = |part: &str| {
-        letters(part, &[2]) || (part.len() == 3 && part.bytes().all(|byte| byte.is_ascii_digit()))
-    };
+    let region =
+        |part: &str| letters(part, &[2]) || (part.len() == 3 && part.bytes().all(|byte| byte.is_ascii_digit()));
     let fits = match parts.as_slice() {
         [language] => letters(language, &[2, 3]),
-        [language, second] => {
-            letters(language, &[2, 3]) && (letters(second, &[4]) || region(second))
-        }
-        [language, script, third] => {
-            letters(language, &[2, 3]) && letters(script, &[4]) && region(third)
-        }
+        [language, second] => letters(language, &[2, 3]) && (letters(second, &[4]) || region(second)),
+        [language, script, third] => letters(language, &[2, 3]) && letters(script, &[4]) && region(third),
         _ => false,
     };
     if fits {
         Ok(text.to_owned())
     } else {
-        Err(format!(
-            "{text:?} is not a language tag; one looks like \"en\" or \"ar-AE\""
-        ))
+        Err(format!("{text:?} is not a language tag; one looks like \"en\" or \"ar-AE\""))
     }
 }
 
@@ -170,20 +146,13 @@ pub fn currency(text: &str) -> Result<String, String> {
 
 /// How dates are written: day, month and year once each, in any order.
 pub fn date_format(text: &str) -> Result<String, String> {
-    let rest = ["DD", "MM", "YYYY"]
-        .iter()
-        .try_fold(text.to_owned(), |rest, part| {
-            let once = rest.matches(part).count() == 1;
-            once.then(|| rest.replacen(part, "", 1))
-        });
+    let rest = ["DD", "MM", "YYYY"].iter().try_fold(text.to_owned(), |rest, part| {
+        let once = rest.matches(part).count() == 1;
+        once.then(|| rest.replacen(part, "", 1))
+    });
     match rest {
-        Some(rest) if rest.len() <= 4 && rest.chars().all(|c| "/-. ".contains(c)) => {
-            Ok(text.to_owned())
-        }
-        _ => Err(
-            "a date format holds DD, MM and YYYY once each, with / - . or spaces between"
-                .to_owned(),
-        ),
+        Some(rest) if rest.len() <= 4 && rest.chars().all(|c| "/-. ".contains(c)) => Ok(text.to_owned()),
+        _ => Err("a date format holds DD, MM and YYYY once each, with / - . or spaces between".to_owned()),
     }
 }
 
@@ -193,13 +162,7 @@ mod tests {
 
     #[test]
     fn names_of_any_script_pass_and_deceptive_ones_do_not() {
-        for good in [
-            "Acme",
-            "شركة",
-            "株式会社",
-            "O'Neill & Søn 🚢",
-            "<b>bold</b>",
-        ] {
+        for good in ["Acme", "شركة", "株式会社", "O'Neill & Søn 🚢", "<b>bold</b>"] {
             assert!(name(good).is_ok(), "{good}");
         }
         for bad in ["", "   ", "a\nb", "a\u{202e}b", &"x".repeat(121)] {
@@ -210,9 +173,7 @@ mod tests {
     #[test]
     fn an_email_has_one_spelling() {
         assert_eq!(email(" Ann@Example.COM ").unwrap(), "ann@example.com");
-        for bad in [
-            "", "a", "@b", "a@", "a@b..c", ".a@b.c", "a b@c.d", "a@-b.c", "a@b@",
-        ] {
+        for bad in ["", "a", "@b", "a@", "a@b..c", ".a@b.c", "a b@c.d", "a@-b.c", "a@b@"] {
             assert!(email(bad).is_err(), "{bad:?}");
         }
     }
@@ -223,15 +184,10 @@ mod tests {
         assert!(time_zone("Mars/Base").is_err() && time_zone("").is_err());
         assert!(currency("AED").is_ok() && currency("XQX").is_err());
         assert!(
-            locale("ar-AE").is_ok()
-                && locale("zh-Hant-TW").is_ok()
-                && locale("e").is_err()
-                && locale("en_US").is_err()
+            locale("ar-AE").is_ok() && locale("zh-Hant-TW").is_ok() && locale("e").is_err() && locale("en_US").is_err()
         );
         assert!(
-            date_format("DD/MM/YYYY").is_ok()
-                && date_format("DD/MM/YY").is_err()
-                && date_format("DDMMYYYYDD").is_err()
+            date_format("DD/MM/YYYY").is_ok() && date_format("DD/MM/YY").is_err() && date_format("DDMMYYYYDD").is_err()
         );
     }
 
@@ -240,9 +196,7 @@ mod tests {
         let mut check = Check::new();
         let _: String = check.take("name", name(""));
         let _: String = check.take("slug", slug("A b"));
-        let Err(Error::Refused(issues)) = check.done() else {
-            panic!("it passed")
-        };
+        let Err(Error::Refused(issues)) = check.done() else { panic!("it passed") };
         assert_eq!(issues.len(), 2);
     }
 }

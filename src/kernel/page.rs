@@ -38,32 +38,19 @@ impl PageArgs {
     ) -> Result<Self> {
         let (size, backward, name) = match (first, last) {
             (Some(_), Some(_)) => {
-                return Err(Error::invalid(
-                    "first",
-                    "give either first or last, not both",
-                ));
+                return Err(Error::invalid("first", "give either first or last, not both"));
             }
             (Some(size), None) => (size, false, "first"),
             (None, Some(size)) => (size, true, "last"),
-            (None, None) => (
-                i32::try_from(bounds.default).unwrap_or(i32::MAX),
-                false,
-                "first",
-            ),
+            (None, None) => (i32::try_from(bounds.default).unwrap_or(i32::MAX), false, "first"),
         };
         match u32::try_from(size) {
-            Ok(size) if size <= bounds.max => Ok(Self {
-                after: after.map(Cursor),
-                before: before.map(Cursor),
-                size,
-                backward,
-            }),
+            Ok(size) if size <= bounds.max => {
+                Ok(Self { after: after.map(Cursor), before: before.map(Cursor), size, backward })
+            }
             _ => Err(Error::invalid(
                 name,
-                format!(
-                    "a page has between 0 and {} rows; {size} were asked for",
-                    bounds.max
-                ),
+                format!("a page has between 0 and {} rows; {size} were asked for", bounds.max),
             )),
         }
     }
@@ -84,23 +71,12 @@ pub struct Page<T> {
 mod tests {
     use super::*;
 
-    const BOUNDS: PageBounds = PageBounds {
-        default: 25,
-        max: 100,
-    };
+    const BOUNDS: PageBounds = PageBounds { default: 25, max: 100 };
 
     #[test]
     fn a_page_has_a_default_size_and_a_maximum() {
-        assert_eq!(
-            PageArgs::new(BOUNDS, None, None, None, None).unwrap().size,
-            25
-        );
-        assert_eq!(
-            PageArgs::new(BOUNDS, None, None, Some(100), None)
-                .unwrap()
-                .size,
-            100
-        );
+        assert_eq!(PageArgs::new(BOUNDS, None, None, None, None).unwrap().size, 25);
+        assert_eq!(PageArgs::new(BOUNDS, None, None, Some(100), None).unwrap().size, 100);
         assert!(PageArgs::new(BOUNDS, None, None, Some(101), None).is_err());
         assert!(PageArgs::new(BOUNDS, None, None, Some(-1), None).is_err());
     }
@@ -108,10 +84,6 @@ mod tests {
     #[test]
     fn a_page_is_counted_from_one_end_only() {
         assert!(PageArgs::new(BOUNDS, None, None, Some(1), Some(1)).is_err());
-        assert!(
-            PageArgs::new(BOUNDS, None, None, None, Some(1))
-                .unwrap()
-                .backward
-        );
+        assert!(PageArgs::new(BOUNDS, None, None, None, Some(1)).unwrap().backward);
     }
 }

@@ -102,18 +102,13 @@ impl Scopes {
 
     /// The scopes one by one.
     pub fn iter(self) -> impl Iterator<Item = Scope> {
-        Scope::ALL
-            .iter()
-            .copied()
-            .filter(move |scope| self.has(*scope))
+        Scope::ALL.iter().copied().filter(move |scope| self.has(*scope))
     }
 }
 
 impl FromIterator<Scope> for Scopes {
     fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
-        scopes
-            .into_iter()
-            .fold(Self::NONE, |set, scope| Self(set.0 | 1 << scope as u8))
+        scopes.into_iter().fold(Self::NONE, |set, scope| Self(set.0 | 1 << scope as u8))
     }
 }
 
@@ -141,13 +136,7 @@ pub enum Role {
 
 impl Role {
     /// Every role, most powerful first.
-    pub const ALL: &[Self] = &[
-        Self::SuperAdmin,
-        Self::Admin,
-        Self::Operator,
-        Self::Viewer,
-        Self::Partner,
-    ];
+    pub const ALL: &[Self] = &[Self::SuperAdmin, Self::Admin, Self::Operator, Self::Viewer, Self::Partner];
 
     /// The name in the database, the API and on the command line.
     #[must_use]
@@ -186,17 +175,10 @@ impl FromStr for Role {
     /// Takes the name in any case, with a dash or an underscore, as people type it.
     fn from_str(text: &str) -> Result<Self, UnknownName> {
         let wanted = text.to_ascii_uppercase().replace('-', "_");
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|role| role.name() == wanted)
-            .ok_or_else(|| {
-                let names: Vec<_> = Self::ALL.iter().map(|role| role.name()).collect();
-                UnknownName(format!(
-                    "there is no role {text:?}; the roles are {}",
-                    names.join(", ")
-                ))
-            })
+        Self::ALL.iter().copied().find(|role| role.name() == wanted).ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|role| role.name()).collect();
+            UnknownName(format!("there is no role {text:?}; the roles are {}", names.join(", ")))
+        })
     }
 }
 

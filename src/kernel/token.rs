@@ -27,10 +27,7 @@ pub fn mint(chance: &dyn Chance) -> Secret {
     while text.len() < PREFIX.len() + RANDOM {
         chance.fill(&mut pool);
         // Bytes past the last multiple of 62 would favour the first letters.
-        let letters = pool
-            .iter()
-            .filter(|byte| **byte < 248)
-            .map(|byte| char::from(LETTERS[usize::from(byte % 62)]));
+        let letters = pool.iter().filter(|byte| **byte < 248).map(|byte| char::from(LETTERS[usize::from(byte % 62)]));
         text.extend(letters.take(PREFIX.len() + RANDOM - text.len()));
     }
     text.push_str(&checksum(&text));
@@ -56,10 +53,8 @@ pub fn digest(text: &str) -> Digest256 {
 #[must_use]
 pub fn hint(token: &Secret) -> String {
     let text = token.expose();
-    let (head, tail) = (
-        text.get(..8).unwrap_or_default(),
-        text.get(text.len().saturating_sub(4)..).unwrap_or_default(),
-    );
+    let (head, tail) =
+        (text.get(..8).unwrap_or_default(), text.get(text.len().saturating_sub(4)..).unwrap_or_default());
     format!("{head}…{tail}")
 }
 

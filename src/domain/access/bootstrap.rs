@@ -31,16 +31,11 @@ pub async fn bootstrap(hub: &Arc<Hub>) -> Result<Option<Tenant>> {
     }
     let id: TenantId = hub.chance.id(hub.clock.now());
     let cx = Cx::system(Arc::clone(hub), "bootstrap", id);
-    let new = NewTenant {
-        slug: SLUG.to_owned(),
-        name: "Default".to_owned(),
-        settings: SettingsInput::default(),
-    };
+    let new = NewTenant { slug: SLUG.to_owned(), name: "Default".to_owned(), settings: SettingsInput::default() };
     let made = cx
         .write(async |txn| {
             tenant::insert(txn, id, &new).await?;
-            let user =
-                user::insert(txn, ADMINISTRATOR.to_owned(), "Administrator".to_owned()).await?;
+            let user = user::insert(txn, ADMINISTRATOR.to_owned(), "Administrator".to_owned()).await?;
             membership::insert(txn, user, Role::SuperAdmin).await?;
             Ok(())
         })

@@ -1,8 +1,8 @@
 //! The bond of a person to a tenant.
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, ModelTrait,
-    PaginatorTrait, QueryFilter, QuerySelect,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, ModelTrait, PaginatorTrait,
+    QueryFilter, QuerySelect,
 };
 use serde_json::json;
 
@@ -22,52 +22,29 @@ pub use entity::Model as Membership;
 
 /// Those of the ids that belong to the tenant.
 pub async fn by_ids(cx: &Cx, ids: &[MembershipId]) -> Result<Vec<Membership>> {
-    Ok(entity::of(cx.tenant()?)
-        .filter(entity::COLUMN.id.is_in(ids.iter().copied()))
-        .all(cx.db())
-        .await?)
+    Ok(entity::of(cx.tenant()?).filter(entity::COLUMN.id.is_in(ids.iter().copied())).all(cx.db()).await?)
 }
 
 /// The memberships of these people in the tenant.
 pub async fn of_users(cx: &Cx, users: &[UserId]) -> Result<Vec<Membership>> {
-    Ok(entity::of(cx.tenant()?)
-        .filter(entity::COLUMN.user_id.is_in(users.iter().copied()))
-        .all(cx.db())
-        .await?)
+    Ok(entity::of(cx.tenant()?).filter(entity::COLUMN.user_id.is_in(users.iter().copied())).all(cx.db()).await?)
 }
 
 /// Adds the row, its event and its audit entry.
 pub(super) async fn insert(txn: &Txn, user: UserId, role: Role) -> Result<MembershipId> {
     let tenant = txn.cx().tenant()?;
-    if entity::of(tenant)
-        .filter(entity::COLUMN.user_id.eq(user))
-        .count(&**txn)
-        .await?
-        > 0
-    {
+    if entity::of(tenant).filter(entity::COLUMN.user_id.eq(user)).count(&**txn).await? > 0 {
         return Err(member_already());
     }
     let (id, now) = (txn.id(), txn.now());
-    let row = Membership {
-        id,
-        tenant_id: tenant,
-        user_id: user,
-        role,
-        created_at: now,
-        updated_at: now,
-    };
-    entity::Entity::insert(row.into_active_model())
-        .exec_without_returning(&**txn)
-        .await
-        .map_err(|error| match error.sql_err() {
+    let row = Membership { id, tenant_id: tenant, user_id: user, role, created_at: now, updated_at: now };
+    entity::Entity::insert(row.into_active_model()).exec_without_returning(&**txn).await.map_err(
+        |error| match error.sql_err() {
             Some(sea_orm::SqlErr::UniqueConstraintViolation(_)) => member_already(),
             _ => error.into(),
-        })?;
-    let fact = AccessEvent::MembershipGranted {
-        membership: id,
-        user,
-        role: role.to_string(),
-    };
+        },
+    )?;
+    let fact = AccessEvent::MembershipGranted { membership: id, user, role: role.to_string() };
     txn.emit(&fact)?;
     txn.audit(Audit::of(&fact).after(json!({ "user": user, "role": role.name() })))?;
     Ok(id)
@@ -88,17 +65,9 @@ pub async fn change_role(cx: &Cx, id: MembershipId, role: Role) -> Result<Member
         row.role = Set(role);
         row.updated_at = Set(txn.now());
         let after = row.update(&**txn).await?;
-        let fact = AccessEvent::MembershipChanged {
-            membership: id,
-            user,
-            changes: changes.clone(),
-        };
+        let fact = AccessEvent::MembershipChanged { membership: id, user, changes: changes.clone() };
         txn.emit(&fact)?;
-        txn.audit(
-            Audit::of(&fact)
-                .before(changes.side("from"))
-                .after(changes.side("to")),
-        )?;
+        txn.audit(Audit::of(&fact).before(changes.side("from")).after(changes.side("to")))?;
         Ok(after)
     })
     .await
@@ -109,15 +78,10 @@ pub async fn revoke(cx: &Cx, id: MembershipId) -> Result<MembershipId> {
     cx.write(async |txn| {
         let before = held(txn, id).await?;
         keeps_an_admin(txn, &before, None).await?;
-        let fact = AccessEvent::MembershipRevoked {
-            membership: id,
-            user: before.user_id,
-            role: before.role.to_string(),
-        };
+        let fact =
+            AccessEvent::MembershipRevoked { membership: id, user: before.user_id, role: before.role.to_string() };
         txn.emit(&fact)?;
-        txn.audit(
-            Audit::of(&fact).before(json!({ "user": before.user_id, "role": before.role.name() })),
-        )?;
+        txn.audit(Audit::of(&fact).before(json!({ "user": before.user_id, "role": before.role.name() })))?;
         before.delete(&**txn).await?;
         Ok(id)
     })
@@ -128,11 +92,8 @@ pub async fn revoke(cx: &Cx, id: MembershipId) -> Result<MembershipId> {
 async fn held(txn: &Txn, id: MembershipId) -> Result<Membership> {
     let own: TenantId = txn.cx().tenant()?;
     tenant::of(own).lock_exclusive().one(&**txn).await?;
-    let found = entity::of(own)
-        .filter(entity::COLUMN.id.eq(id))
-        .one(&**txn)
-        .await?
-        .ok_or(Error::NotFound("membership"))?;
+    let found =
+        entity::of(own).filter(entity::COLUMN.id.eq(id)).one(&**txn).await?.ok_or(Error::NotFound("membership"))?;
     may_grant(txn.cx(), found.role, found.role.scopes())?;
     Ok(found)
 }
@@ -145,20 +106,13 @@ async fn keeps_an_admin(txn: &Txn, leaving: &Membership, stays_as: Option<Role>)
     }
     let others = entity::of(leaving.tenant_id)
         .filter(entity::COLUMN.id.ne(leaving.id))
-        .filter(
-            entity::COLUMN
-                .role
-                .is_in(Role::ALL.iter().copied().filter(|role| runs_tenant(*role))),
-        )
+        .filter(entity::COLUMN.role.is_in(Role::ALL.iter().copied().filter(|role| runs_tenant(*role))))
         .count(&**txn)
         .await?;
     if others > 0 {
         Ok(())
     } else {
-        Err(Error::conflict(
-            "id",
-            "this is the tenant's last administrator; give somebody else the role first",
-        ))
+        Err(Error::conflict("id", "this is the tenant's last administrator; give somebody else the role first"))
     }
 }
 

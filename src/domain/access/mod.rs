@@ -28,9 +28,6 @@ fn may_grant(cx: &Cx, role: Role, scopes: Scopes) -> Result<()> {
     if scopes.within(cx.principal()?.scopes) {
         Ok(())
     } else {
-        Err(Error::forbidden(
-            "role",
-            format!("you cannot give the role {role}, because it allows more than your own"),
-        ))
+        Err(Error::forbidden("role", format!("you cannot give the role {role}, because it allows more than your own")))
     }
 }

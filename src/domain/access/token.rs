@@ -10,8 +10,8 @@
 
 use chrono::TimeDelta;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QuerySelect,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QuerySelect,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -60,15 +60,9 @@ impl ApiToken {
     pub fn allowed(&self) -> Scopes {
         let narrowed = self.scopes.as_ref().and_then(serde_json::Value::as_array);
         // A name this program does not know comes from a later version and allows nothing here.
-        let listed = narrowed.map(|names| {
-            names
-                .iter()
-                .filter_map(|name| name.as_str()?.parse::<Scope>().ok())
-                .collect()
-        });
-        listed.map_or(self.role.scopes(), |listed: Scopes| {
-            listed.and(self.role.scopes())
-        })
+        let listed =
+            narrowed.map(|names| names.iter().filter_map(|name| name.as_str()?.parse::<Scope>().ok()).collect());
+        listed.map_or(self.role.scopes(), |listed: Scopes| listed.and(self.role.scopes()))
     }
 
     /// Whether it opens the door at that moment.
@@ -80,23 +74,13 @@ impl ApiToken {
 
 /// Those of the ids that belong to the tenant.
 pub async fn by_ids(cx: &Cx, ids: &[ApiTokenId]) -> Result<Vec<ApiToken>> {
-    Ok(entity::of(cx.tenant()?)
-        .filter(entity::COLUMN.id.is_in(ids.iter().copied()))
-        .all(cx.db())
-        .await?)
+    Ok(entity::of(cx.tenant()?).filter(entity::COLUMN.id.is_in(ids.iter().copied())).all(cx.db()).await?)
 }
 
 /// The tokens of the tenant.
 pub async fn list(cx: &Cx, args: &PageArgs) -> Result<Page<ApiToken>> {
-    page::by_key(
-        cx.db(),
-        "apiTokens",
-        entity::of(cx.tenant()?),
-        entity::Column::Id,
-        |token| token.id.uuid(),
-        args,
-    )
-    .await
+    page::by_key(cx.db(), "apiTokens", entity::of(cx.tenant()?), entity::Column::Id, |token| token.id.uuid(), args)
+        .await
 }
 
 /// How many there are.
@@ -105,11 +89,7 @@ pub async fn count(cx: &Cx) -> Result<u64> {
 }
 
 /// Makes a token; its text comes with the first answer only.
-pub async fn create(
-    cx: &Cx,
-    new: NewApiToken,
-    key: Option<&str>,
-) -> Result<(ApiToken, Option<Secret>)> {
+pub async fn create(cx: &Cx, new: NewApiToken, key: Option<&str>) -> Result<(ApiToken, Option<Secret>)> {
     let (id, secret) = cx
         .write(async |txn| {
             let ticket = match txn.once("createApiToken", key, &new).await? {
@@ -146,10 +126,7 @@ pub async fn create(
             Ok((row.id, Some(secret)))
         })
         .await?;
-    let row = by_ids(cx, &[id])
-        .await?
-        .pop()
-        .ok_or(Error::NotFound("API token"))?;
+    let row = by_ids(cx, &[id]).await?.pop().ok_or(Error::NotFound("API token"))?;
     Ok((row, secret))
 }
 
@@ -162,9 +139,7 @@ fn narrowed(role: Role, names: &[String]) -> Result<Scopes, String> {
     if scopes.within(role.scopes()) {
         Ok(scopes)
     } else {
-        Err(format!(
-            "the role {role} does not include all of these scopes"
-        ))
+        Err(format!("the role {role} does not include all of these scopes"))
     }
 }
 
@@ -183,10 +158,7 @@ pub async fn revoke(cx: &Cx, id: ApiTokenId) -> Result<ApiToken> {
         let (name, mut row) = (before.name.clone(), before.into_active_model());
         row.revoked_at = Set(Some(txn.now()));
         let after = row.update(&**txn).await?;
-        let fact = AccessEvent::ApiTokenRevoked {
-            api_token: id,
-            name,
-        };
+        let fact = AccessEvent::ApiTokenRevoked { api_token: id, name };
         txn.emit(&fact)?;
         txn.audit(Audit::of(&fact))?;
         Ok(after)
@@ -201,14 +173,10 @@ pub async fn authenticate(hub: &Hub, text: &str, chosen: Option<&str>) -> Result
         return Err(REFUSED);
     }
     let now = hub.clock.now();
-    let row = entity::by_digest(&token::digest(text))
-        .one(hub.database.reader())
-        .await?;
+    let row = entity::by_digest(&token::digest(text)).one(hub.database.reader()).await?;
     let row = row.filter(|row| row.valid_at(now)).ok_or(REFUSED)?;
     let scopes = row.allowed();
-    let tenant = elsewhere(hub, &row, scopes, chosen)
-        .await?
-        .unwrap_or(row.tenant_id);
+    let tenant = elsewhere(hub, &row, scopes, chosen).await?.unwrap_or(row.tenant_id);
     note_use(hub, &row, now);
     Ok(Caller {
         actor: Actor::ApiToken(row.id),
@@ -225,12 +193,7 @@ pub async fn authenticate(hub: &Hub, text: &str, chosen: Option<&str>) -> Result
 
 /// The tenant the request chose, if it is not the token's own. Only who runs the hub may choose; for
 /// everybody else other tenants do not exist.
-async fn elsewhere(
-    hub: &Hub,
-    row: &ApiToken,
-    scopes: Scopes,
-    chosen: Option<&str>,
-) -> Result<Option<TenantId>> {
+async fn elsewhere(hub: &Hub, row: &ApiToken, scopes: Scopes, chosen: Option<&str>) -> Result<Option<TenantId>> {
     let Some(chosen) = chosen else {
         return Ok(None);
     };
@@ -243,19 +206,13 @@ async fn elsewhere(
 }
 
 fn note_use(hub: &Hub, row: &ApiToken, now: Moment) {
-    if row
-        .last_used_at
-        .is_some_and(|last| now - last < USE_NOTED_EVERY)
-    {
+    if row.last_used_at.is_some_and(|last| now - last < USE_NOTED_EVERY) {
         return;
     }
     let (id, database) = (row.id, hub.database.clone());
     hub.tasks.spawn(async move {
         // Only a convenience is lost when this fails, and the next use tries again.
-        if let Err(error) = entity::used(id, now, now - USE_NOTED_EVERY)
-            .exec(database.writer())
-            .await
-        {
+        if let Err(error) = entity::used(id, now, now - USE_NOTED_EVERY).exec(database.writer()).await {
             tracing::debug!(token = %id, error = %error, "the last use of a token was not noted");
         }
     });

@@ -5,8 +5,7 @@
 //! tenant's administrator could take over an account that opens another tenant.
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -59,31 +58,17 @@ pub struct UserChange {
 
 /// One person of the tenant.
 pub async fn get(cx: &Cx, id: UserId) -> Result<User> {
-    by_ids(cx, &[id])
-        .await?
-        .pop()
-        .ok_or(Error::NotFound("user"))
+    by_ids(cx, &[id]).await?.pop().ok_or(Error::NotFound("user"))
 }
 
 /// Those of the ids that belong to the tenant.
 pub async fn by_ids(cx: &Cx, ids: &[UserId]) -> Result<Vec<User>> {
-    Ok(entity::of(cx.tenant()?)
-        .filter(entity::COLUMN.id.is_in(ids.iter().copied()))
-        .all(cx.db())
-        .await?)
+    Ok(entity::of(cx.tenant()?).filter(entity::COLUMN.id.is_in(ids.iter().copied())).all(cx.db()).await?)
 }
 
 /// The people of the tenant.
 pub async fn list(cx: &Cx, args: &PageArgs) -> Result<Page<User>> {
-    page::by_key(
-        cx.db(),
-        "users",
-        entity::of(cx.tenant()?),
-        entity::Column::Id,
-        |user| user.id.uuid(),
-        args,
-    )
-    .await
+    page::by_key(cx.db(), "users", entity::of(cx.tenant()?), entity::Column::Id, |user| user.id.uuid(), args).await
 }
 
 /// How many there are.
@@ -119,22 +104,9 @@ pub async fn create(cx: &Cx, new: NewUser, key: Option<&str>) -> Result<User> {
 /// Adds the row, its event and its audit entry; `bootstrap` uses it too.
 pub(super) async fn insert(txn: &Txn, email: String, name: String) -> Result<UserId> {
     let (id, now) = (txn.id(), txn.now());
-    let row = User {
-        id,
-        email,
-        name,
-        created_at: now,
-        updated_at: now,
-    };
-    entity::Entity::insert(row.clone().into_active_model())
-        .exec_without_returning(&**txn)
-        .await
-        .map_err(taken)?;
-    let fact = AccessEvent::UserCreated {
-        user: id,
-        email: row.email.clone(),
-        name: row.name.clone(),
-    };
+    let row = User { id, email, name, created_at: now, updated_at: now };
+    entity::Entity::insert(row.clone().into_active_model()).exec_without_returning(&**txn).await.map_err(taken)?;
+    let fact = AccessEvent::UserCreated { user: id, email: row.email.clone(), name: row.name.clone() };
     txn.emit(&fact)?;
     txn.audit(Audit::of(&fact).after(json!({ "email": row.email, "name": row.name })))?;
     Ok(id)
@@ -147,12 +119,27 @@ pub async fn update(cx: &Cx, id: UserId, change: UserChange) -> Result<User> {
         let email = check.take_some("email", change.email.as_deref(), input::email);
         let name = check.take_some("name", change.name.as_deref(), input::name);
         check.done()?;
-        let before = entity::of(cx.tenant()?).filter(entity::COLUMN.id.eq(id)).one(&**txn).await?.ok_or(Error::NotFound("user"))?;
+        let before = entity::of(cx.tenant()?)
+            .filter(entity::COLUMN.id.eq(id))
+            .one(&**txn)
+            .await?
+            .ok_or(Error::NotFound("user"))?;
         if bond::of_person(id).count(&**txn).await? > 1 {
-            cx.needs(Scope::HubAdmin).map_err(|_| Error::forbidden("id", "this person belongs to other tenants too; only who runs the hub may change the account"))?;
+            cx.needs(Scope::HubAdmin).map_err(|_| {
+                Error::forbidden(
+                    "id",
+                    "this person belongs to other tenants too; only who runs the hub may change the account",
+                )
+            })?;
         }
-        let after = User { email: email.unwrap_or_else(|| before.email.clone()), name: name.unwrap_or_else(|| before.name.clone()), updated_at: txn.now(), ..before.clone() };
-        let changes = Changes::new().field("email", &before.email, &after.email).field("name", &before.name, &after.name);
+        let after = User {
+            email: email.unwrap_or_else(|| before.email.clone()),
+            name: name.unwrap_or_else(|| before.name.clone()),
+            updated_at: txn.now(),
+            ..before.clone()
+        };
+        let changes =
+            Changes::new().field("email", &before.email, &after.email).field("name", &before.name, &after.name);
         if changes.is_empty() {
             return Ok(before);
         }

@@ -30,12 +30,7 @@ pub fn coerce(
     limits: &Limits,
 ) -> Result<(), Vec<Issue>> {
     bounded(variables, limits).map_err(|issue| vec![issue])?;
-    let mut check = Check {
-        shape,
-        most: limits.errors.max(1),
-        path: Vec::new(),
-        issues: Vec::new(),
-    };
+    let mut check = Check { shape, most: limits.errors.max(1), path: Vec::new(), issues: Vec::new() };
     for definition in &operation.variable_definitions {
         let definition = &definition.node;
         let name = definition.name.node.as_str();
@@ -50,11 +45,7 @@ pub fn coerce(
         }
         check.path.pop();
     }
-    if check.issues.is_empty() {
-        Ok(())
-    } else {
-        Err(check.issues)
-    }
+    if check.issues.is_empty() { Ok(()) } else { Err(check.issues) }
 }
 
 /// Refuses variables that are too large or nested too deep to be walked.
@@ -87,15 +78,11 @@ fn size(value: &Value, depth: usize) -> Option<usize> {
         Value::Binary(bytes) => Some(bytes.len()),
         Value::List(items) => {
             let below = depth.checked_sub(1)?;
-            items
-                .iter()
-                .try_fold(2, |total, item| sum(total + 1, size(item, below)))
+            items.iter().try_fold(2, |total, item| sum(total + 1, size(item, below)))
         }
         Value::Object(fields) => {
             let below = depth.checked_sub(1)?;
-            fields.iter().try_fold(2, |total, (name, field)| {
-                sum(total + name.len() + 4, size(field, below))
-            })
+            fields.iter().try_fold(2, |total, (name, field)| sum(total + name.len() + 4, size(field, below)))
         }
     }
 }
@@ -121,10 +108,7 @@ impl<'a> Check<'a> {
         match self.shape.kind(name) {
             Some(kind) if !kind.is_composite() => return true,
             Some(_) => self.report(format!("cannot be of the type {}", brief(name))),
-            None => self.report(format!(
-                "has the type {}, which does not exist",
-                brief(name)
-            )),
+            None => self.report(format!("has the type {}, which does not exist", brief(name))),
         }
         false
     }
@@ -169,10 +153,7 @@ impl<'a> Check<'a> {
                     (_, "ID") => "a string or a whole number, of the type ",
                     _ => "of the type ",
                 };
-                self.report(format!(
-                    "must be {wanted}{name}, but is {}",
-                    described(value)
-                ));
+                self.report(format!("must be {wanted}{name}, but is {}", described(value)));
             }
         }
     }
@@ -192,9 +173,7 @@ impl<'a> Check<'a> {
         }
         if input.one_of && given.len() != 1 {
             let count = given.len();
-            self.report(format!(
-                "must have exactly one of the fields of {name}, but has {count}"
-            ));
+            self.report(format!("must have exactly one of the fields of {name}, but has {count}"));
         }
         for (key, field) in &input.fields {
             if field.required() && !given.contains_key(key.as_str()) {
@@ -238,23 +217,15 @@ fn issue(path: &[Step], message: &str) -> Issue {
         subject.push_str(&name);
         names.push(name);
     }
-    Issue {
-        code: Code::BadUserInput,
-        path: names,
-        message: format!("{subject} {message}").trim_start().to_owned(),
-    }
+    Issue { code: Code::BadUserInput, path: names, message: format!("{subject} {message}").trim_start().to_owned() }
 }
 
 /// Whether a value other than null fits a scalar; those of our own take anything.
 fn fits(scalar: &str, value: &Value) -> bool {
     match (scalar, value) {
-        ("Int", Value::Number(number)) => number
-            .as_i64()
-            .is_some_and(|number| i32::try_from(number).is_ok()),
+        ("Int", Value::Number(number)) => number.as_i64().is_some_and(|number| i32::try_from(number).is_ok()),
         ("ID", Value::Number(number)) => number.is_i64(),
-        ("Float", Value::Number(_))
-        | ("String" | "ID", Value::String(_))
-        | ("Boolean", Value::Boolean(_)) => true,
+        ("Float", Value::Number(_)) | ("String" | "ID", Value::String(_)) | ("Boolean", Value::Boolean(_)) => true,
         (name, _) => !["Int", "Float", "String", "Boolean", "ID"].contains(&name),
     }
 }
@@ -289,10 +260,7 @@ mod tests {
         let result = coerce(operation, &variables, &shape, &Limits::default());
         let issues = result.err().unwrap_or_default();
         assert!(issues.iter().all(|issue| issue.code == Code::BadUserInput));
-        issues
-            .into_iter()
-            .map(|issue| (issue.path.join("."), issue.message))
-            .collect()
+        issues.into_iter().map(|issue| (issue.path.join("."), issue.message)).collect()
     }
 
     fn issue(declared: &str, variables: Json) -> String {
@@ -307,53 +275,29 @@ mod tests {
 
     #[test]
     fn a_required_variable_must_be_sent_and_never_null() {
-        assert_eq!(
-            issue("$a: Int!", json!({})),
-            "$a is required; its type is Int!"
-        );
-        assert_eq!(
-            issue("$a: Int!", json!({"a": null})),
-            "$a must not be null; its type is Int!"
-        );
-        assert_eq!(
-            issue("$a: Int! = 1", json!({"a": null})),
-            "$a must not be null; its type is Int!"
-        );
+        assert_eq!(issue("$a: Int!", json!({})), "$a is required; its type is Int!");
+        assert_eq!(issue("$a: Int!", json!({"a": null})), "$a must not be null; its type is Int!");
+        assert_eq!(issue("$a: Int! = 1", json!({"a": null})), "$a must not be null; its type is Int!");
         fine("$a: Int! = 1, $b: Int", json!({}));
         fine("$b: Int", json!({"b": null}));
     }
 
     #[test]
     fn variables_have_types_that_exist_and_can_be_sent() {
-        assert_eq!(
-            issue("$a: Nope", json!({})),
-            "$a has the type Nope, which does not exist"
-        );
-        assert_eq!(
-            issue("$a: [Order!]", json!({"a": []})),
-            "$a cannot be of the type Order"
-        );
+        assert_eq!(issue("$a: Nope", json!({})), "$a has the type Nope, which does not exist");
+        assert_eq!(issue("$a: [Order!]", json!({"a": []})), "$a cannot be of the type Order");
     }
 
     #[test]
     fn scalars_take_their_own_kind_of_value() {
         let all = "$i: Int, $f: Float, $s: String, $b: Boolean, $d: ID, $t: Time";
-        fine(
-            all,
-            json!({"i": -7, "f": 1.5, "s": "x", "b": true, "d": "x", "t": {"any": [1]}}),
-        );
-        fine(
-            all,
-            json!({"i": i32::MAX, "f": 1, "d": 12, "t": "2026-01-01"}),
-        );
+        fine(all, json!({"i": -7, "f": 1.5, "s": "x", "b": true, "d": "x", "t": {"any": [1]}}));
+        fine(all, json!({"i": i32::MAX, "f": 1, "d": 12, "t": "2026-01-01"}));
         let message = issue("$a: Int", json!({"a": i64::from(i32::MAX) + 1}));
         assert_eq!(message, "$a is more than an Int holds, which has 32 bits");
         assert!(issue("$a: Int", json!({"a": u64::MAX})).contains("32 bits"));
         let message = issue("$a: Int", json!({"a": 1.5}));
-        assert_eq!(
-            message,
-            "$a must be of the type Int, but is a number with a fraction"
-        );
+        assert_eq!(message, "$a must be of the type Int, but is a number with a fraction");
         assert!(issue("$a: Int", json!({"a": "1"})).ends_with("a string"));
         assert!(issue("$a: String", json!({"a": 1})).ends_with("a whole number"));
         assert!(issue("$a: Boolean", json!({"a": "true"})).ends_with("a string"));
@@ -374,37 +318,23 @@ mod tests {
     #[test]
     fn enums_take_their_own_values() {
         fine("$a: Status", json!({"a": "OPEN"}));
-        assert_eq!(
-            issue("$a: Status", json!({"a": "open"})),
-            "$a is not one of the values of Status"
-        );
+        assert_eq!(issue("$a: Status", json!({"a": "open"})), "$a is not one of the values of Status");
         assert!(issue("$a: Status", json!({"a": 1})).contains("the name of a value of Status"));
     }
 
     #[test]
     fn input_objects_have_known_fields_and_all_required_ones() {
-        fine(
-            "$input: OrderInput!",
-            json!({"input": {"name": "x", "lines": {"sku": "a"}}}),
-        );
-        let input =
-            json!({"input": {"lines": [{"sku": 1}, {"sku": "a", "count": null}], "nope": 1}});
+        fine("$input: OrderInput!", json!({"input": {"name": "x", "lines": {"sku": "a"}}}));
+        let input = json!({"input": {"lines": [{"sku": 1}, {"sku": "a", "count": null}], "nope": 1}});
         let found = issues("$input: OrderInput!", input);
         let paths: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
         let lines = "variables.input.lines";
-        let expected = [
-            &format!("{lines}.0.sku"),
-            &format!("{lines}.1.count"),
-            "variables.input.nope",
-            "variables.input.name",
-        ];
+        let expected =
+            [&format!("{lines}.0.sku"), &format!("{lines}.1.count"), "variables.input.nope", "variables.input.name"];
         assert_eq!(paths, expected);
         assert_eq!(found[2].1, "$input.nope is not a field of OrderInput");
         assert_eq!(found[3].1, "$input.name is required; its type is String!");
-        assert!(
-            issue("$input: OrderInput", json!({"input": "x"}))
-                .contains("an object of the type OrderInput")
-        );
+        assert!(issue("$input: OrderInput", json!({"input": "x"})).contains("an object of the type OrderInput"));
     }
 
     #[test]
@@ -412,10 +342,7 @@ mod tests {
         fine("$by: By!", json!({"by": {"id": "x"}}));
         assert!(issue("$by: By!", json!({"by": {}})).contains("exactly one"));
         assert!(issue("$by: By!", json!({"by": {"id": 1, "name": "x"}})).contains("but has 2"));
-        assert_eq!(
-            issue("$by: By!", json!({"by": {"id": null}})),
-            "$by.id must not be null"
-        );
+        assert_eq!(issue("$by: By!", json!({"by": {"id": null}})), "$by.id must not be null");
     }
 
     #[test]
@@ -427,11 +354,7 @@ mod tests {
         assert_eq!(found[0].0, "variables.other");
         let found = issues("$a: String", json!({"a": "x".repeat(256 * 1024)}));
         assert_eq!(found[0].0, "variables");
-        assert!(
-            found[0].1.ends_with("at most 262,144 are taken"),
-            "{}",
-            found[0].1
-        );
+        assert!(found[0].1.ends_with("at most 262,144 are taken"), "{}", found[0].1);
     }
 
     #[test]

@@ -49,28 +49,16 @@ pub fn cost(
 ) -> Cost {
     // A document whose fragments run in circles has been refused; it would have no end.
     let (Ok(order), Some(root)) = (in_order(doc), shape.root(operation.ty)) else {
-        return Cost {
-            total: u64::MAX,
-            heaviest: None,
-        };
+        return Cost { total: u64::MAX, heaviest: None };
     };
-    let mut scale = Scale {
-        operation,
-        variables,
-        shape,
-        limits,
-        known: HashMap::with_capacity(order.len()),
-    };
+    let mut scale = Scale { operation, variables, shape, limits, known: HashMap::with_capacity(order.len()) };
     for (name, fragment) in order {
         let on = &fragment.type_condition.node.on.node;
         let weight = scale.set(&fragment.selection_set.node, on);
         scale.known.insert(name, weight);
     }
     let weight = scale.set(&operation.selection_set.node, root);
-    Cost {
-        total: weight.all(),
-        heaviest: weight.heaviest.map(|(name, cost)| (name.to_owned(), cost)),
-    }
+    Cost { total: weight.all(), heaviest: weight.heaviest.map(|(name, cost)| (name.to_owned(), cost)) }
 }
 
 impl Cost {
@@ -80,16 +68,9 @@ impl Cost {
             return Ok(());
         }
         let (total, most) = (grouped(self.total), grouped(limits.cost));
-        let part = self
-            .heaviest
-            .as_ref()
-            .map_or_else(String::new, |(name, cost)| {
-                format!(
-                    "; the field {} costs most of it, {}",
-                    brief(name),
-                    grouped(*cost)
-                )
-            });
+        let part = self.heaviest.as_ref().map_or_else(String::new, |(name, cost)| {
+            format!("; the field {} costs most of it, {}", brief(name), grouped(*cost))
+        });
         Err(Refusal {
             limit: "cost",
             code: Code::QueryTooExpensive,
@@ -202,17 +183,13 @@ impl<'a> Scale<'a> {
 
     /// The page a field asks for, within what a page can hold.
     fn page(&self, field: &Field, offered: &shape::Field) -> u64 {
-        let asked = ["first", "last"].into_iter().filter_map(|name| {
-            match self.argument(field, offered, name)? {
-                Value::Number(number) => number.as_i64(),
-                _ => None,
-            }
+        let asked = ["first", "last"].into_iter().filter_map(|name| match self.argument(field, offered, name)? {
+            Value::Number(number) => number.as_i64(),
+            _ => None,
         });
-        asked.max().map_or(self.limits.page_default, |page| {
-            u64::try_from(page)
-                .unwrap_or_default()
-                .min(self.limits.page_max)
-        })
+        asked
+            .max()
+            .map_or(self.limits.page_default, |page| u64::try_from(page).unwrap_or_default().min(self.limits.page_max))
     }
 
     /// The value of an argument: as written, else as the schema has it by default.
@@ -259,10 +236,7 @@ mod tests {
     fn objects_cost_one_and_scalars_nothing() {
         assert_eq!(total("{ __typename }"), 0);
         assert_eq!(total("{ order(id: 1) { id status } }"), 1);
-        assert_eq!(
-            total("{ order(id: 1) { customer { name } other: customer { name } } }"),
-            3
-        );
+        assert_eq!(total("{ order(id: 1) { customer { name } other: customer { name } } }"), 3);
         assert_eq!(total("{ missing { deeper { deepest } } }"), 0);
         assert_eq!(total("{ __schema { types { name } } }"), 0);
     }
@@ -284,10 +258,7 @@ mod tests {
         assert_eq!(total(&orders("")), per_page(25));
         assert_eq!(total(&orders("(first: null)")), per_page(25));
         assert_eq!(total(&orders("(first: $n)")), per_page(7));
-        assert_eq!(
-            weigh(&orders("(first: $n)"), serde_json::json!({"n": 9})).total,
-            per_page(9)
-        );
+        assert_eq!(weigh(&orders("(first: $n)"), serde_json::json!({"n": 9})).total, per_page(9));
         assert_eq!(total(&orders("(first: $unknown)")), per_page(25));
     }
 
@@ -333,35 +304,20 @@ mod tests {
         let refusal = found.within(&Limits::default()).unwrap_err();
         let message = "the operation costs 5,202; at most 1,000 is taken; \
                        the field big costs most of it, 5,201";
-        assert_eq!(
-            (refusal.message.as_str(), refusal.code),
-            (message, Code::QueryTooExpensive)
-        );
-        assert!(
-            weigh("{ order(id: 1) { id } }", serde_json::Value::Null)
-                .within(&Limits::default())
-                .is_ok()
-        );
+        assert_eq!((refusal.message.as_str(), refusal.code), (message, Code::QueryTooExpensive));
+        assert!(weigh("{ order(id: 1) { id } }", serde_json::Value::Null).within(&Limits::default()).is_ok());
     }
 
     #[test]
     fn fragments_that_double_are_weighed_at_once_and_saturate() {
         let mut text = String::from("query { ...F0 }");
         for level in 0..100 {
-            write!(
-                text,
-                " fragment F{level} on Query {{ ...F{0} ...F{0} }}",
-                level + 1
-            )
-            .unwrap();
+            write!(text, " fragment F{level} on Query {{ ...F{0} ...F{0} }}", level + 1).unwrap();
         }
         text += " fragment F100 on Query { order(id: 1) { id } }";
         let started = Instant::now();
         assert_eq!(total(&text), u64::MAX);
-        assert!(
-            started.elapsed() < Duration::from_millis(500),
-            "parsing included"
-        );
+        assert!(started.elapsed() < Duration::from_millis(500), "parsing included");
     }
 
     #[test]

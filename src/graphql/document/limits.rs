@@ -94,28 +94,14 @@ pub struct Refusal {
 
 impl Refusal {
     /// A limit that was passed; `{}` in `what` stands for the figure.
-    pub(super) fn over(
-        limit: &'static str,
-        code: Code,
-        what: &str,
-        figure: usize,
-        most: usize,
-    ) -> Self {
+    pub(super) fn over(limit: &'static str, code: Code, what: &str, figure: usize, most: usize) -> Self {
         let (what, most) = (what.replace("{}", &grouped(figure)), grouped(most));
         let message = format!("{what}; at most {most} are taken");
-        Self {
-            limit,
-            code,
-            message,
-            position: None,
-        }
+        Self { limit, code, message, position: None }
     }
 
     pub(super) fn at(self, position: Pos) -> Self {
-        Self {
-            position: Some(position),
-            ..self
-        }
+        Self { position: Some(position), ..self }
     }
 }
 
@@ -161,9 +147,6 @@ mod tests {
     fn a_refusal_names_the_figure_and_the_limit() {
         let what = "the document has {} tokens";
         let refusal = Refusal::over("tokens", Code::QueryTooLarge, what, 2_310, 2_000);
-        assert_eq!(
-            refusal.message,
-            "the document has 2,310 tokens; at most 2,000 are taken"
-        );
+        assert_eq!(refusal.message, "the document has 2,310 tokens; at most 2,000 are taken");
     }
 }

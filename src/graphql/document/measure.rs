@@ -3,7 +3,7 @@
 //! A few hundred bytes of fragments that spread one another can stand for millions of selections, and
 //! everything that runs later (the engine's own checks, validation, execution) walks the expanded
 //! form. Here it is counted without being built: every fragment is measured once, after those it
-//! spreads ([`in_order`]), and its [`Tally`] is added wherever it is spread. Sums saturate, so there
+//! spreads (`in_order`), and what it comes to is added wherever it is spread. Sums saturate, so there
 //! is nothing to overflow. The walk of one body is as deep as its selection sets are nested, which the
 //! scan and the parser have bounded.
 //!
@@ -16,9 +16,7 @@
 
 use std::collections::HashMap;
 
-use async_graphql::parser::types::{
-    ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet,
-};
+use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet};
 use async_graphql::{Pos, Positioned};
 
 use super::fragments::in_order;
@@ -72,9 +70,7 @@ pub fn measure(doc: &ExecutableDocument, limits: &Limits) -> Result<Measure, Ref
 impl Measure {
     fn add(&mut self, operation: &OperationDefinition, tally: &Tally) {
         let variables = &operation.variable_definitions;
-        let own = variables
-            .iter()
-            .map(|variable| variable.node.directives.len());
+        let own = variables.iter().map(|variable| variable.node.directives.len());
         let own = own.fold(operation.directives.len(), usize::saturating_add);
         for (sum, more) in [
             (&mut self.operations, 1),
@@ -138,11 +134,7 @@ impl Tally {
                 Selection::Field(field) => {
                     let field = &field.node;
                     tally.put(&Self::of(&field.selection_set.node, known).below(&field.name.node));
-                    tally.count(
-                        1,
-                        usize::from(field.alias.is_some()),
-                        field.directives.len(),
-                    );
+                    tally.count(1, usize::from(field.alias.is_some()), field.directives.len());
                 }
                 Selection::InlineFragment(inline) => {
                     tally.put(&Self::of(&inline.node.selection_set.node, known));
@@ -155,9 +147,7 @@ impl Tally {
                 }
             }
         }
-        tally.nesting = tally
-            .nesting
-            .saturating_add(usize::from(!set.items.is_empty()));
+        tally.nesting = tally.nesting.saturating_add(usize::from(!set.items.is_empty()));
         tally
     }
 
@@ -169,12 +159,7 @@ impl Tally {
             _ if self.introspection > 0 => (self.depth, self.introspection.saturating_add(1)),
             _ => (self.depth, 0),
         };
-        Self {
-            fields: 1,
-            depth: depth.saturating_add(1),
-            introspection,
-            ..self
-        }
+        Self { fields: 1, depth: depth.saturating_add(1), introspection, ..self }
     }
 
     /// Puts what `other` stands for in here.
@@ -206,9 +191,7 @@ mod tests {
     }
 
     fn refused(text: &str) -> &'static str {
-        measure(&parse(text).unwrap(), &Limits::default())
-            .unwrap_err()
-            .limit
+        measure(&parse(text).unwrap(), &Limits::default()).unwrap_err().limit
     }
 
     #[test]
@@ -231,12 +214,8 @@ mod tests {
     #[test]
     fn operations_and_variables_are_counted_for_the_document() {
         let found = figures("query A($a: Int @x, $b: Int) @y { a } query B($c: Int) { a @z }");
-        assert_eq!(
-            (found.operations, found.variables, found.directives),
-            (2, 3, 3)
-        );
-        let many: String =
-            (0..11).fold(String::new(), |text, n| text + &format!("query Q{n}{{a}}"));
+        assert_eq!((found.operations, found.variables, found.directives), (2, 3, 3));
+        let many: String = (0..11).fold(String::new(), |text, n| text + &format!("query Q{n}{{a}}"));
         assert_eq!(refused(&many), "operations");
         let many: String = (0..101).fold(String::new(), |text, n| text + &format!("$v{n}:Int "));
         assert_eq!(refused(&format!("query({many}){{a}}")), "variables");
@@ -244,33 +223,15 @@ mod tests {
 
     #[test]
     fn depth_is_counted_in_fields_and_introspection_has_its_own() {
-        let nested = |name: &str, times: usize| {
-            format!(
-                "{}x{}",
-                format!("{name}{{").repeat(times),
-                "}".repeat(times)
-            )
-        };
+        let nested = |name: &str, times: usize| format!("{}x{}", format!("{name}{{").repeat(times), "}".repeat(times));
         assert_eq!(figures(&format!("{{{}}}", nested("a", 9))).depth, 10);
         assert_eq!(refused(&format!("{{{}}}", nested("a", 10))), "depth");
-        let found = figures(&format!(
-            "{{ a {{ ... {{ b }} }} __schema {{ {} }} }}",
-            nested("a", 13)
-        ));
+        let found = figures(&format!("{{ a {{ ... {{ b }} }} __schema {{ {} }} }}", nested("a", 13)));
         assert_eq!((found.depth, found.introspection_depth), (2, 15));
-        assert_eq!(
-            refused(&format!("{{ __type {{ {} }} }}", nested("a", 14))),
-            "introspection_depth"
-        );
-        let hidden = format!(
-            "{{ __type {{ ...F }} }} fragment F on T {{ {} }}",
-            nested("a", 14)
-        );
+        assert_eq!(refused(&format!("{{ __type {{ {} }} }}", nested("a", 14))), "introspection_depth");
+        let hidden = format!("{{ __type {{ ...F }} }} fragment F on T {{ {} }}", nested("a", 14));
         assert_eq!(refused(&hidden), "introspection_depth");
-        assert_eq!(
-            figures("{ a { __schema { types { name } } } }").introspection_depth,
-            4
-        );
+        assert_eq!(figures("{ a { __schema { types { name } } } }").introspection_depth, 4);
     }
 
     #[test]
@@ -285,20 +246,12 @@ mod tests {
         for levels in [30, 200] {
             let mut text = String::from("{ ...F0 }");
             for level in 0..levels {
-                write!(
-                    text,
-                    " fragment F{level} on T {{ ...F{0} ...F{0} }}",
-                    level + 1
-                )
-                .unwrap();
+                write!(text, " fragment F{level} on T {{ ...F{0} ...F{0} }}", level + 1).unwrap();
             }
             write!(text, " fragment F{levels} on T {{ a }}").unwrap();
             let doc = parse(&text).unwrap();
             let started = Instant::now();
-            let limits = Limits {
-                nesting: usize::MAX,
-                ..Limits::default()
-            };
+            let limits = Limits { nesting: usize::MAX, ..Limits::default() };
             let refusal = measure(&doc, &limits).unwrap_err();
             assert!(started.elapsed() < Duration::from_millis(20));
             assert_eq!(refusal.limit, "selections");
@@ -309,30 +262,13 @@ mod tests {
     #[test]
     fn aliases_and_directives_are_counted_where_they_land() {
         let aliases: String = (0..16).fold(String::new(), |text, n| text + &format!("a{n}:a "));
-        assert_eq!(
-            refused(&format!(
-                "{{ x {{...F}} y {{...F}} }} fragment F on T {{ {aliases} }}"
-            )),
-            "aliases"
-        );
-        let limits = Limits {
-            selections: usize::MAX,
-            ..Limits::default()
-        };
+        assert_eq!(refused(&format!("{{ x {{...F}} y {{...F}} }} fragment F on T {{ {aliases} }}")), "aliases");
+        let limits = Limits { selections: usize::MAX, ..Limits::default() };
         let doc = parse(&format!("{{{}}}", "a:b ".repeat(10_000))).unwrap();
         assert_eq!(measure(&doc, &limits).unwrap_err().limit, "aliases");
-        assert_eq!(
-            refused(&format!("{{ x {} }}", "@d ".repeat(21))),
-            "directives"
-        );
-        assert_eq!(
-            refused(&format!("query {} {{ x }}", "@d ".repeat(21))),
-            "directives"
-        );
-        assert_eq!(
-            refused(&format!("query($a: Int {}) {{ x }}", "@d ".repeat(21))),
-            "directives"
-        );
+        assert_eq!(refused(&format!("{{ x {} }}", "@d ".repeat(21))), "directives");
+        assert_eq!(refused(&format!("query {} {{ x }}", "@d ".repeat(21))), "directives");
+        assert_eq!(refused(&format!("query($a: Int {}) {{ x }}", "@d ".repeat(21))), "directives");
     }
 
     #[test]
@@ -342,11 +278,7 @@ mod tests {
             write!(text, " fragment F{level} on T {{ ...F{} }}", level + 1).unwrap();
         }
         let thread = std::thread::Builder::new().stack_size(256 * 1024);
-        let limit = thread
-            .spawn(move || refused(&text))
-            .unwrap()
-            .join()
-            .unwrap();
+        let limit = thread.spawn(move || refused(&text)).unwrap().join().unwrap();
         assert_eq!(limit, "nesting");
     }
 
@@ -370,9 +302,7 @@ mod tests {
             Selection::FragmentSpread(spread) => doc
                 .fragments
                 .get(&spread.node.fragment_name.node)
-                .map_or(0, |fragment| {
-                    expanded(doc, &fragment.node.selection_set.node)
-                }),
+                .map_or(0, |fragment| expanded(doc, &fragment.node.selection_set.node)),
         };
         set.items.iter().map(|selection| 1 + inner(selection)).sum()
     }
@@ -394,9 +324,7 @@ mod tests {
         }
         let mut state = 42_u64;
         let mut random = move |below: usize| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             usize::try_from(state >> 33).unwrap() % below
         };
         let limits = Limits {
@@ -407,25 +335,13 @@ mod tests {
             ..Limits::default()
         };
         for _ in 0..500 {
-            let mut text = format!(
-                "query A {} query B {}",
-                body(&mut random, 0, 0),
-                body(&mut random, 0, 0)
-            );
+            let mut text = format!("query A {} query B {}", body(&mut random, 0, 0), body(&mut random, 0, 0));
             for fragment in 0..6 {
-                write!(
-                    text,
-                    " fragment F{fragment} on T {}",
-                    body(&mut random, 2, fragment + 1)
-                )
-                .unwrap();
+                write!(text, " fragment F{fragment} on T {}", body(&mut random, 2, fragment + 1)).unwrap();
             }
             let doc = parse(&text).unwrap();
-            let slow: usize = doc
-                .operations
-                .iter()
-                .map(|(_, operation)| expanded(&doc, &operation.node.selection_set.node))
-                .sum();
+            let slow: usize =
+                doc.operations.iter().map(|(_, operation)| expanded(&doc, &operation.node.selection_set.node)).sum();
             assert_eq!(measure(&doc, &limits).unwrap().selections, slow, "{text}");
         }
     }

@@ -60,12 +60,10 @@ pub fn select<'a>(
     };
     let mut found = doc.operations.iter();
     let (name, operation) = match operation_name {
-        Some(wanted) => found
-            .find(|(name, _)| name.is_some_and(|name| name == wanted))
-            .ok_or_else(|| {
-                let wanted = limits::brief(wanted);
-                refused(format!("the document has no operation named {wanted}"))
-            })?,
+        Some(wanted) => found.find(|(name, _)| name.is_some_and(|name| name == wanted)).ok_or_else(|| {
+            let wanted = limits::brief(wanted);
+            refused(format!("the document has no operation named {wanted}"))
+        })?,
         None => match (found.next(), found.len()) {
             (Some(only), 0) => only,
             (_, others) => {
@@ -161,14 +159,8 @@ mod tests {
 
     #[test]
     fn the_only_operation_needs_no_name() {
-        assert_eq!(
-            selected(&parse("{ a }").unwrap(), None).unwrap(),
-            "(anonymous)"
-        );
-        assert_eq!(
-            selected(&parse("query A { a }").unwrap(), None).unwrap(),
-            "A"
-        );
+        assert_eq!(selected(&parse("{ a }").unwrap(), None).unwrap(), "(anonymous)");
+        assert_eq!(selected(&parse("query A { a }").unwrap(), None).unwrap(), "A");
     }
 
     #[test]
@@ -176,10 +168,7 @@ mod tests {
         let doc = parse("query A { a } query B { b }").unwrap();
         assert_eq!(selected(&doc, Some("B")).unwrap(), "B");
         let refusal = selected(&doc, None).unwrap_err();
-        assert_eq!(
-            refusal.message,
-            "the document has 2 operations; name the one to run"
-        );
+        assert_eq!(refusal.message, "the document has 2 operations; name the one to run");
         let refusal = selected(&doc, Some("C")).unwrap_err();
         assert_eq!(refusal.code, Code::OperationResolutionFailure);
         assert!(selected(&parse("{ a }").unwrap(), Some("A")).is_err());

@@ -12,8 +12,8 @@
 //! here, because the parser would read its quotes as something else.
 //!
 //! Not promised: that the text is GraphQL, or that brackets match; the parser says so, with a better
-//! message. Tokens are cut as the specification cuts them, but the parser is laxer: digits follow the
-//! parser, while words it would split (`nullnull`) are one token here and bounded by the bytes only.
+//! message. Tokens are cut as the specification cuts them; where the parser is laxer, digits follow the
+//! parser, and words written without a space between them are one token, bounded by the bytes.
 
 use async_graphql::Pos;
 
@@ -76,11 +76,7 @@ fn is_name(byte: u8) -> bool {
 
 /// The first index from `from` whose byte is not accepted.
 fn run(bytes: &[u8], from: usize, accept: impl Fn(u8) -> bool) -> usize {
-    let length = bytes
-        .iter()
-        .skip(from)
-        .take_while(|byte| accept(**byte))
-        .count();
+    let length = bytes.iter().skip(from).take_while(|byte| accept(**byte)).count();
     from + length
 }
 
@@ -111,15 +107,10 @@ fn string_end(bytes: &[u8], at: usize) -> Option<usize> {
 /// The end of the number at `at`. Digits after a leading zero are numbers of their own: the parser
 /// takes `007` in a list for three values.
 fn number_end(bytes: &[u8], at: usize) -> usize {
-    let is =
-        |index: usize, wanted: &[u8]| bytes.get(index).is_some_and(|byte| wanted.contains(byte));
+    let is = |index: usize, wanted: &[u8]| bytes.get(index).is_some_and(|byte| wanted.contains(byte));
     let digits = |from| run(bytes, from, |byte| byte.is_ascii_digit());
     let first = at + usize::from(is(at, b"-"));
-    let mut end = if is(first, b"0") {
-        first + 1
-    } else {
-        digits(first)
-    };
+    let mut end = if is(first, b"0") { first + 1 } else { digits(first) };
     if is(end, b".") && digits(end + 1) > end + 1 {
         end = digits(end + 1);
     }
@@ -133,14 +124,7 @@ fn number_end(bytes: &[u8], at: usize) -> usize {
 }
 
 #[cold]
-fn stop(
-    limit: &'static str,
-    code: Code,
-    what: &str,
-    most: usize,
-    text: &str,
-    at: usize,
-) -> Refusal {
+fn stop(limit: &'static str, code: Code, what: &str, most: usize, text: &str, at: usize) -> Refusal {
     Refusal::over(limit, code, what, most, most).at(position(text, at))
 }
 
@@ -158,10 +142,7 @@ fn unclosed(text: &str, at: usize) -> Refusal {
 fn position(text: &str, at: usize) -> Pos {
     let before = text.get(..at).unwrap_or(text);
     let line = before.rsplit('\n').next().unwrap_or_default();
-    Pos {
-        line: before.matches('\n').count() + 1,
-        column: line.chars().count() + 1,
-    }
+    Pos { line: before.matches('\n').count() + 1, column: line.chars().count() + 1 }
 }
 
 #[cfg(test)]
@@ -171,18 +152,13 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> Option<&'static str> {
-        scan(text, &Limits::default())
-            .err()
-            .map(|refusal| refusal.limit)
+        scan(text, &Limits::default()).err().map(|refusal| refusal.limit)
     }
 
     /// How many tokens the text has, found by lowering the limit.
     fn tokens(text: &str) -> usize {
         let fits = |tokens| {
-            let limits = Limits {
-                tokens,
-                ..Limits::default()
-            };
+            let limits = Limits { tokens, ..Limits::default() };
             scan(text, &limits).is_ok()
         };
         (0..100).find(|tokens| fits(*tokens)).unwrap()
@@ -228,15 +204,9 @@ mod tests {
     fn brackets_in_strings_and_comments_are_text() {
         let many = "{[(".repeat(100);
         assert_eq!(refused(&format!("{{ a(x: \"{many}\") }}")), None);
-        assert_eq!(
-            refused(&format!("{{ a(x: \"\"\"{many}\n{many}\"\"\") }}")),
-            None
-        );
+        assert_eq!(refused(&format!("{{ a(x: \"\"\"{many}\n{many}\"\"\") }}")), None);
         assert_eq!(refused(&format!("{{ a # {many}\n }}")), None);
-        assert_eq!(
-            refused(&format!("{{ a(x: \"\\\\\") {many} }}")),
-            Some("nesting")
-        );
+        assert_eq!(refused(&format!("{{ a(x: \"\\\\\") {many} }}")), Some("nesting"));
         assert_eq!(refused(&format!("{{ a # c\r{many} }}")), Some("nesting"));
     }
 
@@ -260,10 +230,7 @@ mod tests {
 
     #[test]
     fn ten_thousand_aliases_are_too_many_tokens() {
-        let limits = Limits {
-            text_bytes: usize::MAX,
-            ..Limits::default()
-        };
+        let limits = Limits { text_bytes: usize::MAX, ..Limits::default() };
         let aliases = "a:b ".repeat(10_000);
         let refusal = scan(&format!("{{{aliases}}}"), &limits).unwrap_err();
         assert_eq!(refusal.limit, "tokens");

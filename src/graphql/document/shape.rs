@@ -13,8 +13,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use async_graphql::parser::types::{
-    BaseType, FieldDefinition, InputValueDefinition, OperationType, Type, TypeKind,
-    TypeSystemDefinition,
+    BaseType, FieldDefinition, InputValueDefinition, OperationType, Type, TypeKind, TypeSystemDefinition,
 };
 use async_graphql::parser::{self, parse_schema};
 use async_graphql::{Name, Positioned, Value};
@@ -91,18 +90,13 @@ impl Shape {
         for definition in parse_schema(sdl)?.definitions {
             match definition {
                 TypeSystemDefinition::Schema(schema) => {
-                    let name =
-                        |root: Option<Positioned<Name>>| root.map(|name| name.node.to_string());
+                    let name = |root: Option<Positioned<Name>>| root.map(|name| name.node.to_string());
                     shape.query = name(schema.node.query).unwrap_or(shape.query);
                     shape.mutation = name(schema.node.mutation);
                     shape.subscription = name(schema.node.subscription);
                 }
                 TypeSystemDefinition::Type(ty) => {
-                    let one_of = ty
-                        .node
-                        .directives
-                        .iter()
-                        .any(|it| it.node.name.node == "oneOf");
+                    let one_of = ty.node.directives.iter().any(|it| it.node.name.node == "oneOf");
                     let kind = Kind::new(ty.node.kind, one_of);
                     shape.types.insert(ty.node.name.node.to_string(), kind);
                 }
@@ -144,17 +138,9 @@ impl Kind {
             TypeKind::Union(_) => Self::Union,
             TypeKind::Enum(of) => {
                 let name = |value: Positioned<Name>| value.node.to_string();
-                Self::Enum(
-                    of.values
-                        .into_iter()
-                        .map(|value| name(value.node.value))
-                        .collect(),
-                )
+                Self::Enum(of.values.into_iter().map(|value| name(value.node.value)).collect())
             }
-            TypeKind::InputObject(object) => Self::Input(Input {
-                fields: inputs(object.fields),
-                one_of,
-            }),
+            TypeKind::InputObject(object) => Self::Input(Input { fields: inputs(object.fields), one_of }),
         }
     }
 
@@ -206,22 +192,14 @@ fn fields(definitions: Vec<Positioned<FieldDefinition>>) -> HashMap<String, Fiel
 fn inputs(definitions: Vec<Positioned<InputValueDefinition>>) -> BTreeMap<String, InputField> {
     let input = |Positioned { node, .. }: Positioned<InputValueDefinition>| {
         let default = node.default_value.map(|value| value.node);
-        (
-            node.name.node.to_string(),
-            InputField {
-                ty: node.ty.node,
-                default,
-            },
-        )
+        (node.name.node.to_string(), InputField { ty: node.ty.node, default })
     };
     definitions.into_iter().map(input).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use async_graphql::{
-        EmptyMutation, EmptySubscription, Enum, InputObject, Object, OneofObject, Schema,
-    };
+    use async_graphql::{EmptyMutation, EmptySubscription, Enum, InputObject, Object, OneofObject, Schema};
 
     use super::*;
 
@@ -279,17 +257,11 @@ mod tests {
         assert!(!ships.arguments["first"].required() && ships.arguments["by"].required());
         let nodes = shape.field("ShipConnection", "nodes").unwrap();
         assert!(nodes.list && nodes.output == "Colour");
-        let Some(Kind::Enum(colours)) = shape.kind("Colour") else {
-            panic!("{sdl}")
-        };
+        let Some(Kind::Enum(colours)) = shape.kind("Colour") else { panic!("{sdl}") };
         assert_eq!(colours.len(), 2);
-        let Some(Kind::Input(choice)) = shape.kind("Choice") else {
-            panic!("{sdl}")
-        };
+        let Some(Kind::Input(choice)) = shape.kind("Choice") else { panic!("{sdl}") };
         assert!(choice.one_of);
-        let Some(Kind::Input(paint)) = shape.kind("Paint") else {
-            panic!("{sdl}")
-        };
+        let Some(Kind::Input(paint)) = shape.kind("Paint") else { panic!("{sdl}") };
         let required = |name: &str| paint.fields[name].required();
         assert!(required("colour") && !required("layers") && !required("note") && !paint.one_of);
     }

@@ -18,20 +18,14 @@ use crate::kernel::error::Code;
 /// The refusal for a text that could not be parsed.
 pub(super) fn explain(text: &str, error: &Error) -> Refusal {
     let (limit, code, message) = match error {
-        Error::Syntax { message, start, .. } => {
-            ("syntax", Code::ParseFailed, sentence(text, message, *start))
-        }
+        Error::Syntax { message, start, .. } => ("syntax", Code::ParseFailed, sentence(text, message, *start)),
         Error::RecursionLimitExceeded => {
             let message = "the document nests too many selection sets";
             ("nesting", Code::QueryTooDeep, message.into())
         }
         Error::MissingOperation => {
             let message = "the document has fragments only, no operation";
-            (
-                "operation",
-                Code::OperationResolutionFailure,
-                message.into(),
-            )
+            ("operation", Code::OperationResolutionFailure, message.into())
         }
         Error::MultipleOperations { .. } => {
             let message = "an operation without a name must be the only one of its document";
@@ -45,19 +39,10 @@ pub(super) fn explain(text: &str, error: &Error) -> Refusal {
             let message = format!("two fragments have the name {}", brief(fragment));
             ("names", Code::ValidationFailed, message)
         }
-        _ => (
-            "syntax",
-            Code::ParseFailed,
-            "the document cannot be read".into(),
-        ),
+        _ => ("syntax", Code::ParseFailed, "the document cannot be read".into()),
     };
     let position = error.positions().next();
-    Refusal {
-        limit,
-        code,
-        message,
-        position,
-    }
+    Refusal { limit, code, message, position }
 }
 
 fn sentence(text: &str, message: &str, start: Pos) -> String {
@@ -71,12 +56,7 @@ fn sentence(text: &str, message: &str, start: Pos) -> String {
         return format!("syntax error: {found} cannot stand here");
     };
     let rules = rules.replace(", or ", ", ").replace(" or ", ", ");
-    let mut wanted: Vec<&str> = rules
-        .split(", ")
-        .map(str::trim)
-        .filter(|it| !it.is_empty())
-        .map(words)
-        .collect();
+    let mut wanted: Vec<&str> = rules.split(", ").map(str::trim).filter(|it| !it.is_empty()).map(words).collect();
     wanted.dedup();
     let last = wanted.pop().unwrap_or("something else");
     let rest = wanted.join(", ");
@@ -144,19 +124,13 @@ mod tests {
     fn the_message_says_what_was_expected_and_what_is_there() {
         assert_eq!(says("{ a(x: ) }"), "expected a value, but found `)`");
         assert_eq!(says("{}"), "expected a field or fragment, but found `}`");
-        assert_eq!(
-            says("foo"),
-            "expected a query, mutation, subscription or fragment, but found a name"
-        );
+        assert_eq!(says("foo"), "expected a query, mutation, subscription or fragment, but found a name");
         assert_eq!(
             says("{ a"),
             "expected a selection in braces, a field or fragment, a directive or arguments in \
              parentheses, but found the end of the document"
         );
-        assert_eq!(
-            says("query ($a: [ Int ]) { a }"),
-            "expected a type, without spaces inside, but found `[`"
-        );
+        assert_eq!(says("query ($a: [ Int ]) { a }"), "expected a type, without spaces inside, but found `[`");
         assert_eq!(
             says("{ é }"),
             "expected a field or fragment, but found a character that is allowed in strings only"
@@ -173,12 +147,7 @@ mod tests {
 
     #[test]
     fn the_source_is_not_repeated() {
-        for text in [
-            "{ a(key: \"s3cr3t) }",
-            "{ a(key: 5s3cr3t) }",
-            "s3cr3t { a }",
-            "{ a } = expected s3cr3t",
-        ] {
+        for text in ["{ a(key: \"s3cr3t) }", "{ a(key: 5s3cr3t) }", "s3cr3t { a }", "{ a } = expected s3cr3t"] {
             assert!(!says(text).contains("s3cr3t"), "{}", says(text));
         }
     }
@@ -190,10 +159,7 @@ mod tests {
         assert_eq!(code("query A { a } query A { b }"), Code::ValidationFailed);
         let twice = "{ a } fragment F on T { a } fragment F on T { a }";
         assert_eq!(code(twice), Code::ValidationFailed);
-        assert_eq!(
-            code("fragment F on T { a }"),
-            Code::OperationResolutionFailure
-        );
+        assert_eq!(code("fragment F on T { a }"), Code::OperationResolutionFailure);
         let deep = format!("{}a{}", "{ a ".repeat(70), "}".repeat(70));
         assert_eq!(code(&deep), Code::QueryTooDeep);
     }

@@ -1,0 +1,286 @@
+//! Puts the program together, and takes it apart again.
+//!
+//! This is the only place that builds things and owns tasks. Starting: connect, migrate, make the first
+//! tenant on an empty database, build the endpoint, serve. Stopping: take no new requests, finish the
+//! running ones within the drain time, wait for small work that outlives its request, give the
+//! connections back.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    config::{self, Config, TrustedDocuments},
+    context::{
+        Database, Hub,
+        database::{self, Place},
+    },
+    domain::{access, tenant::Tenant},
+    graphql::{
+        self,
+        document::Limits,
+        endpoint::{self, Endpoint, Trust, TrustError},
+    },
+    http::{
+        self, Door, Profile,
+        params::ParamLimits,
+        pulse::Patience,
+        seat::Notice,
+        serve::{Drained, ServeLimits, serve},
+    },
+    kernel::{
+        chance::{Chance, SystemChance},
+        clock::{Clock, SystemClock},
+        error::Error,
+        page::PageBounds,
+        secret::Secret,
+    },
+    telemetry::Metrics,
+};
+
+/// How long a stalled write may last.
+const STALLED_WRITE: Duration = Duration::from_secs(30);
+
+/// Where time and randomness come from.
+#[derive(Clone)]
+pub struct World {
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where ids and secrets come from.
+    pub chance: Arc<dyn Chance>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), chance: Arc::new(SystemChance) }
+    }
+}
+
+/// Why the program does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database.
+    #[error("the database cannot be used")]
+    Database(#[from] Error),
+    /// The folder of trusted documents.
+    #[error("the trusted documents cannot be used")]
+    Trust(#[from] TrustError),
+    /// The address to listen on.
+    #[error("{0} cannot be listened on")]
+    Listen(SocketAddr, #[source] std::io::Error),
+}
+
+/// The program, put together.
+#[derive(Debug)]
+pub struct App {
+    hub: Arc<Hub>,
+    door: Door,
+    serve: ServeLimits,
+    metrics: Arc<Metrics>,
+}
+
+/// What the first start made.
+#[derive(Debug)]
+pub struct Prepared {
+    /// How many migrations ran.
+    pub migrations: usize,
+    /// The first tenant, if it was made now.
+    pub tenant: Option<Tenant>,
+}
+
+impl App {
+    /// Connects and builds; changes nothing in the database.
+    pub async fn open(config: &Config, world: World) -> Result<Self, StartError> {
+        let metrics = Arc::new(Metrics::new());
+        let trusted = config.server.trusted_documents.as_deref();
+        let endpoint = Endpoint::new(endpoint_settings(config), trusted, Arc::clone(&metrics))?;
+        let counted = Arc::clone(&metrics);
+        let observer: database::Observer = Arc::new(move |took, failed| counted.statement(took, failed));
+        let hub = Arc::new(Hub {
+            database: Database::connect(&database_settings(config), observer).await?,
+            clock: world.clock,
+            chance: world.chance,
+            pages: PageBounds { default: narrow(config.graphql.page_default), max: narrow(config.graphql.page_max) },
+            tasks: TaskTracker::new(),
+        });
+        let door = Door {
+            hub: Arc::clone(&hub),
+            endpoint: Arc::new(endpoint),
+            metrics: Arc::clone(&metrics),
+            sdl: graphql::sdl().into(),
+            settings: Arc::new(door_settings(config)),
+            stopping: CancellationToken::new(),
+        };
+        Ok(Self { hub, door, serve: serve_limits(config), metrics })
+    }
+
+    /// Migrates, connects and makes the first tenant if there is none.
+    pub async fn start(config: &Config, world: World) -> Result<(Self, Prepared), StartError> {
+        let migrations = database::migrate(&database_settings(config)).await?;
+        let app = Self::open(config, world).await?;
+        let tenant = access::bootstrap(&app.hub).await?;
+        Ok((app, Prepared { migrations, tenant }))
+    }
+
+    /// The shared means, for commands.
+    #[must_use]
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// All routes, for tests that need no socket.
+    pub fn router(&self) -> axum::Router {
+        http::router(self.door.clone())
+    }
+
+    /// Serves until `stop` is cancelled and what was running has ended.
+    pub async fn serve(&self, listener: TcpListener, stop: CancellationToken) -> Drained {
+        let metrics = Arc::clone(&self.metrics);
+        let counter = Arc::new(move |notice| match notice {
+            Notice::Opened => drop(metrics.http_connections.inc()),
+            Notice::Closed => drop(metrics.http_connections.dec()),
+            Notice::Crowded | Notice::AcceptFailed => drop(metrics.http_connections_refused.inc()),
+            Notice::Idle | Notice::Stuck => {}
+        });
+        let stopping = self.door.stopping.clone();
+        let relay = stop.clone();
+        self.hub.tasks.spawn(async move {
+            relay.cancelled().await;
+            stopping.cancel();
+        });
+        serve(listener, self.router(), self.serve.clone(), stop, counter).await
+    }
+
+    /// Waits for what outlives its request, and gives the connections back.
+    pub async fn close(self) {
+        self.door.stopping.cancel();
+        self.hub.tasks.close();
+        let left = tokio::time::timeout(self.serve.drain, self.hub.tasks.wait()).await;
+        if left.is_err() {
+            tracing::warn!(tasks = self.hub.tasks.len(), "stopped with work left");
+        }
+        self.hub.database.close().await;
+    }
+}
+
+/// How to reach the database of a configuration.
+#[must_use]
+pub fn database_settings(config: &Config) -> database::Settings {
+    let of = &config.database;
+    database::Settings {
+        place: place(&config.server.data_dir, of.url.as_ref()),
+        max_connections: of.max_connections,
+        readers: of.readers,
+        acquire_timeout: of.acquire_timeout,
+        busy_timeout: of.busy_timeout,
+        statement_timeout: of.statement_timeout,
+        lock_timeout: of.lock_timeout,
+        idle_transaction_timeout: of.idle_transaction_timeout,
+    }
+}
+
+/// The file in the data folder, another file, or a server.
+fn place(data_dir: &std::path::Path, url: Option<&Secret>) -> Place {
+    match url {
+        None => Place::File(data_dir.join("portolan.db")),
+        Some(url) => match url.expose().strip_prefix("sqlite:") {
+            Some(path) => Place::File(PathBuf::from(path.strip_prefix("//").unwrap_or(path))),
+            None => Place::Server(url.clone()),
+        },
+    }
+}
+
+/// The bounds of documents by a configuration.
+#[must_use]
+pub fn limits(config: &Config) -> Limits {
+    let of = &config.graphql;
+    Limits {
+        text_bytes: of.max_text.bytes(),
+        tokens: of.max_tokens,
+        nesting: of.max_nesting,
+        depth: of.max_depth,
+        introspection_depth: of.max_introspection_depth,
+        selections: of.max_selections,
+        aliases: of.max_aliases,
+        directives: of.max_directives,
+        root_fields: of.max_root_fields,
+        operations: of.max_operations,
+        variables: of.max_variables,
+        variables_bytes: of.max_variables_bytes.bytes(),
+        variables_depth: of.max_variables_depth,
+        cost: of.max_cost,
+        page_default: of.page_default as u64,
+        page_max: of.page_max as u64,
+        list_assumed: Limits::default().list_assumed,
+        errors: of.max_errors,
+    }
+}
+
+fn endpoint_settings(config: &Config) -> endpoint::Settings {
+    let of = &config.graphql;
+    endpoint::Settings {
+        limits: limits(config),
+        introspection: config.introspection(),
+        suggestions: config.suggestions(),
+        timeout: of.operation_timeout,
+        response_bytes: of.max_response.bytes(),
+        cost_per_minute: (of.cost_per_minute > 0).then_some(of.cost_per_minute),
+        cached_documents: of.document_cache,
+        cached_hashes: of.persisted_cache,
+        trust: match of.trusted_documents_mode {
+            TrustedDocuments::Off => Trust::Off,
+            TrustedDocuments::Allow => Trust::Allow,
+            TrustedDocuments::Require => Trust::Require,
+        },
+    }
+}
+
+fn door_settings(config: &Config) -> http::Settings {
+    let of = &config.http;
+    let public = config.server.public_url.as_ref();
+    http::Settings {
+        max_body: of.max_body.bytes(),
+        body_timeout: of.body_timeout,
+        request_timeout: of.request_timeout,
+        trusted_proxies: of.trusted_proxies.clone(),
+        allowed_origins: of.allowed_origins.iter().map(ToString::to_string).collect(),
+        profile: match config.graphql.http_status {
+            config::HttpStatus::Compat => Profile::Compat,
+            config::HttpStatus::Draft2026 => Profile::Draft2026,
+        },
+        params: ParamLimits { document: config.graphql.max_text.bytes(), ..ParamLimits::default() },
+        tls: public.is_some_and(|url| url.as_str().starts_with("https:")),
+    }
+}
+
+fn serve_limits(config: &Config) -> ServeLimits {
+    let of = &config.http;
+    ServeLimits {
+        patience: Patience { head: of.header_timeout, idle: of.idle_timeout, write: STALLED_WRITE },
+        headers: of.max_headers,
+        header_bytes: narrow(of.max_header_bytes.bytes()),
+        streams: of.h2_streams,
+        connections: narrow(of.max_connections),
+        per_address: of.connections_per_address,
+        uncapped: of.trusted_proxies.clone(),
+        drain: of.drain_timeout,
+        ..ServeLimits::default()
+    }
+}
+
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").finish_non_exhaustive()
+    }
+}

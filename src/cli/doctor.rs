@@ -1,0 +1,160 @@
+//! `portolan doctor`: looks at everything a start needs, changes nothing, and says how to mend what is
+//! wrong.
+
+use std::{fs, path::Path, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::Args;
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::{
+    Failure, Outcome, block_on, load,
+    speak::{print, print_json},
+};
+use crate::{
+    app::database_settings,
+    config::{Config, Flags},
+    context::{Database, database::Place},
+    kernel::{
+        clock::{Clock, SystemClock},
+        error::chain,
+    },
+};
+
+/// A database's clock further from ours than this confuses leases and expiries.
+const SKEW: TimeDelta = TimeDelta::seconds(2);
+
+/// Check settings, database, clock and network, and say how to mend what is wrong.
+#[derive(Args, Debug)]
+pub(super) struct Doctor {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: Flags,
+}
+
+/// What was found at one place.
+struct Finding {
+    place: &'static str,
+    good: bool,
+    text: String,
+    remedy: Option<&'static str>,
+}
+
+impl Finding {
+    fn good(place: &'static str, text: impl Into<String>) -> Self {
+        Self { place, good: true, text: text.into(), remedy: None }
+    }
+
+    fn bad(place: &'static str, text: impl Into<String>, remedy: &'static str) -> Self {
+        Self { place, good: false, text: text.into(), remedy: Some(remedy) }
+    }
+}
+
+impl Doctor {
+    pub(super) fn run(self) -> Outcome {
+        let config = load(&self.settings)?;
+        block_on(async {
+            let mut findings = vec![Finding::good("settings", "all of them can be used")];
+            findings.push(folder(&config));
+            findings.extend(database(&config).await);
+            findings.push(network(&config).await);
+            self.report(&findings);
+            if findings.iter().all(|finding| finding.good) { Ok(()) } else { Err(Failure::Said) }
+        })
+    }
+
+    fn report(&self, findings: &[Finding]) {
+        if self.json {
+            print_json(&findings.iter().map(as_json).collect());
+            return;
+        }
+        for finding in findings {
+            let mark = if finding.good { "ok  " } else { "BAD " };
+            print(&format!("{mark} {:<9} {}", finding.place, finding.text));
+            if let Some(remedy) = finding.remedy {
+                print(&format!("               {remedy}"));
+            }
+        }
+    }
+}
+
+fn as_json(finding: &Finding) -> Value {
+    json!({ "check": finding.place, "ok": finding.good, "text": finding.text, "remedy": finding.remedy })
+}
+
+/// The data folder can be written, or made.
+fn folder(config: &Config) -> Finding {
+    let folder = &config.server.data_dir;
+    let existing = folder.ancestors().find(|folder| folder.exists() || folder.as_os_str().is_empty());
+    let place = existing.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let probe = place.join(format!(".portolan-doctor-{}", std::process::id()));
+    match fs::write(&probe, b"").and_then(|()| fs::remove_file(&probe)) {
+        Ok(()) => Finding::good("data", format!("{} can be written", folder.display())),
+        Err(error) => Finding::bad(
+            "data",
+            format!("{} cannot be written: {error}", place.display()),
+            "Give the user that runs portolan the right to write there, or set data_dir elsewhere.",
+        ),
+    }
+}
+
+async fn database(config: &Config) -> Vec<Finding> {
+    let settings = database_settings(config);
+    if let Place::File(path) = &settings.place
+        && !path.exists()
+    {
+        return vec![Finding::good("database", format!("{} will be made at the first start", path.display()))];
+    }
+    let database = match Database::connect(&settings, std::sync::Arc::new(|_: Duration, _| ())).await {
+        Ok(database) => database,
+        Err(error) => {
+            let remedy = "Check database.url, that the server runs, and that it lets this user in.";
+            return vec![Finding::bad("database", chain(&error), remedy)];
+        }
+    };
+    let schema = match database.ready().await {
+        Ok(()) => Finding::good("database", format!("{:?}, every migration made", database.backend())),
+        Err(error) => {
+            Finding::bad("database", chain(&error), "Run `portolan migrate`, or start the server, which does it.")
+        }
+    };
+    let clock = clock(&database).await;
+    database.close().await;
+    vec![schema, clock]
+}
+
+/// Our clock and the database's agree.
+async fn clock(database: &Database) -> Finding {
+    let ours = SystemClock.now();
+    if database.backend() != DbBackend::Postgres {
+        return Finding::good("clock", format!("{} UTC", ours.format("%Y-%m-%d %H:%M:%S")));
+    }
+    let asked = Statement::from_string(DbBackend::Postgres, "SELECT clock_timestamp()");
+    let theirs = database.reader().query_one_raw(asked).await;
+    match theirs.ok().flatten().and_then(|row| row.try_get_by_index::<DateTime<Utc>>(0).ok()) {
+        Some(theirs) if (theirs - ours).abs() < SKEW => Finding::good("clock", "agrees with the database's"),
+        Some(theirs) => Finding::bad(
+            "clock",
+            format!("differs from the database's by {} ms", (theirs - ours).num_milliseconds()),
+            "Let both machines follow the same time servers.",
+        ),
+        None => Finding::bad("clock", "the database did not tell its time", "Check the connection to the database."),
+    }
+}
+
+/// The address can be listened on.
+async fn network(config: &Config) -> Finding {
+    let address = config.server.listen;
+    match TcpListener::bind(address).await {
+        Ok(_) => Finding::good("network", format!("{address} can be listened on")),
+        Err(error) => Finding::bad(
+            "network",
+            format!("{address} cannot be listened on: {error}"),
+            "Another program (or portolan itself) has the port, or the address is not this machine's; set listen.",
+        ),
+    }
+}

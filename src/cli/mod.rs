@@ -1,0 +1,137 @@
+//! The command line.
+//!
+//! Data goes to standard output, everything else to standard error, so that output can be piped. `--json`
+//! prints data for programs. Exit codes: 0 it worked, 1 it failed, 2 it was called wrongly (which
+//! includes settings that cannot be used).
+
+mod completions;
+mod config;
+mod doctor;
+mod errors;
+mod migrate;
+mod schema;
+mod serve;
+mod speak;
+mod token;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{Parser, Subcommand, error::ErrorKind};
+
+use crate::{
+    app::StartError,
+    config::{Config, Flags, Problems, environment},
+    kernel::error::{Error, chain},
+};
+
+/// A multi-tenant integration hub with a GraphQL API.
+#[derive(Parser, Debug)]
+#[command(name = "portolan", version, about, after_help = EXAMPLES, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  portolan                                        serve on 127.0.0.1:8080 with SQLite in ./data
+  portolan serve --listen 0.0.0.0:80              the same for everybody
+  portolan token create --tenant default --role admin
+  portolan doctor                                 say what is wrong, and how to mend it
+
+Every setting is a flag of `portolan serve`, a variable PORTOLAN_… and a key of portolan.toml;
+`portolan config show` says which one counts.";
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Serve the API (what happens without a command, too).
+    Serve(serve::Serve),
+    /// Bring the database to the shape this version needs, or take changes back.
+    Migrate(migrate::Migrate),
+    /// Print the GraphQL schema.
+    Schema(schema::Schema),
+    /// Make, list and revoke API tokens.
+    Token(token::Token),
+    /// Show and document settings.
+    Config(config::Settings),
+    /// Check settings, database, clock and network, and say how to mend what is wrong.
+    Doctor(doctor::Doctor),
+    /// Print the page that documents the error codes.
+    Errors(errors::Errors),
+    /// Print a completion script for a shell.
+    Completions(completions::Completions),
+}
+
+/// Why a command did not work.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Settings(#[from] Problems),
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Domain(#[from] Error),
+    #[error("{0}")]
+    Logging(#[from] crate::telemetry::LoggingError),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// It was said already.
+    #[error("")]
+    Said,
+}
+
+type Outcome = Result<(), Failure>;
+
+/// Runs the command that the arguments name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Whether the terminal took the message changes nothing about the outcome.
+            let _ = error.print();
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+                _ => ExitCode::from(2),
+            };
+        }
+    };
+    let outcome = match cli.command {
+        None => serve::Serve::default().run(),
+        Some(Command::Serve(command)) => command.run(),
+        Some(Command::Migrate(command)) => command.run(),
+        Some(Command::Schema(command)) => command.run(),
+        Some(Command::Token(command)) => command.run(),
+        Some(Command::Config(command)) => command.run(),
+        Some(Command::Doctor(command)) => command.run(),
+        Some(Command::Errors(command)) => command.run(),
+        Some(Command::Completions(command)) => command.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let code = if matches!(failure, Failure::Settings(_) | Failure::Usage(_)) { 2 } else { 1 };
+            match &failure {
+                Failure::Said => {}
+                Failure::Domain(Error::Refused(issues)) => {
+                    for issue in issues {
+                        speak::say(&format!("error: {}: {}", issue.path.join("."), issue.message));
+                    }
+                }
+                failure => speak::say(&format!("error: {}", chain(failure))),
+            }
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// The settings in force.
+fn load(flags: &Flags) -> Result<Config, Failure> {
+    Ok(Config::load(flags, environment(), &std::env::current_dir()?)?)
+}
+
+/// Runs asynchronous work of a command to its end.
+fn block_on(work: impl Future<Output = Outcome>) -> Outcome {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}

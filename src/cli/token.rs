@@ -1,0 +1,170 @@
+//! `portolan token`: API tokens from the command line, straight on the database.
+//!
+//! Whoever can run this can read the database anyway, so it acts with every right; the audit log says
+//! that it was the command line.
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{
+    Failure, Outcome, block_on, load,
+    speak::{print, print_json, say},
+};
+use crate::{
+    app::{App, World, database_settings},
+    config::Flags,
+    context::{Cx, database::Place},
+    domain::{
+        access::{
+            token::{self, ApiToken, NewApiToken},
+            user::RoleName,
+        },
+        tenant,
+    },
+    kernel::{
+        error::Error,
+        id::ApiTokenId,
+        page::PageArgs,
+        scope::{Role, Scope},
+    },
+};
+
+/// Make, list and revoke API tokens.
+#[derive(Args, Debug)]
+pub(super) struct Token {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Make a token and print it; nothing but the token goes to standard output.
+    Create {
+        /// The tenant, by slug or id.
+        #[arg(long)]
+        tenant: String,
+        /// super-admin, admin, operator, viewer or partner.
+        #[arg(long)]
+        role: Role,
+        /// A name for people.
+        #[arg(long, default_value = "command line")]
+        name: String,
+        /// Narrows the role to this scope; may be given several times.
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<Scope>,
+        /// When it ends, as 2027-01-31T12:00:00Z; never, if left out.
+        #[arg(long, value_name = "TIME")]
+        expires_at: Option<DateTime<Utc>>,
+        #[command(flatten)]
+        settings: Flags,
+    },
+    /// List the tokens of a tenant.
+    List {
+        /// The tenant, by slug or id.
+        #[arg(long)]
+        tenant: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        settings: Flags,
+    },
+    /// Revoke a token; from the next request on it opens nothing.
+    Revoke {
+        /// The tenant, by slug or id.
+        #[arg(long)]
+        tenant: String,
+        /// The token's id, beginning with tok_.
+        id: ApiTokenId,
+        #[command(flatten)]
+        settings: Flags,
+    },
+}
+
+impl Token {
+    pub(super) fn run(self) -> Outcome {
+        match self.command {
+            Command::Create { tenant, role, name, scopes, expires_at, settings } => {
+                let scopes = scopes.iter().map(|scope| scope.name().to_owned()).collect::<Vec<_>>();
+                let scopes = (!scopes.is_empty()).then_some(scopes);
+                let new = NewApiToken { name, role: RoleName(role), scopes, expires_at };
+                within(&settings, &tenant, async |cx| {
+                    let (made, secret) = token::create(&cx, new, None).await?;
+                    if let Some(secret) = secret {
+                        print(secret.expose());
+                    }
+                    say(&format!("made {} ({})", made.id, made.hint));
+                    Ok(())
+                })
+            }
+            Command::List { tenant, json, settings } => within(&settings, &tenant, async |cx| {
+                let tokens = all(&cx).await?;
+                if json {
+                    print_json(&tokens.iter().map(as_json).collect());
+                } else {
+                    tokens.iter().for_each(line);
+                }
+                Ok(())
+            }),
+            Command::Revoke { tenant, id, settings } => within(&settings, &tenant, async |cx| {
+                let revoked = token::revoke(&cx, id).await?;
+                say(&format!("revoked {} ({})", revoked.id, revoked.hint));
+                Ok(())
+            }),
+        }
+    }
+}
+
+/// Runs work in a tenant. The embedded database is made if it is not there yet; one on a server is the
+/// business of whoever runs it.
+fn within(settings: &Flags, tenant: &str, work: impl AsyncFnOnce(Cx) -> Result<(), Error>) -> Outcome {
+    let config = load(settings)?;
+    block_on(async {
+        let app = match database_settings(&config).place {
+            Place::File(_) => App::start(&config, World::default()).await?.0,
+            Place::Server(_) => App::open(&config, World::default()).await?,
+        };
+        app.hub().database.ready().await.map_err(|error| {
+            Failure::Usage(format!("{}; run `portolan migrate` first", crate::kernel::error::chain(&error)))
+        })?;
+        let found = tenant::named(app.hub(), tenant).await;
+        let found = found.map_err(|error| match error {
+            Error::NotFound(_) => Failure::Usage(format!("there is no tenant {tenant:?}")),
+            error => error.into(),
+        })?;
+        let outcome = work(Cx::system(app.hub().clone(), "command line", found.id)).await;
+        app.close().await;
+        Ok(outcome?)
+    })
+}
+
+async fn all(cx: &Cx) -> Result<Vec<ApiToken>, Error> {
+    let (mut tokens, mut after) = (Vec::new(), None);
+    loop {
+        let page = token::list(cx, &PageArgs { after, before: None, size: 100, backward: false }).await?;
+        after = page.rows.last().map(|(cursor, _)| cursor.clone());
+        tokens.extend(page.rows.into_iter().map(|(_, token)| token));
+        if !page.has_next {
+            return Ok(tokens);
+        }
+    }
+}
+
+fn line(token: &ApiToken) {
+    let state = match (token.revoked_at, token.expires_at) {
+        (Some(at), _) => format!("revoked {}", at.format("%Y-%m-%d")),
+        (None, Some(at)) => format!("ends {}", at.format("%Y-%m-%d")),
+        (None, None) => "never ends".to_owned(),
+    };
+    print(&format!("{}  {}  {:<11}  {:<18}  {}", token.id, token.hint, token.role.name(), state, token.name));
+}
+
+fn as_json(token: &ApiToken) -> serde_json::Value {
+    json!({
+        "id": token.id, "name": token.name, "hint": token.hint, "role": token.role.name(),
+        "scopes": token.allowed().iter().map(Scope::name).collect::<Vec<_>>(),
+        "createdAt": token.created_at, "expiresAt": token.expires_at,
+        "lastUsedAt": token.last_used_at, "revokedAt": token.revoked_at,
+    })
+}

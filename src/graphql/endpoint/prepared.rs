@@ -1,0 +1,106 @@
+//! Documents made ready once, and how the engine is given them.
+//!
+//! Validation by the engine depends on the document alone, as long as the variables were checked before
+//! (which [`coerce`](super::super::document::coerce()) does): so its verdict is kept beside the document,
+//! and a document that passed once is not walked again.
+
+use std::sync::{Arc, OnceLock};
+
+use async_graphql::{
+    Name, ServerError, ServerResult, ValidationResult, Variables,
+    extensions::{Extension, ExtensionContext, ExtensionFactory, NextParseQuery, NextValidation},
+    parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition},
+};
+
+use super::order::Plan;
+use crate::graphql::document::{self, Limits, Measure, Refusal};
+
+/// A document within its bounds.
+pub(super) struct Prepared {
+    text: Box<str>,
+    document: ExecutableDocument,
+    measure: Measure,
+    plans: Vec<(Option<Name>, Plan)>,
+    verdict: OnceLock<ValidationResult>,
+}
+
+impl Prepared {
+    /// Scans, parses and measures a text.
+    pub(super) fn new(text: &str, limits: &Limits) -> Result<Self, Refusal> {
+        document::scan(text, limits)?;
+        let document = document::parse(text)?;
+        let measure = document::measure(&document, limits)?;
+        let plan = |operation: &OperationDefinition| Plan::of(&operation.selection_set.node, &document);
+        let operations = document.operations.iter();
+        let plans = operations.map(|(name, operation)| (name.cloned(), plan(&operation.node))).collect();
+        Ok(Self { text: text.into(), document, measure, plans, verdict: OnceLock::new() })
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn document(&self) -> &ExecutableDocument {
+        &self.document
+    }
+
+    pub(super) fn introspects(&self) -> bool {
+        self.measure.introspection_depth > 0
+    }
+
+    /// The order of the fields of an operation.
+    pub(super) fn plan(&self, operation: Option<&str>) -> Option<&Plan> {
+        let mut plans = self.plans.iter();
+        plans.find(|(name, _)| name.as_deref() == operation).map(|(_, plan)| plan)
+    }
+
+    /// Whether the engine found it to fit the schema.
+    pub(super) fn is_valid(&self) -> bool {
+        self.verdict.get().is_some()
+    }
+
+    /// Whether an operation of it must be named to the engine.
+    pub(super) fn has_several(&self) -> bool {
+        matches!(self.document.operations, DocumentOperations::Multiple(_))
+    }
+}
+
+/// Hands prepared documents to the engine.
+pub(super) struct Preparation;
+
+impl ExtensionFactory for Preparation {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(Self)
+    }
+}
+
+#[async_graphql::async_trait::async_trait]
+impl Extension for Preparation {
+    async fn parse_query(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        query: &str,
+        variables: &Variables,
+        next: NextParseQuery<'_>,
+    ) -> ServerResult<ExecutableDocument> {
+        match ctx.data_opt::<Arc<Prepared>>() {
+            Some(prepared) => Ok(prepared.document.clone()),
+            None => next.run(ctx, query, variables).await,
+        }
+    }
+
+    async fn validation(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        next: NextValidation<'_>,
+    ) -> Result<ValidationResult, Vec<ServerError>> {
+        let Some(prepared) = ctx.data_opt::<Arc<Prepared>>() else { return next.run(ctx).await };
+        if let Some(verdict) = prepared.verdict.get() {
+            return Ok(*verdict);
+        }
+        let verdict = next.run(ctx).await?;
+        // Somebody else may have validated the same document meanwhile, with the same outcome.
+        let _ = prepared.verdict.set(verdict);
+        Ok(verdict)
+    }
+}

@@ -1,0 +1,39 @@
+//! Who knocks: a bearer token, and the tenant it wants to act in.
+//!
+//! No credential is an anonymous caller, who may use what needs none. A credential that is wrong in any
+//! way is refused before anything runs: a client that believes to be signed in must hear that it is not.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::{
+    context::Cx,
+    domain::access::token,
+    kernel::error::{Error, Result},
+};
+
+/// Names the tenant to act in, by slug or id; for who runs the hub.
+pub const TENANT: HeaderName = HeaderName::from_static("x-portolan-tenant");
+
+/// Goes with every 401.
+pub const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"portolan\"");
+
+/// The context of the request, now by its caller.
+pub async fn identify(cx: &Cx, headers: &HeaderMap) -> Result<Cx> {
+    const MALFORMED: Error = Error::Unauthenticated("the Authorization header must be: Bearer, a space, a token");
+    let mut sent = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = sent.next() else { return Ok(cx.clone()) };
+    if sent.next().is_some() {
+        return Err(MALFORMED);
+    }
+    let (scheme, text) = value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or(MALFORMED)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(MALFORMED);
+    }
+    let chosen = headers.get(TENANT).map(HeaderValue::to_str).transpose();
+    let chosen = chosen.map_err(|_| Error::NotFound("tenant"))?;
+    let caller = token::authenticate(cx.hub(), text.trim(), chosen).await?;
+    if let Some(principal) = &caller.principal {
+        tracing::Span::current().record("tenant", tracing::field::display(principal.tenant));
+    }
+    Ok(cx.with_caller(caller))
+}

@@ -1,0 +1,167 @@
+//! GraphQL over HTTP: POST and GET on one path.
+//!
+//! Only requests that no plain form or link of another site can make are run: a POST must be
+//! `application/json`, a GET changes nothing, and the credential is a header. Everything that is refused
+//! has the shape of a GraphQL answer in a media type the client accepts.
+//!
+//! Statuses follow one of two profiles. *Compat* is what deployed clients expect: 200 for whatever ran;
+//! for a document that could not run, 400 to clients that accept `application/graphql-response+json` and
+//! 200 to those that only know `application/json`. *Draft 2026* answers 422 where the text is fine and its
+//! meaning is not, and 294 where data comes with errors. Refusals by the transport (401, 405, 406, 413,
+//! 415, 429, …) are the same in both.
+
+use axum::{
+    Extension,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use super::{
+    Door, Profile, body, caller,
+    negotiate::{self, Media},
+    params::{self, ParamError, Params},
+};
+use crate::{
+    context::Cx,
+    graphql::endpoint::{Answer, Call, Fault, Rate, Verdict},
+    kernel::error::Code,
+};
+
+/// `report` adds the cost to the answer; `dry-run` answers with the cost and runs nothing.
+const COST: HeaderName = HeaderName::from_static("x-portolan-cost");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// Why a request was not run.
+enum Refused {
+    /// With this fault.
+    Fault(Fault),
+    /// With this fault, and a status that its code does not tell.
+    Params(ParamError),
+}
+
+impl<E: Into<Fault>> From<E> for Refused {
+    fn from(fault: E) -> Self {
+        Self::Fault(fault.into())
+    }
+}
+
+/// Answers one request.
+pub async fn serve(State(door): State<Door>, Extension(cx): Extension<Cx>, request: Request) -> Response {
+    let media = negotiate::accept(request.headers());
+    let shown = media.as_ref().copied().unwrap_or(Media::Json);
+    let outcome = match media {
+        Ok(_) => run(&door, &cx, request).await,
+        Err(refused) => Err(Fault::new(negotiate::NotAcceptable::CODE, refused.to_string()).into()),
+    };
+    match outcome {
+        Ok((cx, answer)) => {
+            let status = status(door.settings.profile, shown, &cx, &answer);
+            respond(shown, status, answer)
+        }
+        Err(Refused::Fault(fault)) => {
+            let answer = Answer::refused(&cx, fault);
+            let status = status(door.settings.profile, shown, &cx, &answer);
+            respond(shown, status, answer)
+        }
+        Err(Refused::Params(error)) => {
+            let status = match door.settings.profile {
+                Profile::Compat => error.status,
+                Profile::Draft2026 => error.status_draft,
+            };
+            respond(shown, status, Answer::refused(&cx, Fault::new(error.code, error.message)))
+        }
+    }
+}
+
+async fn run(door: &Door, cx: &Cx, request: Request) -> Result<(Cx, Answer), Refused> {
+    let (head, content) = request.into_parts();
+    let limits = &door.settings.params;
+    let reads = match head.method {
+        Method::GET => true,
+        Method::POST => false,
+        _ => return Err(Fault::new(Code::MethodNotAllowed, "GraphQL is asked by POST or GET").into()),
+    };
+    if !reads {
+        negotiate::content_type(&head.headers)
+            .map_err(|refused| Fault::new(negotiate::Unsupported::CODE, refused.to_string()))?;
+    }
+    let cx = caller::identify(cx, &head.headers).await.map_err(Fault::from)?;
+    let params = if reads {
+        params::from_get(head.uri.query().unwrap_or_default(), limits)
+    } else {
+        let length = head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let bytes = body::read(content, door.settings.max_body, door.settings.body_timeout, length)
+            .await
+            .map_err(|error| Fault::new(error.code(), error.to_string()))?;
+        params::from_post(&bytes, limits)
+    };
+    let call = call(params.map_err(Refused::Params)?, reads, &head.headers);
+    let answer = door.endpoint.run(&cx, call).await;
+    Ok((cx, answer))
+}
+
+fn call(params: Params, read_only: bool, headers: &HeaderMap) -> Call {
+    let cost = headers.get(COST).map(HeaderValue::as_bytes);
+    Call {
+        query: params.query,
+        document_id: params.document_id,
+        hash: params.apq,
+        operation_name: params.operation_name,
+        variables: params.variables,
+        read_only,
+        report_cost: matches!(cost, Some(b"report" | b"dry-run")),
+        dry_run: cost == Some(b"dry-run"),
+    }
+}
+
+/// The status of an answer.
+fn status(profile: Profile, media: Media, cx: &Cx, answer: &Answer) -> u16 {
+    match (answer.verdict, profile) {
+        // Who has not signed in and asks only for what needs it is told in the way browsers understand.
+        (Verdict::Ran { data: false, errors: true }, _)
+            if cx.principal().is_err() && answer.codes.iter().all(|code| *code == Code::Unauthenticated) =>
+        {
+            401
+        }
+        (Verdict::Ran { errors: true, .. }, Profile::Draft2026) => 294,
+        (Verdict::Ran { .. }, _) => 200,
+        (Verdict::Refused(code), Profile::Compat) if code.status() == 400 && media == Media::Json => 200,
+        (Verdict::Refused(code), Profile::Draft2026) if code.status() == 400 && code != Code::ParseFailed => 422,
+        (Verdict::Refused(code), _) => code.status(),
+    }
+}
+
+fn respond(media: Media, status: u16, answer: Answer) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, Body::from(answer.body)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media.content_type()));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept, Authorization"));
+    match status {
+        StatusCode::UNAUTHORIZED => drop(headers.insert(header::WWW_AUTHENTICATE, caller::CHALLENGE)),
+        StatusCode::METHOD_NOT_ALLOWED => drop(headers.insert(header::ALLOW, HeaderValue::from_static("GET, POST"))),
+        _ => {}
+    }
+    if let Some(rate) = answer.rate {
+        limits(headers, rate, status);
+    }
+    response
+}
+
+/// Says what is left of the caller's budget.
+fn limits(headers: &mut HeaderMap, rate: Rate, status: StatusCode) {
+    let Rate { limit, remaining, reset } = rate;
+    let said =
+        [(RATE_POLICY, format!("\"cost\";q={limit};w=60")), (RATE_LIMIT, format!("\"cost\";r={remaining};t={reset}"))];
+    for (name, value) in said {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(reset));
+    }
+}

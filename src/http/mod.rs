@@ -1,0 +1,27 @@
+//! Doors: parse, authenticate, call, answer.
+//!
+//! ```text
+//! socket ─▶ serve ─▶ frame (id, address, span, time-out, panic, headers) ─▶ route
+//!                                                     /graphql ─▶ params ─▶ caller ─▶ endpoint
+//! ```
+//!
+//! Everything around a request that is the same for all routes is in [`frame`]. A route reads what came,
+//! finds out who asks, and hands over; rules are the domain's. Every refusal has the shape of a GraphQL
+//! answer, so that no client shows a "network error" where a code would say what is wrong.
+
+pub mod body;
+pub mod caller;
+mod door;
+mod frame;
+pub mod graphql;
+pub mod headers;
+pub mod json;
+pub mod negotiate;
+pub mod operations;
+pub mod params;
+pub mod pulse;
+pub mod seat;
+pub mod serve;
+
+pub use door::{Door, Profile, Settings};
+pub use frame::router;

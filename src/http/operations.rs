@@ -1,0 +1,54 @@
+//! What operators and tools ask: alive, ready, metrics, the schema.
+
+use axum::{
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use super::Door;
+use crate::kernel::error::chain;
+
+/// A word to who opens the address in a browser.
+pub async fn welcome() -> &'static str {
+    concat!(
+        "Portolan ",
+        env!("CARGO_PKG_VERSION"),
+        "\n\nGraphQL   POST /graphql\nSchema    GET  /schema.graphql\nHealth    GET  /healthz  /readyz\nMetrics   GET  /metrics\n"
+    )
+}
+
+/// Whether the process runs.
+pub async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// Whether requests can be served: not stopping, the database there, its schema complete.
+pub async fn ready(State(door): State<Door>) -> Response {
+    let database = door.hub.database.ready().await;
+    if let Err(error) = &database {
+        tracing::warn!(error = chain(error), "not ready");
+    }
+    let stopping = door.stopping.is_cancelled();
+    let status = if database.is_ok() && !stopping { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let parts = json!({
+        "ready": status == StatusCode::OK,
+        "serving": if stopping { "stopping" } else { "ok" },
+        "database": if database.is_ok() { "ok" } else { "unavailable" },
+    });
+    let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    (status, json, format!("{parts}\n")).into_response()
+}
+
+/// Counters, for a Prometheus server.
+pub async fn metrics(State(door): State<Door>) -> Response {
+    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], door.metrics.page()).into_response()
+}
+
+/// The schema in the schema definition language.
+pub async fn schema(State(door): State<Door>) -> Response {
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], door.sdl.to_string()).into_response()
+}

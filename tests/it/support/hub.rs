@@ -1,0 +1,168 @@
+//! A hub of a test's own, in this process, without a socket.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Method, Request, header},
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use http_body_util::BodyExt;
+use portolan::{
+    app::{App, World},
+    config::{Config, Flags},
+    context::Cx,
+    domain::{
+        access::{
+            token::{self, NewApiToken},
+            user::{self, NewUser, RoleName},
+        },
+        tenant::{self, NewTenant, SettingsInput, Tenant},
+    },
+    kernel::{
+        chance::SeededChance,
+        clock::ManualClock,
+        scope::{Role, Scope},
+    },
+};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::{Reply, database::TestDatabase};
+
+/// When every test begins.
+pub fn beginning() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+/// A hub, its database and its clock.
+pub struct TestHub {
+    pub app: App,
+    pub clock: ManualClock,
+    pub tenant: Tenant,
+    router: Router,
+    // Dropped last: the connections close before the database goes.
+    pub database: TestDatabase,
+}
+
+impl TestHub {
+    /// A hub with default settings.
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// A hub with some settings changed, given as environment variables.
+    pub async fn with(settings: &[(&str, &str)]) -> Self {
+        let database = TestDatabase::create().await;
+        Self::on(database, settings).await
+    }
+
+    /// A hub on a database that may have been used before.
+    pub async fn on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
+        static SEED: AtomicU64 = AtomicU64::new(1);
+        let mut environment = database.settings();
+        environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let config = Config::load(&Flags::default(), environment, database.folder()).unwrap();
+        let clock = ManualClock::at(beginning());
+        let seed = SEED.fetch_add(1, Ordering::Relaxed);
+        let world = World { clock: Arc::new(clock.clone()), chance: Arc::new(SeededChance::new(seed)) };
+        let (app, prepared) = App::start(&config, world).await.unwrap();
+        let tenant = match prepared.tenant {
+            Some(tenant) => tenant,
+            None => tenant::named(app.hub(), "default").await.unwrap(),
+        };
+        let router = app.router();
+        Self { app, clock, tenant, router, database }
+    }
+
+    /// A context with every right in the first tenant.
+    pub fn cx(&self) -> Cx {
+        self.cx_of(&self.tenant)
+    }
+
+    /// A context with every right in a tenant.
+    pub fn cx_of(&self, tenant: &Tenant) -> Cx {
+        Cx::system(self.app.hub().clone(), "test", tenant.id)
+    }
+
+    /// Another tenant.
+    pub async fn another_tenant(&self, slug: &str) -> Tenant {
+        let new = NewTenant { slug: slug.to_owned(), name: slug.to_owned(), settings: SettingsInput::default() };
+        tenant::create(&self.cx(), new, None).await.unwrap()
+    }
+
+    /// A token of the first tenant.
+    pub async fn token(&self, role: Role) -> String {
+        self.token_of(&self.tenant, role).await
+    }
+
+    /// A token of a tenant.
+    pub async fn token_of(&self, tenant: &Tenant, role: Role) -> String {
+        self.new_token(tenant, role, None, None).await.1
+    }
+
+    /// A token with everything chosen, and its id.
+    pub async fn new_token(
+        &self,
+        tenant: &Tenant,
+        role: Role,
+        scopes: Option<&[Scope]>,
+        lasting: Option<TimeDelta>,
+    ) -> (String, String) {
+        let new = NewApiToken {
+            name: "test".to_owned(),
+            role: RoleName(role),
+            scopes: scopes.map(|scopes| scopes.iter().map(|scope| scope.name().to_owned()).collect()),
+            expires_at: lasting.map(|span| beginning() + span),
+        };
+        let (made, secret) = token::create(&self.cx_of(tenant), new, None).await.unwrap();
+        (made.id.to_string(), secret.unwrap().expose().to_owned())
+    }
+
+    /// A person in a tenant.
+    pub async fn user_of(&self, tenant: &Tenant, email: &str, role: Role) -> user::User {
+        let new = NewUser { email: email.to_owned(), name: "Somebody".to_owned(), role: RoleName(role) };
+        user::create(&self.cx_of(tenant), new, None).await.unwrap()
+    }
+
+    /// Sends any request.
+    pub async fn send(&self, request: Request<Body>) -> Reply {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Reply { status: head.status, headers: head.headers, text }
+    }
+
+    /// Asks by POST.
+    pub async fn ask(&self, token: &str, query: &str, variables: Value) -> Reply {
+        let body = json!({ "query": query, "variables": variables }).to_string();
+        self.send(post(token, body)).await
+    }
+
+    /// Asks by POST, in a tenant that is not the token's own.
+    pub async fn ask_in(&self, tenant: &str, token: &str, query: &str) -> Reply {
+        let mut request = post(token, json!({ "query": query }).to_string());
+        request.headers_mut().insert("x-portolan-tenant", tenant.parse().unwrap());
+        self.send(request).await
+    }
+}
+
+/// A POST to the endpoint; an empty token sends none.
+pub fn post(token: &str, body: impl Into<Body>) -> Request<Body> {
+    let mut request =
+        Request::builder().method(Method::POST).uri("/graphql").header(header::CONTENT_TYPE, "application/json");
+    if !token.is_empty() {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    request.body(body.into()).unwrap()
+}
+
+/// A GET of a path.
+pub fn get(path: &str) -> Request<Body> {
+    Request::builder().uri(path).body(Body::empty()).unwrap()
+}

@@ -1,0 +1,8 @@
+//! What tests stand on: a hub of their own, on a database of their own, with a clock they move.
+
+pub mod database;
+pub mod hub;
+pub mod reply;
+
+pub use hub::TestHub;
+pub use reply::Reply;
