@@ -48,7 +48,7 @@ impl User {
 
     /// The bond to your tenant, with the role in it.
     async fn membership(&self, ctx: &Context<'_>) -> Result<Option<Membership>> {
-        Ok(ctx.loaders().load_one(MembershipOf(self.0.id)).await?.map(Membership))
+        Ok(ctx.loaders().load(MembershipOf(self.0.id)).await?.map(Membership))
     }
 
     /// When the account was created.
@@ -81,7 +81,7 @@ impl Membership {
 
     /// The person.
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>> {
-        Ok(ctx.loaders().load_one(self.0.user_id).await?.map(User))
+        Ok(ctx.loaders().load(self.0.user_id).await?.map(User))
     }
 
     /// Since when.

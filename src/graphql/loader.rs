@@ -1,57 +1,204 @@
 //! Batched reads: what a hundred rows ask for one by one is read in one statement.
 //!
-//! One set of loaders for each request, holding its context, so a loader can never see more than its
-//! caller. Values are the domain's records; a field that needs one loads it by its key.
+//! A resolver asks for one thing by its key and waits. The keys of a kind are collected until the
+//! operation can go no further without an answer; then each kind is read once, and everybody who waited
+//! goes on. No timer decides when that is: [`drive`] sees it, because it polls the operation itself. So
+//! the number of statements depends on the document alone, never on the number of rows or on how fast
+//! the machine is, and nothing waits longer than it must.
+//!
+//! One set of loaders for each run, holding the caller's context: a loader can never see more than its
+//! caller, and what it remembers ends with the run.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    future::poll_fn,
+    hash::Hash,
+    pin::pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
 
-use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
+use futures_util::{
+    StreamExt,
+    future::{BoxFuture, FutureExt, Shared},
+    stream::FuturesUnordered,
+};
 
-use super::error::ApiError;
+use tokio::sync::oneshot;
+
+use super::error::Result;
 use crate::{
     context::Cx,
     domain::access::{
         membership::{self, Membership},
         user::{self, User},
     },
-    kernel::id::UserId,
+    kernel::{error::Error, id::UserId},
 };
 
-/// The loaders of one request.
-pub type Loaders = DataLoader<Batch, HashMapCache>;
+/// Something that is read in batches by its key. Adding a kind is an impl of this.
+pub trait Key: Clone + Eq + Hash + Send + Sync + 'static {
+    /// What is found under the key.
+    type Value: Clone + Send + Sync + 'static;
 
-/// Reads batches for one caller.
-pub struct Batch {
-    cx: Cx,
-}
-
-/// Fresh loaders for a request. Their cache ends with it.
-pub fn loaders(cx: &Cx) -> Loaders {
-    let tasks = Arc::clone(cx.hub());
-    DataLoader::with_cache(Batch { cx: cx.clone() }, move |work| tasks.tasks.spawn(work), HashMapCache::default())
+    /// Reads what the caller may see of the keys, in one statement.
+    fn read(cx: &Cx, keys: Vec<Self>) -> impl Future<Output = Result<HashMap<Self, Self::Value>>> + Send;
 }
 
 /// The membership of a user in the caller's tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MembershipOf(pub UserId);
 
-impl Loader<MembershipOf> for Batch {
+impl Key for MembershipOf {
     type Value = Membership;
-    type Error = ApiError;
 
-    async fn load(&self, keys: &[MembershipOf]) -> Result<HashMap<MembershipOf, Membership>, ApiError> {
-        let users: Vec<_> = keys.iter().map(|key| key.0).collect();
-        let found = membership::of_users(&self.cx, &users).await?;
-        Ok(found.into_iter().map(|row| (MembershipOf(row.user_id), row)).collect())
+    async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, Membership>> {
+        let users: Vec<_> = keys.into_iter().map(|key| key.0).collect();
+        let found = membership::of_users(cx, &users).await?;
+        Ok(found.into_iter().map(|row| (Self(row.user_id), row)).collect())
     }
 }
 
-impl Loader<UserId> for Batch {
+impl Key for UserId {
     type Value = User;
-    type Error = ApiError;
 
-    async fn load(&self, keys: &[UserId]) -> Result<HashMap<UserId, User>, ApiError> {
-        let found = user::by_ids(&self.cx, keys).await?;
-        Ok(found.into_iter().map(|row| (row.id, row)).collect())
+    async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, User>> {
+        Ok(user::by_ids(cx, &keys).await?.into_iter().map(|row| (row.id, row)).collect())
+    }
+}
+
+/// The loaders of one run. Clones share what was read.
+#[derive(Clone)]
+pub struct Loaders {
+    cx: Cx,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// For each kind of key, its [`Shelf`].
+    shelves: HashMap<TypeId, Box<dyn Any + Send>>,
+    /// Batches that collect keys, not started yet.
+    waiting: Vec<BoxFuture<'static, ()>>,
+}
+
+/// What a read found.
+type Found<K> = Result<Arc<HashMap<K, <K as Key>::Value>>>;
+
+/// The outcome of a read that several wait for. Waiting for it does not start it.
+type Batch<K> = Shared<oneshot::Receiver<Found<K>>>;
+
+/// A batch that still takes keys.
+type Open<K> = (Batch<K>, Arc<Mutex<Vec<K>>>);
+
+/// What is known of one kind.
+struct Shelf<K: Key> {
+    /// Which batch answers for a key; a key is read once.
+    batches: HashMap<K, Batch<K>>,
+    open: Option<Open<K>>,
+}
+
+impl Loaders {
+    /// Fresh loaders for a run by this caller.
+    #[must_use]
+    pub fn new(cx: &Cx) -> Self {
+        Self { cx: cx.clone(), state: Arc::default() }
+    }
+
+    /// What is found under the key.
+    pub async fn load<K: Key>(&self, key: K) -> Result<Option<K::Value>> {
+        let batch = self.join(&key);
+        let found = batch.await.map_err(|error| Error::Internal("a batch of reads was dropped", error.into()))?;
+        Ok(found?.get(&key).cloned())
+    }
+
+    /// The batch that answers for the key.
+    fn join<K: Key>(&self, key: &K) -> Batch<K> {
+        let mut state = locked(&self.state);
+        let State { shelves, waiting } = &mut *state;
+        let fresh = || Box::new(Shelf::<K> { batches: HashMap::new(), open: None }) as Box<dyn Any + Send>;
+        let kind = shelves.entry(TypeId::of::<K>()).or_insert_with(fresh);
+        let Some(Shelf { batches, open }) = kind.downcast_mut::<Shelf<K>>() else {
+            unreachable!("a shelf stands under the type of its keys")
+        };
+        if let Some(batch) = batches.get(key) {
+            return batch.clone();
+        }
+        let (batch, keys) = open.get_or_insert_with(|| {
+            let (found, batch) = oneshot::channel();
+            let keys = Arc::<Mutex<Vec<K>>>::default();
+            waiting.push(self.read(Arc::clone(&keys), found));
+            (batch.shared(), keys)
+        });
+        locked(keys).push(key.clone());
+        batches.insert(key.clone(), batch.clone());
+        batch.clone()
+    }
+
+    /// A read of the keys that will have been collected when it starts.
+    fn read<K: Key>(&self, keys: Arc<Mutex<Vec<K>>>, found: oneshot::Sender<Found<K>>) -> BoxFuture<'static, ()> {
+        // What waits is held by the state, so it must not hold the state.
+        let (cx, state) = (self.cx.clone(), Arc::downgrade(&self.state));
+        Box::pin(async move {
+            if let Some(state) = state.upgrade()
+                && let Some(kind) = locked(&state).shelves.get_mut(&TypeId::of::<K>())
+                && let Some(shelf) = kind.downcast_mut::<Shelf<K>>()
+            {
+                // Who comes from now on opens the next batch.
+                shelf.open = None;
+            }
+            let keys = std::mem::take(&mut *locked(&keys));
+            // Nobody waits any more if the operation was dropped.
+            let _ = found.send(K::read(&cx, keys).await.map(Arc::new));
+        })
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs an operation and, whenever it can go no further, the batches it waits for.
+pub async fn drive<T>(loaders: &Loaders, operation: impl Future<Output = T>) -> T {
+    let mut operation = pin!(operation);
+    let mut reading = FuturesUnordered::new();
+    poll_fn(|task| {
+        while let Poll::Ready(Some(())) = reading.poll_next_unpin(task) {}
+        let watch = Arc::new(Watch { woken: AtomicBool::new(false), task: task.waker().clone() });
+        let waker = Waker::from(Arc::clone(&watch));
+        if let Poll::Ready(outcome) = operation.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return Poll::Ready(outcome);
+        }
+        // Woken while it was polled: it only paused, and is polled again before anything is read.
+        if !watch.woken.load(Ordering::Acquire) {
+            let ready = std::mem::take(&mut locked(&loaders.state).waiting);
+            if !ready.is_empty() {
+                reading.extend(ready);
+                task.waker().wake_by_ref();
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Passes a wake on, and remembers it.
+struct Watch {
+    woken: AtomicBool,
+    task: Waker,
+}
+
+impl Wake for Watch {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        self.task.wake_by_ref();
     }
 }

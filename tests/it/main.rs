@@ -3,8 +3,18 @@
 //! They run on `SQLite`, or on PostgreSQL with `TEST_DATABASE=postgres` and `TEST_POSTGRES_URL`.
 //! `tests/all.sh` runs them on both.
 #![expect(unreachable_pub, reason = "what tests share needs no narrower word")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and prints its figures"
+)]
 
 mod access;
 mod architecture;
+mod lists;
 mod migration;
+mod once;
 mod support;
+mod tenant;

@@ -67,6 +67,8 @@ pub struct InputField {
 pub struct Field {
     /// Its arguments.
     pub arguments: BTreeMap<String, InputField>,
+    /// Its type, with what may be null.
+    pub ty: Type,
     /// The named type at its bottom.
     pub output: String,
     /// Whether it answers with a list.
@@ -183,6 +185,7 @@ fn fields(definitions: Vec<Positioned<FieldDefinition>>) -> HashMap<String, Fiel
             paged: arguments.contains_key("first") || arguments.contains_key("last"),
             arguments,
             output,
+            ty: node.ty.node,
         };
         (node.name.node.to_string(), field)
     };

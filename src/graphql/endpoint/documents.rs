@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Prepared, Settings};
 use crate::{
-    graphql::document::{Limits, Refusal},
+    graphql::document::{Limits, Refusal, Shape},
     kernel::error::Code,
 };
 
@@ -84,6 +84,7 @@ pub enum TrustError {
 /// Finds and prepares documents.
 pub(super) struct Documents {
     limits: Limits,
+    shape: Arc<Shape>,
     trust: Trust,
     trusted: HashMap<String, Arc<Prepared>>,
     prepared: Cache<Box<str>, Arc<Prepared>, ByText>,
@@ -111,14 +112,15 @@ impl Weighter<[u8; 32], Arc<str>> for ByLength {
 const ORDINARY: (u64, u64) = (16 * 1024, 2 * 1024);
 
 impl Documents {
-    pub(super) fn new(settings: &Settings, folder: Option<&Path>) -> Result<Self, TrustError> {
+    pub(super) fn new(settings: &Settings, folder: Option<&Path>, shape: Arc<Shape>) -> Result<Self, TrustError> {
         let trusted = match (settings.trust, folder) {
             (Trust::Off, _) | (_, None) => HashMap::new(),
-            (_, Some(folder)) => load(folder, &settings.limits)?,
+            (_, Some(folder)) => load(folder, &settings.limits, &shape)?,
         };
         let (documents, hashes) = (settings.cached_documents, settings.cached_hashes);
         Ok(Self {
             limits: settings.limits.clone(),
+            shape,
             trust: settings.trust,
             trusted,
             prepared: Cache::with_weighter(documents, documents as u64 * ORDINARY.0, ByText),
@@ -151,7 +153,7 @@ impl Documents {
     fn by_text(&self, text: &str) -> Result<Arc<Prepared>, Refusal> {
         match self.prepared.get(text) {
             Some(known) => Ok(known),
-            None => Prepared::new(text, &self.limits).map(Arc::new),
+            None => Prepared::new(text, &self.limits, &self.shape).map(Arc::new),
         }
     }
 
@@ -216,7 +218,7 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
     (digits.len() == 64).then(|| bytes.try_into().ok())?
 }
 
-fn load(folder: &Path, limits: &Limits) -> Result<HashMap<String, Arc<Prepared>>, TrustError> {
+fn load(folder: &Path, limits: &Limits, shape: &Shape) -> Result<HashMap<String, Arc<Prepared>>, TrustError> {
     let unreadable = |file: &Path, source| TrustError::Unreadable { file: file.display().to_string(), source };
     let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let mut files: Vec<_> = entries.map_err(|error| unreadable(folder, error))?.iter().map(DirEntry::path).collect();
@@ -232,7 +234,7 @@ fn load(folder: &Path, limits: &Limits) -> Result<HashMap<String, Arc<Prepared>>
         };
         for (id, text) in documents {
             let refused = |refusal: Refusal| TrustError::Refused(name.clone(), id.clone(), refusal.message);
-            let prepared = Arc::new(Prepared::new(&text, limits).map_err(refused)?);
+            let prepared = Arc::new(Prepared::new(&text, limits, shape).map_err(refused)?);
             trusted.insert(id_of(&text), Arc::clone(&prepared));
             trusted.insert(id, prepared);
         }

@@ -16,7 +16,7 @@
 mod answer;
 mod budget;
 mod documents;
-mod order;
+mod plan;
 mod prepared;
 
 use std::{
@@ -41,7 +41,7 @@ use self::{
 use super::{
     Schema, builder,
     document::{self, Limits, Refusal, Shape},
-    loader::loaders,
+    loader::{Loaders, drive},
 };
 use crate::{
     context::Cx,
@@ -75,7 +75,7 @@ pub struct Settings {
 /// Runs operations.
 pub struct Endpoint {
     schema: Schema,
-    shape: Shape,
+    shape: Arc<Shape>,
     settings: Settings,
     documents: Documents,
     budget: Budget,
@@ -90,7 +90,8 @@ impl Endpoint {
         // Bounds of our own stand before the engine's; this one must not be the narrower.
         let schema = schema.limit_recursive_depth(settings.limits.nesting.saturating_mul(2)).finish();
         let shape = Shape::from_sdl(&schema.sdl()).map_err(|error| TrustError::Schema(error.to_string()))?;
-        let documents = Documents::new(&settings, trusted)?;
+        let shape = Arc::new(shape);
+        let documents = Documents::new(&settings, trusted, Arc::clone(&shape))?;
         let budget = Budget::new(settings.cost_per_minute);
         Ok(Self { schema, shape, settings, documents, budget, metrics })
     }
@@ -181,10 +182,11 @@ impl Endpoint {
         operation: Option<String>,
         variables: Variables,
     ) -> Answer {
+        let loaders = Loaders::new(cx);
         let mut request =
-            Request::new("").variables(variables).data(cx.clone()).data(loaders(cx)).data(Arc::clone(&prepared));
+            Request::new("").variables(variables).data(cx.clone()).data(loaders.clone()).data(Arc::clone(&prepared));
         request.operation_name = operation.clone().filter(|_| prepared.has_several());
-        let run = tokio::time::timeout(self.settings.timeout, self.schema.execute(request));
+        let run = tokio::time::timeout(self.settings.timeout, drive(&loaders, self.schema.execute(request)));
         let response = match AssertUnwindSafe(run).catch_unwind().await {
             Ok(Ok(response)) => response,
             Ok(Err(_)) => {
@@ -203,7 +205,7 @@ impl Endpoint {
             self.documents.keep(&prepared);
             let mut response = response;
             if let Some(plan) = prepared.plan(operation.as_deref()) {
-                plan.apply(&mut response.data);
+                plan.form(&mut response.data, &response.errors);
             }
             Answer::ran(response, self.settings.limits.errors)
         } else {

@@ -12,8 +12,8 @@ use async_graphql::{
     parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition},
 };
 
-use super::order::Plan;
-use crate::graphql::document::{self, Limits, Measure, Refusal};
+use super::plan::Plan;
+use crate::graphql::document::{self, Limits, Measure, Refusal, Shape};
 
 /// A document within its bounds.
 pub(super) struct Prepared {
@@ -26,11 +26,11 @@ pub(super) struct Prepared {
 
 impl Prepared {
     /// Scans, parses and measures a text.
-    pub(super) fn new(text: &str, limits: &Limits) -> Result<Self, Refusal> {
+    pub(super) fn new(text: &str, limits: &Limits, shape: &Shape) -> Result<Self, Refusal> {
         document::scan(text, limits)?;
         let document = document::parse(text)?;
         let measure = document::measure(&document, limits)?;
-        let plan = |operation: &OperationDefinition| Plan::of(&operation.selection_set.node, &document);
+        let plan = |operation: &OperationDefinition| Plan::of(operation, &document, shape);
         let operations = document.operations.iter();
         let plans = operations.map(|(name, operation)| (name.cloned(), plan(&operation.node))).collect();
         Ok(Self { text: text.into(), document, measure, plans, verdict: OnceLock::new() })
@@ -48,7 +48,7 @@ impl Prepared {
         self.measure.introspection_depth > 0
     }
 
-    /// The order of the fields of an operation.
+    /// The form of an operation's answer.
     pub(super) fn plan(&self, operation: Option<&str>) -> Option<&Plan> {
         let mut plans = self.plans.iter();
         plans.find(|(name, _)| name.as_deref() == operation).map(|(_, plan)| plan)

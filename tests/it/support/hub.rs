@@ -1,8 +1,11 @@
 //! A hub of a test's own, in this process, without a socket.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use axum::{
@@ -127,6 +130,22 @@ impl TestHub {
     pub async fn user_of(&self, tenant: &Tenant, email: &str, role: Role) -> user::User {
         let new = NewUser { email: email.to_owned(), name: "Somebody".to_owned(), role: RoleName(role) };
         user::create(&self.cx_of(tenant), new, None).await.unwrap()
+    }
+
+    /// Waits until a question has an answer.
+    pub async fn until<T>(&self, mut question: impl AsyncFnMut() -> Option<T>) -> T {
+        for _ in 0..500 {
+            if let Some(answer) = question().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("nothing happened for ten seconds");
+    }
+
+    /// Waits until no small work is left that outlives its request.
+    pub async fn settle(&self) {
+        self.until(async || self.app.hub().tasks.is_empty().then_some(())).await;
     }
 
     /// Sends any request.

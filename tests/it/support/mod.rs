@@ -2,6 +2,7 @@
 
 pub mod database;
 pub mod hub;
+pub mod records;
 pub mod reply;
 
 pub use hub::TestHub;
