@@ -16,5 +16,6 @@ mod architecture;
 mod lists;
 mod migration;
 mod once;
+mod storage;
 mod support;
 mod tenant;

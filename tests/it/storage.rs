@@ -1,0 +1,87 @@
+//! What the connections promise: durability, walls, and patience that ends.
+
+use std::time::Duration;
+
+use portolan::{
+    entity::outbox,
+    kernel::{
+        error::{Code, Error},
+        scope::Role,
+    },
+};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, PaginatorTrait, Statement};
+
+use crate::support::{TestHub, database::on_postgres};
+
+async fn asked(db: &DatabaseConnection, sql: &str) -> String {
+    let backend = db.get_database_backend();
+    let row = db.query_one_raw(Statement::from_string(backend, sql)).await.unwrap().unwrap();
+    row.try_get_by_index::<String>(0).or_else(|_| row.try_get_by_index::<i64>(0).map(|n| n.to_string())).unwrap()
+}
+
+#[tokio::test]
+async fn a_commit_is_on_disk_and_keys_are_held_and_waiting_ends() {
+    let hub = TestHub::start().await;
+    let database = &hub.app.hub().database;
+    let (reader, writer) = (database.reader(), database.writer());
+    if database.backend() == DbBackend::Postgres {
+        assert_eq!(asked(writer, "SHOW fsync").await, "on");
+        assert_eq!(asked(writer, "SHOW synchronous_commit").await, "on");
+        assert_eq!(asked(writer, "SHOW statement_timeout").await, "15s");
+        assert_eq!(asked(writer, "SHOW lock_timeout").await, "3s");
+        assert_eq!(asked(writer, "SHOW idle_in_transaction_session_timeout").await, "10s");
+        return;
+    }
+    for db in [reader, writer] {
+        assert_eq!(asked(db, "PRAGMA journal_mode").await, "wal");
+        assert_eq!(asked(db, "PRAGMA synchronous").await, "2", "FULL");
+        assert_eq!(asked(db, "PRAGMA foreign_keys").await, "1");
+        assert_eq!(asked(db, "PRAGMA busy_timeout").await, "5000");
+    }
+    let refused = reader.execute_unprepared("DELETE FROM outbox").await;
+    assert!(refused.is_err(), "a reader wrote");
+}
+
+#[tokio::test]
+async fn a_row_cannot_point_at_a_tenant_that_is_not_there() {
+    let hub = TestHub::start().await;
+    let db = hub.app.hub().database.writer();
+    let sql = match db.get_database_backend() {
+        DbBackend::Postgres => "UPDATE memberships SET tenant_id = '00000000-0000-0000-0000-000000000001'",
+        _ => "UPDATE memberships SET tenant_id = x'00000000000000000000000000000001'",
+    };
+    let refused = db.execute_unprepared(sql).await.unwrap_err();
+    assert_eq!(Error::from(refused).code(), Code::Conflict);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_wait_for_their_turn_and_none_fails() {
+    let hub = TestHub::start().await;
+    let writers = (0..40).map(|at| {
+        let email = format!("user{at}@example.com");
+        let hub = &hub;
+        async move { hub.user_of(&hub.tenant, &email, Role::Viewer).await }
+    });
+    futures_util::future::join_all(writers).await;
+    let waiting = outbox::of(hub.tenant.id).count(hub.app.hub().database.reader()).await.unwrap();
+    // The tenant, its administrator with a membership, and forty people with theirs.
+    assert_eq!(waiting, 3 + 2 * 40);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_somebody_forgot_is_ended_by_the_server() {
+    if !on_postgres() {
+        return;
+    }
+    let hub = TestHub::with(&[("PORTOLAN_DATABASE_IDLE_TRANSACTION_TIMEOUT", "200ms")]).await;
+    let forgotten = hub
+        .cx()
+        .write(async |txn| {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            txn.execute_unprepared("SELECT 1").await?;
+            Ok(())
+        })
+        .await;
+    assert!(forgotten.is_err());
+    hub.user_of(&hub.tenant, "ann@example.com", Role::Viewer).await;
+}
