@@ -13,6 +13,8 @@ mod m20261121_000003_audit_entries;
 mod m20261121_000004_event_log;
 mod m20261121_000005_jobs;
 mod m20261121_000006_idempotency_keys;
+mod m20261121_000007_keys;
+mod m20261121_000008_sign_in;
 
 use sea_orm_migration::{MigrationTrait, async_trait};
 
@@ -30,6 +32,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000004_event_log::Migration),
             Box::new(m20261121_000005_jobs::Migration),
             Box::new(m20261121_000006_idempotency_keys::Migration),
+            Box::new(m20261121_000007_keys::Migration),
+            Box::new(m20261121_000008_sign_in::Migration),
         ]
     }
 }

@@ -17,6 +17,7 @@ impl MigrationTrait for Migration {
             .col(id())
             .col(required("slug", text.clone()))
             .col(required("name", text.clone()))
+            .col(required("status", text.clone()))
             .col(required("time_zone", text.clone()))
             .col(required("locale", text.clone()))
             .col(required("currency", text.clone()))

@@ -1,4 +1,4 @@
-//! Who may come in: users, their memberships in tenants, API tokens.
+//! Who may come in: users, their memberships in tenants, agents, API tokens.
 //!
 //! Users stand above tenants, because one person may work for several; a membership carries the role.
 
@@ -19,6 +19,8 @@ impl MigrationTrait for Migration {
             .col(id())
             .col(required("email", text.clone()))
             .col(required("name", text.clone()))
+            .col(optional("password_hash", text.clone()))
+            .col(optional("password_changed_at", MOMENT))
             .col(required("created_at", MOMENT))
             .col(required("updated_at", MOMENT));
         manager.create_table(users).await?;
@@ -49,11 +51,29 @@ impl MigrationTrait for Migration {
             .create_index(index("memberships", "memberships_of_tenant", &["tenant_id", "id"]).unique().to_owned())
             .await?;
 
+        let mut agents = Table::create();
+        agents
+            .table(Alias::new("agents"))
+            .col(id())
+            .col(required("tenant_id", ColumnType::Uuid))
+            .col(required("name", text.clone()))
+            .col(required("role", text.clone()))
+            .col(optional("scopes", ColumnType::Json))
+            .col(required("created_by", text.clone()))
+            .col(required("created_at", MOMENT))
+            .col(required("updated_at", MOMENT))
+            .col(optional("disabled_at", MOMENT))
+            .foreign_key(&mut of_tenant("agents"));
+        manager.create_table(agents).await?;
+        // What a foreign key that includes the tenant refers to.
+        manager.create_index(index("agents", "agents_of_tenant", &["tenant_id", "id"]).unique().to_owned()).await?;
+
         let mut tokens = Table::create();
         tokens
             .table(Alias::new("api_tokens"))
             .col(id())
             .col(required("tenant_id", ColumnType::Uuid))
+            .col(optional("agent_id", ColumnType::Uuid))
             .col(required("name", text.clone()))
             .col(required("digest", ColumnType::Blob))
             .col(required("hint", text.clone()))
@@ -64,7 +84,14 @@ impl MigrationTrait for Migration {
             .col(optional("expires_at", MOMENT))
             .col(optional("last_used_at", MOMENT))
             .col(optional("revoked_at", MOMENT))
-            .foreign_key(&mut of_tenant("api_tokens"));
+            .foreign_key(&mut of_tenant("api_tokens"))
+            .foreign_key(
+                ForeignKey::create()
+                    .name("fk_api_tokens_agent")
+                    .from(Alias::new("api_tokens"), (Alias::new("tenant_id"), Alias::new("agent_id")))
+                    .to(Alias::new("agents"), (Alias::new("tenant_id"), Alias::new("id")))
+                    .on_delete(ForeignKeyAction::Cascade),
+            );
         manager.create_table(tokens).await?;
         manager.create_index(index("api_tokens", "api_tokens_digest", &["digest"]).unique().to_owned()).await?;
         manager
@@ -73,7 +100,7 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in ["api_tokens", "memberships", "users"] {
+        for table in ["api_tokens", "agents", "memberships", "users"] {
             manager.drop_table(Table::drop().table(Alias::new(table)).to_owned()).await?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The audit log: who did what to what, from where.
+//! The audit log: who did what to what, from where; numbered and chained for each tenant.
 //!
 //! No foreign key leads out of it: an entry outlives everything it speaks of.
 
@@ -18,6 +18,8 @@ impl MigrationTrait for Migration {
             .table(Alias::new("audit_entries"))
             .col(id())
             .col(required("tenant_id", ColumnType::Uuid))
+            .col(required("number", ColumnType::BigInteger))
+            .col(required("hash", ColumnType::Blob))
             .col(required("at", MOMENT))
             .col(required("actor_kind", text.clone()))
             .col(required("actor", text.clone()))
@@ -28,10 +30,37 @@ impl MigrationTrait for Migration {
             .col(optional("before", ColumnType::Json))
             .col(optional("after", ColumnType::Json));
         manager.create_table(entries).await?;
-        manager.create_index(index("audit_entries", "audit_entries_of_tenant", &["tenant_id", "id"])).await
+        let of_tenant = index("audit_entries", "audit_entries_of_tenant", &["tenant_id", "number"]).unique().to_owned();
+        manager.create_index(of_tenant).await?;
+
+        let mut heads = Table::create();
+        heads
+            .table(Alias::new("audit_heads"))
+            .col(required("tenant_id", ColumnType::Uuid))
+            .col(required("number", ColumnType::BigInteger))
+            .col(required("hash", ColumnType::Blob))
+            .primary_key(Index::create().name("pk_audit_heads").col(Alias::new("tenant_id")));
+        manager.create_table(heads).await?;
+
+        let mut checkpoints = Table::create();
+        checkpoints
+            .table(Alias::new("audit_checkpoints"))
+            .col(required("tenant_id", ColumnType::Uuid))
+            .col(required("number", ColumnType::BigInteger))
+            .col(required("hash", ColumnType::Blob))
+            .col(required("at", MOMENT))
+            .col(required("key_id", ColumnType::Uuid))
+            .col(required("signature", ColumnType::Blob))
+            .primary_key(
+                Index::create().name("pk_audit_checkpoints").col(Alias::new("tenant_id")).col(Alias::new("number")),
+            );
+        manager.create_table(checkpoints).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_table(Table::drop().table(Alias::new("audit_entries")).to_owned()).await
+        for table in ["audit_checkpoints", "audit_heads", "audit_entries"] {
+            manager.drop_table(Table::drop().table(Alias::new(table)).to_owned()).await?;
+        }
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@
 //!
 //! The network is never awaited inside a transaction: `Txn` is not handed to anything that can reach it.
 
+pub mod chain;
 mod cx;
 pub mod database;
 mod hub;

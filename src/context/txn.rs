@@ -15,7 +15,7 @@ use sea_orm::{DatabaseTransaction, EntityTrait, IntoActiveModel};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Cx;
+use super::{Cx, chain};
 use crate::{
     entity::{audit_entry, job},
     event::{Fact, outbox},
@@ -159,6 +159,9 @@ impl Txn {
         let row = audit_entry::Model {
             id: self.id(),
             tenant_id: tenant,
+            // The chain gives both at the commit.
+            number: 0,
+            hash: Vec::new(),
             at: self.now(),
             actor_kind: actor.kind().to_owned(),
             actor: actor.to_string(),
@@ -203,14 +206,12 @@ impl Txn {
     pub(super) async fn commit(self) -> Result<()> {
         let pending = self.pending(std::mem::take);
         outbox::insert(&self.inner, pending.events).await?;
-        if !pending.audit.is_empty() {
-            let rows = pending.audit.into_iter().map(IntoActiveModel::into_active_model);
-            audit_entry::Entity::insert_many(rows).exec_without_returning(&self.inner).await?;
-        }
         if !pending.jobs.is_empty() {
             let rows = pending.jobs.into_iter().map(IntoActiveModel::into_active_model);
             job::Entity::insert_many(rows).exec_without_returning(&self.inner).await?;
         }
+        // Last, because it makes writers of the tenant wait until the commit.
+        chain::append(&self.inner, pending.audit).await?;
         self.inner.commit().await?;
         Ok(())
     }

@@ -28,6 +28,34 @@ use crate::{
 
 pub use entity::Model as Tenant;
 
+/// Whether a tenant is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It is.
+    Active,
+    /// Nobody of it is let in, until it is resumed.
+    Suspended,
+}
+
+impl Status {
+    /// The name in the database and the API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Suspended => "SUSPENDED",
+        }
+    }
+}
+
+impl Tenant {
+    /// Whether it is served.
+    #[must_use]
+    pub fn state(&self) -> Status {
+        if self.status == Status::Active.name() { Status::Active } else { Status::Suspended }
+    }
+}
+
 /// How a tenant writes times, dates and money.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct SettingsInput {
@@ -130,6 +158,7 @@ pub(super) async fn insert(txn: &Txn, id: TenantId, new: &NewTenant) -> Result<(
         id,
         slug,
         name,
+        status: Status::Active.name().to_owned(),
         time_zone: settings.time_zone.unwrap_or_else(|| "UTC".to_owned()),
         locale: settings.locale.unwrap_or_else(|| "en".to_owned()),
         currency: settings.currency.unwrap_or_else(|| "AED".to_owned()),

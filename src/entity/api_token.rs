@@ -3,7 +3,7 @@
 use sea_orm::{Condition, UpdateMany, entity::prelude::*, sea_query::Expr};
 
 use crate::kernel::{
-    id::{ApiTokenId, TenantId},
+    id::{AgentId, ApiTokenId, TenantId},
     scope::Role,
 };
 
@@ -14,6 +14,8 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: ApiTokenId,
     pub tenant_id: TenantId,
+    /// The machine user it belongs to, if it is not a token of its own.
+    pub agent_id: Option<AgentId>,
     pub name: String,
     pub digest: Vec<u8>,
     pub hint: String,

@@ -11,6 +11,10 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: AuditEntryId,
     pub tenant_id: TenantId,
+    /// Its place in the tenant's chain, from 1 without holes.
+    pub number: i64,
+    /// A digest of this entry and of the hash before it.
+    pub hash: Vec<u8>,
     pub at: DateTimeUtc,
     pub actor_kind: String,
     pub actor: String,

@@ -9,13 +9,25 @@
 #![expect(clippy::disallowed_methods, reason = "this is the home of the bare selectors")]
 #![expect(missing_docs, reason = "columns are described by the migration that makes them")]
 
+pub mod agent;
 pub mod api_token;
+pub mod audit_checkpoint;
 pub mod audit_entry;
+pub mod audit_head;
+pub mod data_key;
 pub mod event;
 pub mod idempotency_key;
+pub mod issuer;
 pub mod job;
+pub mod master_key;
 pub mod membership;
+pub mod one_time_token;
 pub mod outbox;
 pub mod page;
+pub mod refresh_token;
+pub mod secret;
+pub mod session;
+pub mod sign_in_lock;
+pub mod signing_key;
 pub mod tenant;
 pub mod user;

@@ -12,6 +12,7 @@ pub struct Model {
     pub id: TenantId,
     pub slug: String,
     pub name: String,
+    pub status: String,
     pub time_zone: String,
     pub locale: String,
     pub currency: String,

@@ -13,6 +13,8 @@ pub struct Model {
     pub id: UserId,
     pub email: String,
     pub name: String,
+    pub password_hash: Option<String>,
+    pub password_changed_at: Option<DateTimeUtc>,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
     #[sea_orm(has_many)]

@@ -58,6 +58,20 @@ kinds! {
     Event as EventId = "evt", "event";
     /// A piece of background work.
     Job as JobId = "job", "job";
+    /// A machine user.
+    Agent as AgentId = "agt", "agent";
+    /// A person's session.
+    Session as SessionId = "ses", "session";
+    /// A refresh token of a session.
+    RefreshToken as RefreshTokenId = "rft", "refresh token";
+    /// A token that works once.
+    OneTimeToken as OneTimeTokenId = "ott", "one-time token";
+    /// A key with which the hub signs.
+    SigningKey as SigningKeyId = "sig", "signing key";
+    /// A sealed secret.
+    Secret as SecretId = "sec", "secret";
+    /// An outside issuer of tokens.
+    Issuer as IssuerId = "iss", "issuer";
     /// An organisation that exchanges orders with a tenant.
     PartnerOrganization as PartnerOrganizationId = "par", "partner organization";
 }

@@ -107,6 +107,7 @@ pub async fn create(cx: &Cx, new: NewApiToken, key: Option<&str>) -> Result<(Api
             let row = ApiToken {
                 id: txn.id(),
                 tenant_id: cx.tenant()?,
+                agent_id: None,
                 name,
                 digest: token::digest(secret.expose()).to_vec(),
                 hint: token::hint(&secret),

@@ -104,7 +104,8 @@ pub async fn create(cx: &Cx, new: NewUser, key: Option<&str>) -> Result<User> {
 /// Adds the row, its event and its audit entry; `bootstrap` uses it too.
 pub(super) async fn insert(txn: &Txn, email: String, name: String) -> Result<UserId> {
     let (id, now) = (txn.id(), txn.now());
-    let row = User { id, email, name, created_at: now, updated_at: now };
+    let row =
+        User { id, email, name, password_hash: None, password_changed_at: None, created_at: now, updated_at: now };
     entity::Entity::insert(row.clone().into_active_model()).exec_without_returning(&**txn).await.map_err(taken)?;
     let fact = AccessEvent::UserCreated { user: id, email: row.email.clone(), name: row.name.clone() };
     txn.emit(&fact)?;
