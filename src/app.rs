@@ -5,6 +5,8 @@
 //! running ones within the drain time, wait for small work that outlives its request, give the
 //! connections back.
 
+mod keys;
+
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::net::TcpListener;
@@ -13,10 +15,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     config::{self, Config, TrustedDocuments},
     context::{
-        Database, Hub,
+        DataKeys, Database, Hub,
         database::{self, Place},
     },
-    domain::{access, tenant::Tenant},
+    domain::{access, keyring, tenant::Tenant},
     graphql::{
         self,
         document::Limits,
@@ -37,7 +39,10 @@ use crate::{
         secret::Secret,
     },
     telemetry::Metrics,
+    vault::Ring,
 };
+
+pub use keys::KeysError;
 
 /// How long a stalled write may last.
 const STALLED_WRITE: Duration = Duration::from_secs(30);
@@ -63,6 +68,9 @@ pub enum StartError {
     /// The database.
     #[error("the database cannot be used")]
     Database(#[from] Error),
+    /// The master keys.
+    #[error("the master keys cannot be used")]
+    Keys(#[from] KeysError),
     /// The folder of trusted documents.
     #[error("the trusted documents cannot be used")]
     Trust(#[from] TrustError),
@@ -87,20 +95,47 @@ pub struct Prepared {
     pub migrations: usize,
     /// The first tenant, if it was made now.
     pub tenant: Option<Tenant>,
+    /// The file with a new master key, if one was made now.
+    pub made_key: Option<PathBuf>,
 }
 
 impl App {
     /// Connects and builds; changes nothing in the database.
     pub async fn open(config: &Config, world: World) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
+        let database = connect(config, &metrics).await?;
+        let ring = keys::find(config, &database, &*world.chance).await?.ring;
+        Self::build(config, world, metrics, database, ring)
+    }
+
+    /// Finds the keys, migrates, and makes the first tenant if there is none. With keys that do not fit,
+    /// nothing is touched.
+    pub async fn start(config: &Config, world: World) -> Result<(Self, Prepared), StartError> {
+        let metrics = Arc::new(Metrics::new());
+        let database = connect(config, &metrics).await?;
+        let found = keys::find(config, &database, &*world.chance).await?;
+        let migrations = database::migrate(&database_settings(config)).await?;
+        let app = Self::build(config, world, metrics, database, found.ring)?;
+        keyring::master::register(&app.hub).await?;
+        let tenant = access::bootstrap(&app.hub).await?;
+        Ok((app, Prepared { migrations, tenant, made_key: found.made }))
+    }
+
+    fn build(
+        config: &Config,
+        world: World,
+        metrics: Arc<Metrics>,
+        database: Database,
+        ring: Ring,
+    ) -> Result<Self, StartError> {
         let trusted = config.server.trusted_documents.as_deref();
         let endpoint = Endpoint::new(endpoint_settings(config), trusted, Arc::clone(&metrics))?;
-        let counted = Arc::clone(&metrics);
-        let observer: database::Observer = Arc::new(move |took, failed| counted.statement(took, failed));
         let hub = Arc::new(Hub {
-            database: Database::connect(&database_settings(config), observer).await?,
+            database,
             clock: world.clock,
             chance: world.chance,
+            ring,
+            data_keys: DataKeys::default(),
             pages: PageBounds { default: narrow(config.graphql.page_default), max: narrow(config.graphql.page_max) },
             tasks: TaskTracker::new(),
         });
@@ -113,14 +148,6 @@ impl App {
             stopping: CancellationToken::new(),
         };
         Ok(Self { hub, door, serve: serve_limits(config), metrics })
-    }
-
-    /// Migrates, connects and makes the first tenant if there is none.
-    pub async fn start(config: &Config, world: World) -> Result<(Self, Prepared), StartError> {
-        let migrations = database::migrate(&database_settings(config)).await?;
-        let app = Self::open(config, world).await?;
-        let tenant = access::bootstrap(&app.hub).await?;
-        Ok((app, Prepared { migrations, tenant }))
     }
 
     /// The shared means, for commands.
@@ -168,6 +195,12 @@ impl App {
         }
         self.hub.database.close().await;
     }
+}
+
+async fn connect(config: &Config, metrics: &Arc<Metrics>) -> Result<Database, StartError> {
+    let counted = Arc::clone(metrics);
+    let observer: database::Observer = Arc::new(move |took, failed| counted.statement(took, failed));
+    Ok(Database::connect(&database_settings(config), observer).await?)
 }
 
 /// How to reach the database of a configuration.

@@ -30,6 +30,9 @@ settings! {
         listen: SocketAddr = "127.0.0.1:8080",
         /// Folder for the embedded database and generated keys.
         data_dir: PathBuf = "./data",
+        /// Master keys that guard every secret: 32 random bytes in base64, or several as
+        /// `version:key`, the highest wrapping. Unset with SQLite: one is made in `data_dir`.
+        master_key: Option<Secret> = "",
         /// Address under which clients reach this server, for links and callbacks.
         /// Unset: the address it listens on.
         public_url: Option<Url> = "",
@@ -251,6 +254,7 @@ mod tests {
             ("listen", "PORTOLAN_LISTEN"),
             ("data_dir", "PORTOLAN_DATA_DIR"),
             ("public_url", "PORTOLAN_PUBLIC_URL"),
+            ("master_key", "PORTOLAN_MASTER_KEY"),
             ("env", "PORTOLAN_ENV"),
             ("trusted_documents", "PORTOLAN_TRUSTED_DOCUMENTS"),
             ("database.url", "PORTOLAN_DATABASE_URL"),

@@ -4,8 +4,11 @@ use std::{fmt, sync::Arc};
 
 use tokio_util::task::TaskTracker;
 
-use super::Database;
-use crate::kernel::{chance::Chance, clock::Clock, page::PageBounds};
+use super::{DataKeys, Database};
+use crate::{
+    kernel::{chance::Chance, clock::Clock, page::PageBounds},
+    vault::Ring,
+};
 
 /// The shared means of the program.
 pub struct Hub {
@@ -15,6 +18,10 @@ pub struct Hub {
     pub clock: Arc<dyn Clock>,
     /// Where ids and secrets come from.
     pub chance: Arc<dyn Chance>,
+    /// The master keys.
+    pub ring: Ring,
+    /// Data keys that were unwrapped.
+    pub data_keys: DataKeys,
     /// How large pages of lists may be.
     pub pages: PageBounds,
     /// Small work that outlives its request; stopping waits for it.

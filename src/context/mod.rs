@@ -10,12 +10,14 @@
 
 pub mod chain;
 mod cx;
+mod data_keys;
 pub mod database;
 mod hub;
 mod once;
 mod txn;
 
 pub use cx::{Cx, RequestInfo};
+pub use data_keys::DataKeys;
 pub use database::Database;
 pub use hub::Hub;
 pub use once::Once;

@@ -9,4 +9,6 @@
 
 pub mod tenant;
 
+pub mod keyring;
+
 pub mod access;

@@ -19,7 +19,7 @@ pub struct Model {
     pub master_version: i32,
     pub check_value: Vec<u8>,
     pub sealed: Vec<u8>,
-    /// How many seals were reserved under it.
+    /// How many times it sealed.
     pub seals: i64,
     pub created_at: DateTimeUtc,
 }
@@ -41,8 +41,8 @@ pub fn of_hub() -> Select<Entity> {
     Entity::find()
 }
 
-/// Reserves seals under one key.
-pub fn reserve(tenant: TenantId, version: i32, seals: i64) -> UpdateMany<Entity> {
+/// Counts seals under one key.
+pub fn count_seals(tenant: TenantId, version: i32, seals: i64) -> UpdateMany<Entity> {
     Entity::update_many()
         .col_expr(Column::Seals, Expr::col(Column::Seals).add(seals))
         .filter(COLUMN.tenant_id.eq(tenant))

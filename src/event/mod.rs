@@ -6,6 +6,7 @@
 //! Nothing calls a reader.
 
 pub mod access;
+pub mod keyring;
 pub mod outbox;
 pub mod tenant;
 

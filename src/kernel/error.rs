@@ -11,7 +11,7 @@
 
 use std::fmt;
 
-use sea_orm::{DbErr, SqlErr};
+use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx::error::DatabaseError};
 
 /// Declares the codes once, with everything that is known about each.
 macro_rules! codes {
@@ -209,11 +209,24 @@ impl From<DbErr> for Error {
             }
             _ => {}
         }
+        if busy(&error) {
+            return Self::Unavailable("the database, which is busy,", error.into());
+        }
         match error {
             DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable("the database", error.into()),
             _ => Self::Internal("the database refused a statement", error.into()),
         }
     }
+}
+
+/// Whether the statement may succeed when it is tried again: a deadlock, a time-out, a lock.
+fn busy(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(source)) | DbErr::Query(RuntimeErr::SqlxError(source))) = error else {
+        return false;
+    };
+    let code = source.as_database_error().and_then(DatabaseError::code).unwrap_or_default();
+    // PostgreSQL: serialization, deadlock, lock and statement time-outs. SQLite: busy, in its variants.
+    matches!(&*code, "40001" | "40P01" | "55P03" | "57014" | "5" | "261" | "517")
 }
 
 /// The parts of an error and its sources, joined for one log line.

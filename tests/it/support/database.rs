@@ -11,6 +11,9 @@ use std::{
 use sea_orm::{ConnectionTrait, Database};
 use tempfile::TempDir;
 
+/// A server has no folder where a key could be made, so it is given one.
+pub const MASTER_KEY: &str = "1:Zm9yIHRlc3RzIG9ubHksIDMyIGJ5dGVzIG9mIHRoZW0=";
+
 /// A database that goes when its test ends.
 pub struct TestDatabase {
     folder: TempDir,
@@ -54,6 +57,7 @@ impl TestDatabase {
         let mut settings = vec![("PORTOLAN_DATA_DIR".to_owned(), self.folder.path().display().to_string())];
         if let Some(url) = self.url() {
             settings.push(("PORTOLAN_DATABASE_URL".to_owned(), url));
+            settings.push(("PORTOLAN_MASTER_KEY".to_owned(), MASTER_KEY.to_owned()));
             settings.push(("PORTOLAN_DATABASE_MAX_CONNECTIONS".to_owned(), "8".to_owned()));
         }
         settings

@@ -68,6 +68,7 @@ impl TestHub {
     pub async fn on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
         static SEED: AtomicU64 = AtomicU64::new(1);
         let mut environment = database.settings();
+        environment.retain(|(name, _)| settings.iter().all(|(given, _)| given != name));
         environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let config = Config::load(&Flags::default(), environment, database.folder()).unwrap();
         let clock = ManualClock::at(beginning());
@@ -80,6 +81,13 @@ impl TestHub {
         };
         let router = app.router();
         Self { app, clock, tenant, router, database }
+    }
+
+    /// The same database under another process's settings.
+    pub async fn restart(self, settings: &[(&str, &str)]) -> Self {
+        let Self { app, database, .. } = self;
+        app.close().await;
+        Self::on(database, settings).await
     }
 
     /// A context with every right in the first tenant.

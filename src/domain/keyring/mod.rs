@@ -1,0 +1,41 @@
+//! Keys, and the secrets they seal.
+//!
+//! **Who acts.** Concerns that hold something secret call [`secret::put`] inside the transaction that
+//! needs it and [`secret::get`] where it is used; nobody else selects from the table of secrets. An
+//! administrator rotates the tenant's key; whoever runs the hub rotates the master key.
+//!
+//! **How a key lives.** A tenant's first data key is made with its first secret. A rotation makes the next
+//! version, which seals from then on; what was sealed before is sealed anew in batches while reads and
+//! writes go on; when nothing is left under the old version, it is destroyed. Every step is recorded in
+//! the rows themselves, so a rotation that was cut off goes on where it stopped.
+//!
+//! **What cannot happen.** A secret is never sealed under a key that is about to be destroyed: who seals
+//! holds the key's row until the commit, and who destroys it waits, and then counts again.
+//!
+//! **The hub's own secrets** (its signing keys) belong to the nil tenant.
+
+pub mod data_key;
+pub mod master;
+pub mod secret;
+
+use uuid::Uuid;
+
+use crate::{
+    kernel::{
+        error::{Error, Source},
+        id::TenantId,
+    },
+    vault::OpenError,
+};
+
+/// Whose the hub's own secrets are.
+pub const HUB: TenantId = TenantId::new(Uuid::nil());
+
+/// Something sealed does not open: ours to mend, whatever the reason.
+fn damaged(what: &'static str, error: OpenError) -> Error {
+    Error::Internal(what, error.into())
+}
+
+fn lacking(version: u32) -> Source {
+    format!("master key {version} is not in the ring").into()
+}

@@ -1,0 +1,85 @@
+//! Secrets: sealed on the way in, opened on the way out.
+
+use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, sea_query::OnConflict};
+use zeroize::Zeroizing;
+
+use super::{damaged, data_key};
+use crate::{
+    context::{Hub, Txn},
+    entity::secret::{self as entity, Column},
+    kernel::{
+        error::{Error, Result},
+        id::{SecretId, TenantId},
+        secret::Secret,
+    },
+    vault::DataKey,
+};
+
+/// The cell that every secret is bound to, with its row.
+const CELL: (&str, &str) = ("secrets", "sealed");
+
+/// Seals a secret of an owner, in place of the one of that name it may have had.
+pub async fn put(txn: &Txn, tenant: TenantId, owner: &str, name: &str, value: &Secret) -> Result<()> {
+    let key = data_key::for_sealing(txn, tenant).await?;
+    let known = of_owner(tenant, owner, name).one(&**txn).await?;
+    let id = known.as_ref().map_or_else(|| txn.id(), |row| row.id);
+    let now = txn.now();
+    let row = entity::Model {
+        id,
+        tenant_id: tenant,
+        owner: owner.to_owned(),
+        name: name.to_owned(),
+        key_version: data_key::stored(key.version())?,
+        sealed: seal(txn.cx().hub(), &key, id, value.expose()),
+        created_at: known.map_or(now, |row| row.created_at),
+        updated_at: now,
+    };
+    let replace = OnConflict::column(Column::Id)
+        .update_columns([Column::KeyVersion, Column::Sealed, Column::UpdatedAt])
+        .to_owned();
+    entity::Entity::insert(row.into_active_model()).on_conflict(replace).exec_without_returning(&**txn).await?;
+    Ok(())
+}
+
+/// Opens a secret of an owner.
+pub async fn get(
+    hub: &Hub,
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    owner: &str,
+    name: &str,
+) -> Result<Option<Secret>> {
+    match of_owner(tenant, owner, name).one(db).await? {
+        Some(row) => Ok(Some(open(hub, db, &row).await?)),
+        None => Ok(None),
+    }
+}
+
+/// Forgets everything secret of an owner.
+pub async fn forget(txn: &Txn, tenant: TenantId, owner: &str) -> Result<()> {
+    entity::forget(tenant, owner).exec(&**txn).await?;
+    Ok(())
+}
+
+fn of_owner(tenant: TenantId, owner: &str, name: &str) -> sea_orm::Select<entity::Entity> {
+    entity::of(tenant).filter(entity::COLUMN.owner.eq(owner)).filter(entity::COLUMN.name.eq(name))
+}
+
+pub(super) fn seal(hub: &Hub, key: &DataKey, id: SecretId, plain: &str) -> Vec<u8> {
+    key.seal(CELL.0, CELL.1, id.uuid(), plain.as_bytes(), &*hub.chance)
+}
+
+pub(super) async fn open(hub: &Hub, db: &impl ConnectionTrait, row: &entity::Model) -> Result<Secret> {
+    let version = DataKey::version_of(&row.sealed).map_err(|error| damaged("a secret is damaged", error))?;
+    if data_key::stored(version)? != row.key_version {
+        return Err(Error::Internal("a secret is damaged", "its key version was changed".into()));
+    }
+    let key = data_key::for_opening(hub, db, row.tenant_id, version).await?;
+    let plain = key
+        .open(CELL.0, CELL.1, row.id.uuid(), &row.sealed)
+        .map_err(|error| damaged("a secret does not open", error))?;
+    let text = std::str::from_utf8(&plain).map_err(|error| Error::Internal("a secret is no text", error.into()))?;
+    // The copy is wiped by `Secret`, this one by `Zeroizing`.
+    let plain: Zeroizing<String> = Zeroizing::new(text.to_owned());
+    Ok(Secret::from((*plain).clone()))
+}
