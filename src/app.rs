@@ -9,7 +9,7 @@ mod keys;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -40,6 +40,7 @@ use crate::{
     },
     telemetry::Metrics,
     vault::Ring,
+    worker,
 };
 
 pub use keys::KeysError;
@@ -137,6 +138,7 @@ impl App {
             ring,
             data_keys: DataKeys::default(),
             pages: PageBounds { default: narrow(config.graphql.page_default), max: narrow(config.graphql.page_max) },
+            chores: Notify::new(),
             tasks: TaskTracker::new(),
         });
         let door = Door {
@@ -182,6 +184,7 @@ impl App {
             relay.cancelled().await;
             stopping.cancel();
         });
+        worker::start(&self.hub, &self.door.stopping);
         serve(listener, self.router(), self.serve.clone(), stop, counter).await
     }
 

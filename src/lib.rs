@@ -7,7 +7,7 @@
 //!
 //! The rooms, outside in. [`http`]: doors; they parse, find out who asks, call, answer. [`graphql`]: names
 //! and shapes, and what bounds a document. [`domain`]: all rules, one file per concern. [`context`]: who
-//! asks, with what, in which commit. [`event`]: changes as facts. [`entity`]: tables and the safe ways to
+//! asks, with what, in which commit. [`worker`]: work nobody waits for. [`event`]: changes as facts. [`entity`]: tables and the safe ways to
 //! select. [`vault`]: keys and sealed bytes. [`kernel`]: words everyone uses. [`app`] puts them together, [`cli`] is how people start it,
 //! [`config`] what they may choose, [`telemetry`] what they see.
 //!
@@ -26,3 +26,4 @@ pub mod http;
 pub mod kernel;
 pub mod telemetry;
 pub mod vault;
+pub mod worker;

@@ -8,6 +8,7 @@ mod completions;
 mod config;
 mod doctor;
 mod errors;
+mod keys;
 mod migrate;
 mod schema;
 mod serve;
@@ -52,6 +53,8 @@ enum Command {
     Schema(schema::Schema),
     /// Make, list and revoke API tokens.
     Token(token::Token),
+    /// Make, rotate and check master keys.
+    Keys(keys::Keys),
     /// Show and document settings.
     Config(config::Settings),
     /// Check settings, database, clock and network, and say how to mend what is wrong.
@@ -103,6 +106,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Migrate(command)) => command.run(),
         Some(Command::Schema(command)) => command.run(),
         Some(Command::Token(command)) => command.run(),
+        Some(Command::Keys(command)) => command.run(),
         Some(Command::Config(command)) => command.run(),
         Some(Command::Doctor(command)) => command.run(),
         Some(Command::Errors(command)) => command.run(),

@@ -50,6 +50,10 @@ impl Serve {
 fn greet(address: SocketAddr, prepared: &Prepared) {
     tracing::info!(%address, migrations = prepared.migrations, "serving");
     say(&format!("Portolan {} listens on http://{address}", env!("CARGO_PKG_VERSION")));
+    if let Some(file) = &prepared.made_key {
+        let file = file.display();
+        say(&format!("A master key was made in {file}. Keep a copy elsewhere: without it, secrets are lost."));
+    }
     let Some(tenant) = &prepared.tenant else { return };
     say(&format!(
         "\nThis is the first start: the tenant \"{slug}\" and an administrator were made.\n\

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use super::{DataKeys, Database};
@@ -24,6 +25,8 @@ pub struct Hub {
     pub data_keys: DataKeys,
     /// How large pages of lists may be.
     pub pages: PageBounds,
+    /// Wakes the chores that would otherwise wait for their turn.
+    pub chores: Notify,
     /// Small work that outlives its request; stopping waits for it.
     pub tasks: TaskTracker,
 }

@@ -31,6 +31,11 @@ pub fn of(tenant: TenantId) -> Select<Entity> {
     Entity::find().filter(COLUMN.tenant_id.eq(tenant))
 }
 
+/// The keys of several tenants, for who may see them.
+pub fn of_any(tenants: Vec<TenantId>) -> Select<Entity> {
+    Entity::find().filter(COLUMN.tenant_id.is_in(tenants))
+}
+
 /// Those wrapped under an older master key than `version`, of every tenant.
 pub fn wrapped_before(version: i32) -> Select<Entity> {
     Entity::find().filter(COLUMN.master_version.lt(version))

@@ -33,11 +33,17 @@ use tokio::sync::oneshot;
 use super::error::Result;
 use crate::{
     context::Cx,
-    domain::access::{
-        membership::{self, Membership},
-        user::{self, User},
+    domain::{
+        access::{
+            membership::{self, Membership},
+            user::{self, User},
+        },
+        keyring::data_key::{self, TenantKey},
     },
-    kernel::{error::Error, id::UserId},
+    kernel::{
+        error::Error,
+        id::{TenantId, UserId},
+    },
 };
 
 /// Something that is read in batches by its key. Adding a kind is an impl of this.
@@ -60,6 +66,20 @@ impl Key for MembershipOf {
         let users: Vec<_> = keys.into_iter().map(|key| key.0).collect();
         let found = membership::of_users(cx, &users).await?;
         Ok(found.into_iter().map(|row| (Self(row.user_id), row)).collect())
+    }
+}
+
+/// The newest key of a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyOf(pub TenantId);
+
+impl Key for KeyOf {
+    type Value = TenantKey;
+
+    async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, TenantKey>> {
+        let tenants: Vec<_> = keys.into_iter().map(|key| key.0).collect();
+        let found = data_key::newest_of(cx, &tenants).await?;
+        Ok(found.into_iter().map(|row| (Self(row.tenant_id), row)).collect())
     }
 }
 

@@ -14,6 +14,7 @@ pub mod endpoint;
 pub mod error;
 pub mod guard;
 pub mod id;
+pub mod keyring;
 pub mod loader;
 pub mod node;
 pub mod page;
@@ -31,7 +32,7 @@ pub struct Query(viewer::ViewerQuery, node::NodeQuery, tenant::TenantQuery, acce
 /// Everything that can be changed.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(tenant::TenantMutation, access::AccessMutation);
+pub struct Mutation(tenant::TenantMutation, keyring::KeyringMutation, access::AccessMutation);
 
 /// The schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;

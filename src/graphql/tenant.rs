@@ -8,6 +8,8 @@ use super::{
     error::{Result, UserError, outcome},
     guard::Needs,
     id,
+    keyring::TenantKey,
+    loader::KeyOf,
     page::Connection,
 };
 use crate::{
@@ -45,6 +47,13 @@ impl Tenant {
             currency: self.0.currency.clone(),
             date_format: self.0.date_format.clone(),
         }
+    }
+
+    /// The key under which the tenant's secrets are sealed; null before there is a secret. Needs
+    /// `ACCESS_READ`.
+    #[graphql(guard = "Needs(Scope::AccessRead)")]
+    async fn key(&self, ctx: &Context<'_>) -> Result<Option<TenantKey>> {
+        Ok(ctx.loaders().load(KeyOf(self.0.id)).await?.map(Into::into))
     }
 
     /// When it was created.

@@ -17,6 +17,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("domain", &["kernel", "entity", "vault", "event", "context"]),
     ("graphql", &["kernel", "context", "domain", "telemetry"]),
     ("http", &["kernel", "context", "domain", "graphql", "telemetry"]),
+    ("worker", &["kernel", "context", "domain", "event"]),
     ("telemetry", &["config"]),
     ("config", &["kernel"]),
 ];
@@ -34,6 +35,7 @@ const MUST_NOT_NAME: &[(&str, &[&str])] = &[
     ("domain", &["axum", "async_graphql", "reqwest"]),
     ("graphql", &["axum", "hyper", "sea_orm", "reqwest"]),
     ("http", &["sea_orm", "reqwest"]),
+    ("worker", &["axum", "async_graphql", "sea_orm", "reqwest"]),
 ];
 
 fn source() -> PathBuf {

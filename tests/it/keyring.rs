@@ -85,7 +85,7 @@ async fn a_tenants_key_rotates_while_secrets_are_written_and_read() {
         put(&hub, tenant, &format!("int_{at}"), &format!("value {at}")).await;
     }
     let before = Records::of(&hub).await;
-    let rotated = data_key::rotate(&hub.cx()).await.unwrap();
+    let rotated = data_key::rotate(&hub.cx(), None).await.unwrap();
     assert_eq!(rotated.version, 2);
     let cx = hub.cx();
     let writing = async {
@@ -115,7 +115,7 @@ async fn rotations_and_writes_at_once_lose_no_secret() {
     put(&hub, tenant, "int_0", "value 0").await;
     let rotating = async {
         for _ in 0..8 {
-            data_key::rotate(&hub.cx()).await.unwrap();
+            data_key::rotate(&hub.cx(), None).await.unwrap();
             data_key::finish(&hub.cx()).await.unwrap();
         }
     };
@@ -244,7 +244,7 @@ async fn a_key_is_made_for_the_embedded_database_only_and_never_twice() {
 async fn what_is_recorded_of_keys_holds_no_key() {
     let hub = TestHub::start().await;
     put(&hub, hub.tenant.id, "int_1", "shpat_canary").await;
-    data_key::rotate(&hub.cx()).await.unwrap();
+    data_key::rotate(&hub.cx(), None).await.unwrap();
     data_key::finish(&hub.cx()).await.unwrap();
     let records = Records::of(&hub).await;
     assert!(!records.everything().contains("canary"));

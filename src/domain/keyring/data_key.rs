@@ -1,8 +1,11 @@
 //! Data keys: found, made, rotated, destroyed.
 
+use std::collections::BTreeMap;
+
 use sea_orm::{
-    ActiveValue::Set, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::OnConflict,
+    ActiveValue::Set,
+    EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, ExprTrait, OnConflict},
 };
 use serde_json::json;
 
@@ -14,6 +17,8 @@ use crate::{
     kernel::{
         error::{Error, Result},
         id::TenantId,
+        input::{self, Check},
+        scope::Scope,
     },
     vault::{DataKey, MOST_SEALS, WrappedKey},
 };
@@ -23,9 +28,20 @@ pub use entity::Model as TenantKey;
 /// Secrets that are sealed anew in one transaction.
 const BATCH: u64 = 100;
 
-/// The tenant's newest key as it is stored, if it has one yet.
-pub async fn newest(cx: &Cx) -> Result<Option<TenantKey>> {
-    Ok(entity::of(cx.tenant()?).order_by_desc(entity::Column::Version).one(cx.db()).await?)
+/// The newest keys of those tenants that the caller may see, as they are stored.
+pub async fn newest_of(cx: &Cx, tenants: &[TenantId]) -> Result<Vec<TenantKey>> {
+    let principal = cx.principal()?;
+    let seen = tenants.iter().filter(|tenant| **tenant == principal.tenant || principal.scopes.has(Scope::HubAdmin));
+    let rows = entity::of_any(seen.copied().collect()).order_by_asc(entity::Column::Version).all(cx.db()).await?;
+    let newest: BTreeMap<_, _> = rows.into_iter().map(|row| (row.tenant_id, row)).collect();
+    Ok(newest.into_values().collect())
+}
+
+/// Tenants with more than one key, whose rotation is not finished.
+pub async fn unfinished(hub: &Hub) -> Result<Vec<TenantId>> {
+    let rows = entity::of_hub().select_only().column(entity::Column::TenantId).group_by(entity::Column::TenantId);
+    let several = rows.having(Expr::col(entity::Column::Version).count().gt(1));
+    Ok(several.into_tuple().all(hub.database.reader()).await?)
 }
 
 /// The key under which a secret is sealed now. Its row is held until the commit, and counts the seal.
@@ -107,18 +123,29 @@ async fn insert(txn: &Txn, tenant: TenantId, version: u32) -> Result<()> {
 
 /// Makes the tenant's next key, which seals from now on. What was sealed before is sealed anew by
 /// [`finish`], which may run later and elsewhere.
-pub async fn rotate(cx: &Cx) -> Result<TenantKey> {
+pub async fn rotate(cx: &Cx, reason: Option<String>) -> Result<TenantKey> {
     let tenant = cx.tenant()?;
-    cx.write(async |txn| {
-        let before = held(txn, tenant).await?.version;
-        insert(txn, tenant, number(before)? + 1).await?;
-        let row = held(txn, tenant).await?;
-        let fact = KeyringEvent::KeyRotated { tenant, version: row.version };
-        txn.emit(&fact)?;
-        txn.audit(Audit::of(&fact).before(json!({ "version": before })).after(json!({ "version": row.version })))?;
-        Ok(row)
-    })
-    .await
+    let mut check = Check::new();
+    let reason = check.take_some("reason", reason.as_deref(), input::name);
+    check.done()?;
+    let row = cx
+        .write(async |txn| {
+            let before = held(txn, tenant).await?.version;
+            insert(txn, tenant, number(before)? + 1).await?;
+            let row = held(txn, tenant).await?;
+            let fact = KeyringEvent::KeyRotated { tenant, version: row.version };
+            txn.emit(&fact)?;
+            txn.audit(
+                Audit::of(&fact)
+                    .before(json!({ "version": before }))
+                    .after(json!({ "version": row.version, "reason": reason })),
+            )?;
+            Ok(row)
+        })
+        .await?;
+    // Starts at once what would otherwise wait for its turn.
+    cx.hub().chores.notify_waiters();
+    Ok(row)
 }
 
 /// Seals the tenant's secrets under its newest key and destroys the older ones. Says how many secrets
