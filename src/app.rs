@@ -9,13 +9,18 @@ mod keys;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, sync::Notify};
+use chrono::TimeDelta;
+use quick_cache::sync::Cache;
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, Semaphore},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::{self, Config, TrustedDocuments},
     context::{
-        DataKeys, Database, Hub,
+        AccessSettings, DataKeys, Database, Hub,
         database::{self, Place},
     },
     domain::{access, keyring, tenant::Tenant},
@@ -47,6 +52,12 @@ pub use keys::KeysError;
 
 /// How long a stalled write may last.
 const STALLED_WRITE: Duration = Duration::from_secs(30);
+
+/// Public halves of signing keys that are kept at hand.
+const PUBLIC_KEYS: usize = 64;
+
+/// Passwords that are hashed at once.
+const HASHES: usize = 2;
 
 /// Where time and randomness come from.
 #[derive(Clone)]
@@ -137,6 +148,9 @@ impl App {
             chance: world.chance,
             ring,
             data_keys: DataKeys::default(),
+            public_keys: Cache::new(PUBLIC_KEYS),
+            access: access_settings(config),
+            hashing: Semaphore::new(HASHES),
             pages: PageBounds { default: narrow(config.graphql.page_default), max: narrow(config.graphql.page_max) },
             chores: Notify::new(),
             tasks: TaskTracker::new(),
@@ -256,6 +270,20 @@ pub fn limits(config: &Config) -> Limits {
         page_max: of.page_max as u64,
         list_assumed: Limits::default().list_assumed,
         errors: of.max_errors,
+    }
+}
+
+fn access_settings(config: &Config) -> AccessSettings {
+    let of = &config.access;
+    let span = |span| TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
+    let public = config.server.public_url.as_ref();
+    AccessSettings {
+        issuer: public.map_or_else(|| "portolan".to_owned(), |url| url.as_str().to_owned()),
+        access_life: span(of.jwt_expiration),
+        refresh_life: span(of.refresh_token_expiration),
+        password_memory_kib: narrow(of.password_memory.bytes() / 1024),
+        password_passes: of.password_passes,
+        password_lanes: of.password_lanes,
     }
 }
 

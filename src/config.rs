@@ -54,8 +54,8 @@ pub use self::{
     problem::{Problem, Problems, Source},
     reference::{json_schema, reference},
     settings::{
-        Config, Database, Environment, Graphql, Http, HttpStatus, Log, LogFormat, SETTINGS, Server, Switch, TOPICS,
-        TrustedDocuments,
+        Access, Config, Database, Environment, Graphql, Http, HttpStatus, Log, LogFormat, SETTINGS, Server, Switch,
+        TOPICS, TrustedDocuments,
     },
     shown::{Shown, json, table},
     table::{PREFIX, Setting, Topic},

@@ -153,6 +153,20 @@ settings! {
         page_max: usize = "100",
     }
 
+    /// Signing in.
+    access: Access, keys "access." {
+        /// How long an access token of a person is good.
+        jwt_expiration: Duration = "1h",
+        /// How long a session lasts without signing in again.
+        refresh_token_expiration: Duration = "7d",
+        /// Memory that hashing a password takes.
+        password_memory: Size = "19MiB",
+        /// Passes over that memory.
+        password_passes: u32 = "2",
+        /// Lanes in which it is done.
+        password_lanes: u32 = "1",
+    }
+
     /// What is written to standard error.
     log: Log, keys "log." {
         /// Which events are logged: a level, or levels by module such as `info,portolan=debug`.

@@ -2,14 +2,33 @@
 
 use std::{fmt, sync::Arc};
 
-use tokio::sync::Notify;
+use chrono::TimeDelta;
+use quick_cache::sync::Cache;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use super::{DataKeys, Database};
 use crate::{
-    kernel::{chance::Chance, clock::Clock, page::PageBounds},
+    kernel::{chance::Chance, clock::Clock, id::SigningKeyId, page::PageBounds},
     vault::Ring,
 };
+
+/// What was chosen about signing in.
+#[derive(Clone, Debug)]
+pub struct AccessSettings {
+    /// Who issues tokens, as they say it.
+    pub issuer: String,
+    /// How long an access token is good.
+    pub access_life: TimeDelta,
+    /// How long a session lasts.
+    pub refresh_life: TimeDelta,
+    /// Memory of a password hash.
+    pub password_memory_kib: u32,
+    /// Passes over that memory.
+    pub password_passes: u32,
+    /// Lanes of a password hash.
+    pub password_lanes: u32,
+}
 
 /// The shared means of the program.
 pub struct Hub {
@@ -23,6 +42,12 @@ pub struct Hub {
     pub ring: Ring,
     /// Data keys that were unwrapped.
     pub data_keys: DataKeys,
+    /// Public halves of signing keys that were read.
+    pub public_keys: Cache<SigningKeyId, [u8; 32]>,
+    /// What was chosen about signing in.
+    pub access: AccessSettings,
+    /// Passwords are hashed two at a time.
+    pub hashing: Semaphore,
     /// How large pages of lists may be.
     pub pages: PageBounds,
     /// Wakes the chores that would otherwise wait for their turn.

@@ -2,6 +2,7 @@
 
 use sea_orm::{Condition, UpdateMany, entity::prelude::*, sea_query::Expr};
 
+use super::tenant;
 use crate::kernel::{
     id::{AgentId, ApiTokenId, TenantId},
     scope::Role,
@@ -36,9 +37,9 @@ pub fn of(tenant: TenantId) -> Select<Entity> {
     Entity::find().filter(COLUMN.tenant_id.eq(tenant))
 }
 
-/// The token with that digest, before it is known whose it is.
+/// The token with that digest, before it is known whose it is; none of a tenant that is not served.
 pub fn by_digest(digest: &[u8]) -> Select<Entity> {
-    Entity::find().filter(COLUMN.digest.eq(digest))
+    Entity::find().filter(COLUMN.digest.eq(digest)).filter(Column::TenantId.in_subquery(tenant::served_ids()))
 }
 
 /// Notes a use, unless one was noted since `unless_since`.

@@ -1,6 +1,6 @@
 //! Tenants, which stand above tenant scope: whoever selects here says by which right.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{QuerySelect, QueryTrait, entity::prelude::*, sea_query::SelectStatement};
 
 use crate::kernel::id::TenantId;
 
@@ -31,6 +31,16 @@ pub fn of(tenant: TenantId) -> Select<Entity> {
 /// The tenant with that slug, for who chooses a tenant by name.
 pub fn by_slug(slug: &str) -> Select<Entity> {
     Entity::find().filter(COLUMN.slug.eq(slug))
+}
+
+/// The ids of all that are served, to select by in other tables.
+pub fn served_ids() -> SelectStatement {
+    Entity::find().select_only().column(Column::Id).filter(COLUMN.status.eq("ACTIVE")).into_query()
+}
+
+/// Those of the tenants that are served.
+pub fn served(ids: Vec<TenantId>) -> Select<Entity> {
+    Entity::find().filter(COLUMN.id.is_in(ids)).filter(COLUMN.status.eq("ACTIVE"))
 }
 
 /// Every tenant of the hub, for who runs the hub.

@@ -28,6 +28,11 @@ pub fn of(tenant: TenantId) -> Select<Entity> {
     Entity::find().join(JoinType::InnerJoin, Relation::Membership.def()).filter(membership::COLUMN.tenant_id.eq(tenant))
 }
 
+/// The person, for what concerns the account itself.
+pub fn by_id(user: UserId) -> Select<Entity> {
+    Entity::find_by_id(user)
+}
+
 /// Whoever has that address, in whichever tenant: an address names one person in the hub.
 pub fn by_email(email: &str) -> Select<Entity> {
     Entity::find().filter(COLUMN.email.eq(email))

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Changes, Fact};
-use crate::kernel::id::{ApiTokenId, MembershipId, UserId};
+use crate::kernel::id::{ApiTokenId, MembershipId, SessionId, UserId};
 
 /// A change of who may come in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,14 @@ pub enum AccessEvent {
     MembershipChanged { membership: MembershipId, user: UserId, changes: Changes },
     /// A user left the tenant.
     MembershipRevoked { membership: MembershipId, user: UserId, role: String },
+    /// Somebody signed in.
+    SignedIn { user: UserId, session: SessionId },
+    /// A session ended.
+    SignedOut { user: UserId, session: SessionId, because: String },
+    /// A link that works once was made.
+    LinkMade { user: UserId, purpose: String },
+    /// A password was set.
+    PasswordChanged { user: UserId },
     /// An API token was made.
     ApiTokenCreated { api_token: ApiTokenId, name: String, role: String },
     /// An API token was revoked.
@@ -37,6 +45,10 @@ impl Fact for AccessEvent {
             Self::MembershipGranted { .. } => "membership.granted",
             Self::MembershipChanged { .. } => "membership.changed",
             Self::MembershipRevoked { .. } => "membership.revoked",
+            Self::SignedIn { .. } => "session.started",
+            Self::SignedOut { .. } => "session.ended",
+            Self::LinkMade { .. } => "link.made",
+            Self::PasswordChanged { .. } => "password.changed",
             Self::ApiTokenCreated { .. } => "api_token.created",
             Self::ApiTokenRevoked { .. } => "api_token.revoked",
         }
@@ -44,7 +56,11 @@ impl Fact for AccessEvent {
 
     fn subject(&self) -> String {
         match self {
-            Self::UserCreated { user, .. } | Self::UserUpdated { user, .. } => user.to_string(),
+            Self::UserCreated { user, .. }
+            | Self::UserUpdated { user, .. }
+            | Self::LinkMade { user, .. }
+            | Self::PasswordChanged { user } => user.to_string(),
+            Self::SignedIn { session, .. } | Self::SignedOut { session, .. } => session.to_string(),
             Self::MembershipGranted { membership, .. }
             | Self::MembershipChanged { membership, .. }
             | Self::MembershipRevoked { membership, .. } => membership.to_string(),

@@ -19,6 +19,7 @@ pub mod loader;
 pub mod node;
 pub mod page;
 pub mod scope;
+pub mod session;
 pub mod tenant;
 pub mod viewer;
 
@@ -32,7 +33,7 @@ pub struct Query(viewer::ViewerQuery, node::NodeQuery, tenant::TenantQuery, acce
 /// Everything that can be changed.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(tenant::TenantMutation, keyring::KeyringMutation, access::AccessMutation);
+pub struct Mutation(tenant::TenantMutation, keyring::KeyringMutation, access::AccessMutation, session::SessionMutation);
 
 /// The schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;

@@ -1,4 +1,4 @@
-//! Who knocks: a bearer token, and the tenant it wants to act in.
+//! Who knocks: a bearer token of a program or a person, and the tenant it wants to act in.
 //!
 //! No credential is an anonymous caller, who may use what needs none. A credential that is wrong in any
 //! way is refused before anything runs: a client that believes to be signed in must hear that it is not.
@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{
     context::Cx,
-    domain::access::token,
+    domain::access::{session, token},
     kernel::error::{Error, Result},
 };
 
@@ -31,7 +31,13 @@ pub async fn identify(cx: &Cx, headers: &HeaderMap) -> Result<Cx> {
     }
     let chosen = headers.get(TENANT).map(HeaderValue::to_str).transpose();
     let chosen = chosen.map_err(|_| Error::NotFound("tenant"))?;
-    let caller = token::authenticate(cx.hub(), text.trim(), chosen).await?;
+    let text = text.trim();
+    // A JWT has two dots; tokens of ours have none.
+    let caller = if text.contains('.') {
+        session::authenticate(cx.hub(), text, chosen).await?
+    } else {
+        token::authenticate(cx.hub(), text, chosen).await?
+    };
     if let Some(principal) = &caller.principal {
         tracing::Span::current().record("tenant", tracing::field::display(principal.tenant));
     }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::{
     clock::Moment,
-    id::{ApiTokenId, PartnerOrganizationId, TenantId, UserId},
+    id::{ApiTokenId, PartnerOrganizationId, SessionId, TenantId, UserId},
     scope::{Role, Scope, Scopes},
 };
 
@@ -61,6 +61,8 @@ pub struct Principal {
     pub scopes: Scopes,
     /// The organisation that a partner's credential is bound to.
     pub partner: Option<PartnerOrganizationId>,
+    /// The session of a person; tokens have none.
+    pub session: Option<SessionId>,
     /// When the credential ends.
     pub expires_at: Option<Moment>,
 }
@@ -89,6 +91,7 @@ impl Caller {
                 role: Role::SuperAdmin,
                 scopes: Scopes::all(),
                 partner: None,
+                session: None,
                 expires_at: None,
             }),
         }

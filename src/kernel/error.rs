@@ -144,6 +144,9 @@ pub enum Error {
     /// Signed in, but not allowed.
     #[error("this needs the scope {0}")]
     Forbidden(&'static str),
+    /// Too many failures; after so many seconds it may be tried again.
+    #[error("too many failures; try again in {0} seconds")]
+    TooOften(u64),
     /// Refused: the input or the state does not allow it.
     #[error("the input was refused")]
     Refused(Vec<Issue>),
@@ -187,6 +190,7 @@ impl Error {
             Self::NotFound(_) => Code::NotFound,
             Self::Unauthenticated(_) => Code::Unauthenticated,
             Self::Forbidden(_) => Code::Forbidden,
+            Self::TooOften(_) => Code::RateLimited,
             Self::Refused(issues) => issues.first().map_or(Code::BadUserInput, |issue| issue.code),
             Self::Unavailable(..) => Code::ServiceUnavailable,
             Self::Internal(..) => Code::Internal,

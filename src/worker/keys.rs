@@ -1,17 +1,23 @@
-//! Finishes rotations of tenants' keys: seals anew what is sealed under older versions.
+//! Keys: rotations of tenants' keys are finished, signing keys renewed.
 
 use std::sync::Arc;
 
 use crate::{
     context::{Cx, Hub},
-    domain::keyring::data_key,
+    domain::keyring::{data_key, signing},
     kernel::error::Result,
 };
 
+/// Seals anew what is sealed under older versions.
 pub(super) async fn finish_rotations(hub: Arc<Hub>) -> Result<u64> {
     let mut sealed = 0;
     for tenant in data_key::unfinished(&hub).await? {
         sealed += data_key::finish(&Cx::system(Arc::clone(&hub), "key rotation", tenant)).await?;
     }
     Ok(sealed)
+}
+
+/// Makes the next signing key when the present one has signed for long enough.
+pub(super) async fn renew_signing_keys(hub: Arc<Hub>) -> Result<u64> {
+    signing::renew(&hub).await
 }

@@ -17,6 +17,7 @@ mod keyring;
 mod lists;
 mod migration;
 mod once;
+mod session;
 mod storage;
 mod support;
 mod tenant;

@@ -9,7 +9,12 @@
 //! memberships holds the tenant's row.
 
 mod bootstrap;
+mod jwt;
+pub mod link;
+mod lock;
 pub mod membership;
+mod password;
+pub mod session;
 pub mod token;
 pub mod user;
 

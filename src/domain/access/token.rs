@@ -103,7 +103,7 @@ pub async fn create(cx: &Cx, new: NewApiToken, key: Option<&str>) -> Result<(Api
             check.that(new.expires_at.is_none_or(|end| end > now), "expiresAt", "a token must end in the future");
             check.done()?;
             may_grant(cx, role, scopes.unwrap_or(role.scopes()))?;
-            let secret = token::mint(&*cx.hub().chance);
+            let secret = token::mint(token::Kind::Api, &*cx.hub().chance);
             let row = ApiToken {
                 id: txn.id(),
                 tenant_id: cx.tenant()?,
@@ -170,7 +170,7 @@ pub async fn revoke(cx: &Cx, id: ApiTokenId) -> Result<ApiToken> {
 /// Checks a token's text and says who calls. `chosen` is a tenant named by the request.
 pub async fn authenticate(hub: &Hub, text: &str, chosen: Option<&str>) -> Result<Caller> {
     const REFUSED: Error = Error::Unauthenticated("this token is not valid");
-    if !token::well_formed(text) {
+    if !token::well_formed(token::Kind::Api, text) {
         return Err(REFUSED);
     }
     let now = hub.clock.now();
@@ -187,6 +187,7 @@ pub async fn authenticate(hub: &Hub, text: &str, chosen: Option<&str>) -> Result
             role: row.role,
             scopes,
             partner: None,
+            session: None,
             expires_at: row.expires_at,
         }),
     })

@@ -120,19 +120,7 @@ pub async fn update(cx: &Cx, id: UserId, change: UserChange) -> Result<User> {
         let email = check.take_some("email", change.email.as_deref(), input::email);
         let name = check.take_some("name", change.name.as_deref(), input::name);
         check.done()?;
-        let before = entity::of(cx.tenant()?)
-            .filter(entity::COLUMN.id.eq(id))
-            .one(&**txn)
-            .await?
-            .ok_or(Error::NotFound("user"))?;
-        if bond::of_person(id).count(&**txn).await? > 1 {
-            cx.needs(Scope::HubAdmin).map_err(|_| {
-                Error::forbidden(
-                    "id",
-                    "this person belongs to other tenants too; only who runs the hub may change the account",
-                )
-            })?;
-        }
+        let before = changeable(txn, id).await?;
         let after = User {
             email: email.unwrap_or_else(|| before.email.clone()),
             name: name.unwrap_or_else(|| before.name.clone()),
@@ -155,6 +143,18 @@ pub async fn update(cx: &Cx, id: UserId, change: UserChange) -> Result<User> {
         Ok(after)
     })
     .await
+}
+
+/// A person of the tenant whose account may be changed here.
+pub(super) async fn changeable(txn: &Txn, id: UserId) -> Result<User> {
+    let cx = txn.cx();
+    let found = entity::of(cx.tenant()?).filter(entity::COLUMN.id.eq(id)).one(&**txn).await?;
+    let found = found.ok_or(Error::NotFound("user"))?;
+    if bond::of_person(id).count(&**txn).await? > 1 && !cx.caller().may(Scope::HubAdmin) {
+        let reason = "this person belongs to other tenants too; only who runs the hub may change the account";
+        return Err(Error::forbidden("id", reason));
+    }
+    Ok(found)
 }
 
 fn taken(error: sea_orm::DbErr) -> Error {

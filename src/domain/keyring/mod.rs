@@ -17,6 +17,7 @@
 pub mod data_key;
 pub mod master;
 pub mod secret;
+pub mod signing;
 
 use uuid::Uuid;
 

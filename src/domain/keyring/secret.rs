@@ -22,6 +22,28 @@ const CELL: (&str, &str) = ("secrets", "sealed");
 pub async fn put(txn: &Txn, tenant: TenantId, owner: &str, name: &str, value: &Secret) -> Result<()> {
     let key = data_key::for_sealing(txn, tenant).await?;
     let known = of_owner(tenant, owner, name).one(&**txn).await?;
+    write(txn, &key, known, tenant, owner, name, value).await
+}
+
+/// Seals a secret of an owner unless it has one of that name. Of several who do so at once, one does:
+/// they hold the tenant's key in turn, and look only then.
+pub async fn put_first(txn: &Txn, tenant: TenantId, owner: &str, name: &str, value: &Secret) -> Result<()> {
+    let key = data_key::for_sealing(txn, tenant).await?;
+    match of_owner(tenant, owner, name).one(&**txn).await? {
+        Some(_) => Ok(()),
+        None => write(txn, &key, None, tenant, owner, name, value).await,
+    }
+}
+
+async fn write(
+    txn: &Txn,
+    key: &DataKey,
+    known: Option<entity::Model>,
+    tenant: TenantId,
+    owner: &str,
+    name: &str,
+    value: &Secret,
+) -> Result<()> {
     let id = known.as_ref().map_or_else(|| txn.id(), |row| row.id);
     let now = txn.now();
     let row = entity::Model {
@@ -30,7 +52,7 @@ pub async fn put(txn: &Txn, tenant: TenantId, owner: &str, name: &str, value: &S
         owner: owner.to_owned(),
         name: name.to_owned(),
         key_version: data_key::stored(key.version())?,
-        sealed: seal(txn.cx().hub(), &key, id, value.expose()),
+        sealed: seal(txn.cx().hub(), key, id, value.expose()),
         created_at: known.map_or(now, |row| row.created_at),
         updated_at: now,
     };

@@ -1,0 +1,305 @@
+//! Sessions of people: signing in, staying signed in, signing out.
+//!
+//! **What a session is.** Signing in makes a session and two tokens. The *access token* is a JWT of an
+//! hour that names the session; every request looks the session up, so that revoking it counts at once.
+//! The *refresh token* buys the next pair, once.
+//!
+//! **Reuse.** A refresh token that is used a second time was copied by somebody. The session is revoked,
+//! with everything that came from it, because nobody can tell the copy from the original. One exception:
+//! within ten seconds, and from the same client, the same answer is given again, since clients repeat
+//! requests whose answer got lost. It is the same because a successor follows from its predecessor and a
+//! secret of the hub; so however many refresh at once, one successor lives.
+//!
+//! **What is not told apart from outside**: an unknown address, a wrong password, a session that ended.
+
+use chrono::TimeDelta;
+use hmac::{Hmac, KeyInit, Mac};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use serde_json::json;
+use sha2::Sha256;
+
+use super::{jwt, lock, password};
+use crate::{
+    context::{Audit, Cx, Hub, Txn},
+    domain::keyring::{HUB, secret},
+    entity::{membership, refresh_token as refresh, session as entity, tenant, user},
+    event::access::AccessEvent,
+    kernel::{
+        actor::{Actor, Caller, Principal},
+        clock::Moment,
+        error::{Error, Result},
+        id::{TenantId, UserId},
+        input,
+        scope::{Role, Scope},
+        secret::Secret,
+        token,
+    },
+};
+
+pub use entity::Model as Session;
+
+/// A lost answer may be asked for again this long.
+const GRACE: TimeDelta = TimeDelta::seconds(10);
+
+/// The name of the secret from which successors follow.
+const SUCCESSION: &str = "refresh succession";
+
+/// What a client gets when somebody signed in.
+#[derive(Debug)]
+pub struct Pair {
+    /// Goes with every request.
+    pub access: Secret,
+    /// When that ends.
+    pub access_until: Moment,
+    /// Buys the next pair, once.
+    pub refresh: Secret,
+    /// When that ends.
+    pub refresh_until: Moment,
+    /// Whose it is.
+    pub user: UserId,
+}
+
+/// From where somebody signs in.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    /// What the program calls itself.
+    pub user_agent: Option<String>,
+}
+
+const REFUSED: Error = Error::Unauthenticated("the address or the password is wrong");
+const ENDED: Error = Error::Unauthenticated("this session has ended; sign in again");
+
+/// Signs somebody in by address and password.
+pub async fn sign_in(cx: &Cx, email: &str, password: Secret, client: &Client) -> Result<Pair> {
+    let email = input::email(email).map_err(|_| REFUSED)?;
+    lock::open(cx, &email).await?;
+    let known = user::by_email(&email).one(cx.db()).await?;
+    let hash = known.as_ref().and_then(|user| user.password_hash.clone());
+    let fits = password::fits(cx.hub(), password, hash).await?;
+    let Some(user) = known.filter(|_| fits) else {
+        lock::failed(cx, &email).await?;
+        return Err(REFUSED);
+    };
+    lock::forget(cx, &email).await?;
+    begin(cx, user.id, client).await
+}
+
+/// Makes a session for somebody who has shown who they are.
+pub(super) async fn begin(cx: &Cx, user: UserId, client: &Client) -> Result<Pair> {
+    let (now, hub) = (cx.now(), cx.hub());
+    let session = Session {
+        id: cx.id(),
+        user_id: user,
+        address: cx.request().address.map(|address| address.to_string()),
+        user_agent: client.user_agent.clone(),
+        created_at: now,
+        last_used_at: now,
+        expires_at: now + hub.access.refresh_life,
+        revoked_at: None,
+        revoked_because: None,
+    };
+    let refresh = token::mint(token::Kind::Refresh, &*hub.chance);
+    let acting = cx.with_caller(Caller { actor: Actor::User(user), principal: None });
+    acting
+        .write(async |txn| {
+            entity::Entity::insert(session.clone().into_active_model()).exec_without_returning(&**txn).await?;
+            add_refresh(txn, &session, &refresh).await?;
+            let fact = AccessEvent::SignedIn { user, session: session.id };
+            record(txn, user, &fact).await
+        })
+        .await?;
+    pair(cx, &session, refresh).await
+}
+
+/// What came of a refresh token, decided in the transaction that commits it.
+enum Refreshed {
+    Next(Session, Secret),
+    Refused,
+}
+
+/// Buys the next pair of tokens.
+pub async fn refresh(cx: &Cx, text: &str, client: &Client) -> Result<Pair> {
+    if !token::well_formed(token::Kind::Refresh, text) {
+        return Err(ENDED);
+    }
+    let key = succession(cx).await?;
+    let outcome = cx
+        .write(async |txn| {
+            let found = refresh::by_digest(&token::digest(text)).lock_exclusive().one(&**txn).await?;
+            let Some(used) = found else { return Ok(Refreshed::Refused) };
+            let held = entity::by_id(used.session_id).lock_exclusive().one(&**txn).await?;
+            let now = txn.now();
+            let Some(session) = held.filter(|session| session.revoked_at.is_none() && now < session.expires_at) else {
+                return Ok(Refreshed::Refused);
+            };
+            let next = successor(&key, text)?;
+            match used.used_at {
+                None => {
+                    let mut row = used.into_active_model();
+                    row.used_at = Set(Some(now));
+                    row.update(&**txn).await?;
+                    add_refresh(txn, &session, &next).await?;
+                    let mut row = session.clone().into_active_model();
+                    row.last_used_at = Set(now);
+                    row.update(&**txn).await?;
+                    Ok(Refreshed::Next(session, next))
+                }
+                Some(at) if now - at <= GRACE && same_client(cx, &session, client) && unused(txn, &next).await? => {
+                    Ok(Refreshed::Next(session, next))
+                }
+                Some(_) => {
+                    end(txn, session, "a refresh token was used twice").await?;
+                    Ok(Refreshed::Refused)
+                }
+            }
+        })
+        .await?;
+    match outcome {
+        Refreshed::Next(session, next) => pair(cx, &session, next).await,
+        Refreshed::Refused => Err(ENDED),
+    }
+}
+
+/// Ends the caller's own session. Without one there is nothing to end.
+pub async fn sign_out(cx: &Cx) -> Result<bool> {
+    let Some(session) = cx.principal()?.session else { return Ok(false) };
+    cx.write(async |txn| match entity::by_id(session).lock_exclusive().one(&**txn).await? {
+        Some(session) if session.revoked_at.is_none() => end(txn, session, "signed out").await.map(|()| true),
+        _ => Ok(false),
+    })
+    .await
+}
+
+/// Ends every session of a person; says how many.
+pub(super) async fn end_all(txn: &Txn, user: UserId, because: &'static str) -> Result<usize> {
+    let open = entity::of_person(user).filter(entity::COLUMN.revoked_at.is_null());
+    let open = open.order_by_asc(entity::Column::Id).lock_exclusive().all(&**txn).await?;
+    let count = open.len();
+    for session in open {
+        end(txn, session, because).await?;
+    }
+    Ok(count)
+}
+
+/// Ends every session of a person of the tenant.
+pub async fn revoke_all(cx: &Cx, user: UserId) -> Result<usize> {
+    super::user::get(cx, user).await?;
+    cx.write(async |txn| end_all(txn, user, "revoked by an administrator").await).await
+}
+
+/// Checks an access token and says who calls. `chosen` is a tenant named by the request.
+pub async fn authenticate(hub: &Hub, text: &str, chosen: Option<&str>) -> Result<Caller> {
+    let claims = jwt::read(hub, text).await?;
+    let db = hub.database.reader();
+    let session = entity::by_id(claims.session).one(db).await?;
+    let open = |session: &Session| {
+        session.user_id == claims.user && session.revoked_at.is_none() && hub.clock.now() < session.expires_at
+    };
+    session.filter(open).ok_or(Error::Unauthenticated("this token is not valid"))?;
+    let bonds = membership::of_person(claims.user).order_by_asc(membership::Column::Id).all(db).await?;
+    let (tenant, role, home) = acting(hub, &bonds, chosen).await?;
+    Ok(Caller {
+        actor: Actor::User(claims.user),
+        principal: Some(Principal {
+            tenant,
+            home,
+            role,
+            scopes: role.scopes(),
+            partner: None,
+            session: Some(claims.session),
+            expires_at: Some(claims.until),
+        }),
+    })
+}
+
+/// In which tenant, and with which role: the chosen one, or the first. Suspended tenants let nobody in but
+/// who runs the hub.
+async fn acting(hub: &Hub, bonds: &[membership::Model], chosen: Option<&str>) -> Result<(TenantId, Role, TenantId)> {
+    let db = hub.database.reader();
+    let runs_hub = bonds.iter().find(|bond| bond.role.scopes().has(Scope::HubAdmin));
+    let wanted = match chosen {
+        Some(name) => Some(crate::domain::tenant::named(hub, name).await?.id),
+        None => None,
+    };
+    let ids = bonds.iter().map(|bond| bond.tenant_id).collect();
+    let served: Vec<_> = tenant::served(ids).all(db).await?.into_iter().map(|tenant| tenant.id).collect();
+    let bond = match wanted {
+        Some(tenant) => bonds.iter().find(|bond| bond.tenant_id == tenant && served.contains(&tenant)),
+        None => bonds.iter().find(|bond| served.contains(&bond.tenant_id)),
+    };
+    match (bond, runs_hub, wanted) {
+        (Some(bond), _, _) => Ok((bond.tenant_id, bond.role, bond.tenant_id)),
+        (None, Some(bond), wanted) => Ok((wanted.unwrap_or(bond.tenant_id), bond.role, bond.tenant_id)),
+        (None, None, Some(_)) => Err(Error::NotFound("tenant")),
+        (None, None, None) => Err(Error::Unauthenticated("this account belongs to no tenant that is served")),
+    }
+}
+
+async fn pair(cx: &Cx, session: &Session, refresh: Secret) -> Result<Pair> {
+    let until = (cx.now() + cx.hub().access.access_life).min(session.expires_at);
+    let access = jwt::write(cx.hub(), session.user_id, session.id, until).await?;
+    Ok(Pair { access, access_until: until, refresh, refresh_until: session.expires_at, user: session.user_id })
+}
+
+async fn add_refresh(txn: &Txn, session: &Session, text: &Secret) -> Result<()> {
+    let row = refresh::Model {
+        id: txn.id(),
+        session_id: session.id,
+        digest: token::digest(text.expose()).to_vec(),
+        created_at: txn.now(),
+        expires_at: session.expires_at,
+        used_at: None,
+    };
+    refresh::Entity::insert(row.into_active_model()).exec_without_returning(&**txn).await?;
+    Ok(())
+}
+
+async fn unused(txn: &Txn, text: &Secret) -> Result<bool> {
+    let found = refresh::by_digest(&token::digest(text.expose())).one(&**txn).await?;
+    Ok(found.is_some_and(|next| next.used_at.is_none()))
+}
+
+fn same_client(cx: &Cx, session: &Session, client: &Client) -> bool {
+    let address = cx.request().address.map(|address| address.to_string());
+    session.address == address && session.user_agent == client.user_agent
+}
+
+async fn end(txn: &Txn, session: Session, because: &'static str) -> Result<()> {
+    let (id, user) = (session.id, session.user_id);
+    let mut row = session.into_active_model();
+    row.revoked_at = Set(Some(txn.now()));
+    row.revoked_because = Set(Some(because.to_owned()));
+    row.update(&**txn).await?;
+    record(txn, user, &AccessEvent::SignedOut { user, session: id, because: because.to_owned() }).await
+}
+
+/// Notes what happened to a person in each tenant the person belongs to.
+pub(super) async fn record(txn: &Txn, user: UserId, fact: &AccessEvent) -> Result<()> {
+    for bond in membership::of_person(user).order_by_asc(membership::Column::TenantId).all(&**txn).await? {
+        txn.emit_in(bond.tenant_id, fact)?;
+        txn.audit_in(bond.tenant_id, Audit::of(fact).after(json!(fact)));
+    }
+    Ok(())
+}
+
+/// The secret from which successors follow; made when it is first needed.
+async fn succession(cx: &Cx) -> Result<Secret> {
+    let (hub, db) = (cx.hub(), cx.db());
+    if let Some(known) = secret::get(hub, db, HUB, SUCCESSION, "key").await? {
+        return Ok(known);
+    }
+    let made = token::mint(token::Kind::Refresh, &*hub.chance);
+    let own = Cx::system(hub.clone(), "sessions", HUB);
+    own.write(async |txn| secret::put_first(txn, HUB, SUCCESSION, "key", &made).await).await?;
+    let kept = secret::get(hub, db, HUB, SUCCESSION, "key").await?;
+    kept.ok_or_else(|| Error::Internal("the succession is gone", "it was made a moment ago".into()))
+}
+
+/// The refresh token that follows another one.
+fn successor(key: &Secret, text: &str) -> Result<Secret> {
+    let mac = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes());
+    let mut mac = mac.map_err(|error| Error::Internal("a successor could not be made", error.to_string().into()))?;
+    mac.update(text.as_bytes());
+    let seed: [u8; 32] = mac.finalize().into_bytes().into();
+    Ok(token::from_seed(token::Kind::Refresh, &seed))
+}

@@ -1,0 +1,277 @@
+//! Signing in, staying signed in, signing out.
+
+use async_graphql::{Context, Enum, InputObject, Object, SimpleObject};
+use chrono::{DateTime, Utc};
+
+use super::{
+    access::User,
+    context::Ask,
+    error::{Result, UserError, outcome},
+    guard::{Needs, SignedIn},
+};
+use crate::{
+    domain::access::{
+        link,
+        session::{self, Client, Pair},
+        user,
+    },
+    kernel::{self, id::UserId, scope::Scope, secret::Secret},
+};
+
+/// The tokens of somebody who signed in.
+#[derive(SimpleObject)]
+pub struct Session {
+    /// Send it as `Authorization: Bearer` with every request.
+    access_token: String,
+    /// When the access token ends.
+    access_token_expires_at: DateTime<Utc>,
+    /// Buys the next pair of tokens, once. Using it twice ends the session.
+    refresh_token: String,
+    /// When the session ends.
+    refresh_token_expires_at: DateTime<Utc>,
+}
+
+impl From<Pair> for Session {
+    fn from(pair: Pair) -> Self {
+        Self {
+            access_token: pair.access.expose().to_owned(),
+            access_token_expires_at: pair.access_until,
+            refresh_token: pair.refresh.expose().to_owned(),
+            refresh_token_expires_at: pair.refresh_until,
+        }
+    }
+}
+
+/// What came of signing in, or of staying signed in.
+#[derive(SimpleObject)]
+pub struct SessionPayload {
+    /// The tokens, unless refused.
+    session: Option<Session>,
+    /// Why it was refused; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+impl SessionPayload {
+    fn of(result: kernel::Result<Pair>) -> Result<Self> {
+        let (pair, user_errors) = outcome(result)?;
+        Ok(Self { session: pair.map(Into::into), user_errors })
+    }
+}
+
+/// Who signs in.
+#[derive(InputObject)]
+pub struct SignInInput {
+    /// The email address.
+    email: String,
+    /// The password.
+    #[graphql(secret)]
+    password: String,
+    /// What the program calls itself, shown beside the session.
+    user_agent: Option<String>,
+}
+
+/// Which session goes on.
+#[derive(InputObject)]
+pub struct RefreshSessionInput {
+    /// The refresh token that came last.
+    #[graphql(secret)]
+    refresh_token: String,
+    /// What the program calls itself; the same as when the session began.
+    user_agent: Option<String>,
+}
+
+/// Which link somebody signs in with.
+#[derive(InputObject)]
+pub struct SignInWithLinkInput {
+    /// The token out of the link.
+    #[graphql(secret)]
+    token: String,
+    /// What the program calls itself, shown beside the session.
+    user_agent: Option<String>,
+}
+
+/// A password to set by a link.
+#[derive(InputObject)]
+pub struct SetPasswordInput {
+    /// The token out of the invitation or the link for a new password.
+    #[graphql(secret)]
+    token: String,
+    /// The new password, at least ten characters.
+    #[graphql(secret)]
+    password: String,
+    /// What the program calls itself, shown beside the session.
+    user_agent: Option<String>,
+}
+
+/// A password to change.
+#[derive(InputObject)]
+pub struct ChangePasswordInput {
+    /// The password as it is now.
+    #[graphql(secret)]
+    current_password: String,
+    /// The new password, at least ten characters.
+    #[graphql(secret)]
+    new_password: String,
+    /// What the program calls itself, shown beside the session.
+    user_agent: Option<String>,
+}
+
+/// What came of signing out.
+#[derive(SimpleObject)]
+pub struct SignOutPayload {
+    /// Whether a session ended; false for callers that have none, such as API tokens.
+    ended: Option<bool>,
+    /// Why it was refused; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+/// What a link that works once is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum LinkPurpose {
+    /// To set the first password; good for seven days.
+    Invitation,
+    /// To set another password; good for an hour.
+    PasswordReset,
+}
+
+/// For whom to make a link.
+#[derive(InputObject)]
+pub struct CreateLinkInput {
+    /// Which person of your tenant. The person must belong to no other tenant.
+    user_id: UserId,
+    /// What the link is for.
+    purpose: LinkPurpose,
+}
+
+/// What came of making a link.
+#[derive(SimpleObject)]
+pub struct CreateLinkPayload {
+    /// The token of the link. This is the only time it is shown; an earlier one for the same purpose is
+    /// worthless now.
+    token: Option<String>,
+    /// When it ends.
+    expires_at: Option<DateTime<Utc>>,
+    /// Why it was refused; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+/// Whose sessions to end.
+#[derive(InputObject)]
+pub struct RevokeSessionsInput {
+    /// Which person of your tenant.
+    user_id: UserId,
+}
+
+/// What came of ending sessions.
+#[derive(SimpleObject)]
+pub struct RevokeSessionsPayload {
+    /// The person whose sessions ended, unless refused.
+    user: Option<User>,
+    /// How many sessions ended.
+    ended: Option<i32>,
+    /// Why it was refused; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+/// Signing in and out.
+#[derive(Default)]
+pub struct SessionMutation;
+
+#[Object]
+impl SessionMutation {
+    /// Signs a person in by address and password. Needs no credential. After some failures the account and
+    /// the address wait, longer each time (`RATE_LIMITED`).
+    async fn sign_in(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Who signs in.")] input: SignInInput,
+    ) -> Result<SessionPayload> {
+        let (password, client) = (Secret::from(input.password), Client { user_agent: input.user_agent });
+        SessionPayload::of(session::sign_in(ctx.cx(), &input.email, password, &client).await)
+    }
+
+    /// Buys the next pair of tokens with a refresh token. Needs no other credential.
+    async fn refresh_session(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which session goes on.")] input: RefreshSessionInput,
+    ) -> Result<SessionPayload> {
+        let client = Client { user_agent: input.user_agent };
+        SessionPayload::of(session::refresh(ctx.cx(), &input.refresh_token, &client).await)
+    }
+
+    /// Signs a person in by a link that works once. Needs no credential.
+    async fn sign_in_with_link(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which link.")] input: SignInWithLinkInput,
+    ) -> Result<SessionPayload> {
+        let client = Client { user_agent: input.user_agent };
+        SessionPayload::of(link::sign_in(ctx.cx(), &input.token, &client).await)
+    }
+
+    /// Sets a password by an invitation or a link for a new password, ends the person's sessions and signs
+    /// in. Needs no credential.
+    async fn set_password(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The link and the password.")] input: SetPasswordInput,
+    ) -> Result<SessionPayload> {
+        let (password, client) = (Secret::from(input.password), Client { user_agent: input.user_agent });
+        SessionPayload::of(link::set_password(ctx.cx(), &input.token, password, &client).await)
+    }
+
+    /// Changes your own password, ends your sessions and signs you in again. Needs to be signed in.
+    #[graphql(guard = "SignedIn")]
+    async fn change_password(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Both passwords.")] input: ChangePasswordInput,
+    ) -> Result<SessionPayload> {
+        let (old, new) = (Secret::from(input.current_password), Secret::from(input.new_password));
+        let client = Client { user_agent: input.user_agent };
+        SessionPayload::of(link::change_password(ctx.cx(), old, new, &client).await)
+    }
+
+    /// Ends your session; its tokens open nothing from the next request on. Needs any valid credential.
+    #[graphql(guard = "SignedIn")]
+    async fn sign_out(&self, ctx: &Context<'_>) -> Result<SignOutPayload> {
+        let (ended, user_errors) = outcome(session::sign_out(ctx.cx()).await)?;
+        Ok(SignOutPayload { ended, user_errors })
+    }
+
+    /// Makes a link that works once, for a person of your tenant. Needs `ACCESS_WRITE`.
+    #[graphql(guard = "Needs(Scope::AccessWrite)")]
+    async fn create_link(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "For whom, and for what.")] input: CreateLinkInput,
+    ) -> Result<CreateLinkPayload> {
+        let purpose = match input.purpose {
+            LinkPurpose::Invitation => link::Purpose::Invitation,
+            LinkPurpose::PasswordReset => link::Purpose::PasswordReset,
+        };
+        let (made, user_errors) = outcome(link::make(ctx.cx(), input.user_id, purpose).await)?;
+        let (token, expires_at) = made.unzip();
+        Ok(CreateLinkPayload { token: token.map(|token| token.expose().to_owned()), expires_at, user_errors })
+    }
+
+    /// Ends every session of a person of your tenant. Needs `ACCESS_WRITE`.
+    #[graphql(guard = "Needs(Scope::AccessWrite)")]
+    async fn revoke_sessions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whose sessions.")] input: RevokeSessionsInput,
+    ) -> Result<RevokeSessionsPayload> {
+        let (ended, user_errors) = outcome(session::revoke_all(ctx.cx(), input.user_id).await)?;
+        let user = match ended {
+            Some(_) => Some(User(user::get(ctx.cx(), input.user_id).await?)),
+            None => None,
+        };
+        Ok(RevokeSessionsPayload {
+            user,
+            ended: ended.map(|count| i32::try_from(count).unwrap_or(i32::MAX)),
+            user_errors,
+        })
+    }
+}
