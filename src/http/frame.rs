@@ -17,7 +17,10 @@ use tracing::Instrument;
 use super::{Door, caller, graphql, headers, operations};
 use crate::{
     context::{Cx, RequestInfo},
-    graphql::endpoint::{Answer, Fault},
+    graphql::{
+        endpoint::{Answer, Fault},
+        error::OURS,
+    },
     kernel::{actor::Caller, error::Code},
     telemetry::HttpLabels,
 };
@@ -80,7 +83,7 @@ async fn frame(State(door): State<Door>, mut request: Request, next: Next) -> Re
     if response.status() == StatusCode::INTERNAL_SERVER_ERROR && response.headers().get(header::CONTENT_TYPE).is_none()
     {
         span.in_scope(|| tracing::error!(code = Code::Internal.name(), "a handler panicked"));
-        response = refusal(&cx, Code::Internal, "something went wrong on our side; the request id finds it in the log");
+        response = refusal(&cx, Code::Internal, OURS);
     }
     headers::harden(response.headers_mut(), door.settings.tls);
     if let Ok(id) = HeaderValue::from_str(&id) {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, json};
 
 use super::Rate;
-use crate::{context::Cx, kernel::error::Code};
+use crate::{context::Cx, graphql::error::OURS, kernel::error::Code};
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +174,7 @@ impl Answer {
             }
             Err(error) => {
                 tracing::error!(code = Code::Internal.name(), error = %error, "an answer could not be written");
-                Self::refused(cx, Fault::new(Code::Internal, "something went wrong on our side"))
+                Self::refused(cx, Fault::new(Code::Internal, OURS))
             }
         }
     }

@@ -41,6 +41,7 @@ use self::{
 use super::{
     Schema, builder,
     document::{self, Limits, Refusal, Shape},
+    error::{OURS, told},
     loader::{Loaders, drive},
 };
 use crate::{
@@ -198,7 +199,7 @@ impl Endpoint {
             }
             Err(_) => {
                 tracing::error!(code = Code::Internal.name(), "a resolver panicked");
-                return Answer::refused(cx, Error::Internal("a resolver panicked", "panic".into()).into());
+                return Answer::refused(cx, Fault::new(Code::Internal, OURS));
             }
         };
         if prepared.is_valid() {
@@ -241,7 +242,7 @@ impl From<Refusal> for Fault {
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
-        Self::new(error.code(), error.to_string())
+        Self::new(error.code(), told(&error))
     }
 }
 
