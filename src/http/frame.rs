@@ -36,6 +36,7 @@ pub fn router(door: Door) -> Router {
         .route("/readyz", get(operations::ready))
         .route("/metrics", get(operations::metrics))
         .fallback(unknown)
+        .method_not_allowed_fallback(other_method)
         .layer(CatchPanicLayer::custom(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()));
     let routes = match cors(&door) {
         Some(layer) => routes.layer(layer),
@@ -115,6 +116,13 @@ async fn unknown(request: Request) -> Response {
     match request.extensions().get::<Cx>() {
         Some(cx) => refusal(cx, Code::NotFound, "there is nothing at this path"),
         None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+async fn other_method(request: Request) -> Response {
+    match request.extensions().get::<Cx>() {
+        Some(cx) => refusal(cx, Code::MethodNotAllowed, "this path is not asked with that method"),
+        None => StatusCode::METHOD_NOT_ALLOWED.into_response(),
     }
 }
 
