@@ -108,11 +108,6 @@ impl Answer {
         Self { body, verdict, rate: None, cost: 0, codes, draft: None }
     }
 
-    /// A call of which only the cost was asked.
-    pub(super) fn dry() -> Self {
-        Self::draft(Draft { data: Some(Value::Null), ..Draft::default() }, Verdict::Ran { data: false, errors: false })
-    }
-
     /// A call that the engine ran.
     pub(super) fn ran(response: Response, most: usize) -> Self {
         let verdict = Verdict::Ran { data: response.data != Value::Null, errors: !response.errors.is_empty() };
@@ -168,7 +163,10 @@ impl Answer {
             Ok(bytes) => {
                 let fault = Fault::new(
                     Code::QueryTooExpensive,
-                    format!("the answer has {} bytes; at most {most} are sent: ask for smaller pages", bytes.len()),
+                    format!(
+                        "the operation ran, but its answer has {} bytes; at most {most} are sent: ask for smaller pages",
+                        bytes.len()
+                    ),
                 );
                 Self { rate: self.rate, cost: self.cost, ..Self::refused(cx, fault) }
             }

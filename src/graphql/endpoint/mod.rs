@@ -36,7 +36,7 @@ pub use documents::{Call, Trust, TrustError};
 use self::{
     budget::Budget,
     documents::Documents,
-    prepared::{Preparation, Prepared},
+    prepared::{DryRun, Preparation, Prepared},
 };
 use super::{
     Schema, builder,
@@ -155,7 +155,9 @@ impl Endpoint {
         if let Err(refusal) = cost.within(&self.settings.limits) {
             return (kind, refuse(self.count(refusal).into()));
         }
-        let rate = match self.budget.spend(cx, cost.total) {
+        // Asking what something costs is free.
+        let due = if call.dry_run { 0 } else { cost.total };
+        let rate = match self.budget.spend(cx, due) {
             Ok(rate) => rate,
             Err(rate) => {
                 self.refused("rate");
@@ -166,12 +168,7 @@ impl Endpoint {
                 return (kind, refuse(fault).with_rate(Some(rate)));
             }
         };
-        let answer = if call.dry_run {
-            Answer::dry()
-        } else {
-            let name = name.map(str::to_owned);
-            self.execute(cx, prepared.clone(), name, variables).await
-        };
+        let answer = self.execute(cx, prepared.clone(), name.map(str::to_owned), variables, call.dry_run).await;
         let report = call.report_cost.then_some((cost.total, self.settings.limits.cost));
         (kind, answer.with_rate(rate).with_cost(cost.total, report).sealed(cx, self.settings.response_bytes))
     }
@@ -182,19 +179,21 @@ impl Endpoint {
         prepared: Arc<Prepared>,
         operation: Option<String>,
         variables: Variables,
+        dry_run: bool,
     ) -> Answer {
         let loaders = Loaders::new(cx);
         let mut request =
             Request::new("").variables(variables).data(cx.clone()).data(loaders.clone()).data(Arc::clone(&prepared));
+        if dry_run {
+            request = request.data(DryRun);
+        }
         request.operation_name = operation.clone().filter(|_| prepared.has_several());
         let run = tokio::time::timeout(self.settings.timeout, drive(&loaders, self.schema.execute(request)));
         let response = match AssertUnwindSafe(run).catch_unwind().await {
             Ok(Ok(response)) => response,
             Ok(Err(_)) => {
-                let fault = Fault::new(
-                    Code::Timeout,
-                    format!("the operation took longer than {} seconds", self.settings.timeout.as_secs()),
-                );
+                let fault =
+                    Fault::new(Code::Timeout, format!("the operation took longer than {:?}", self.settings.timeout));
                 return Answer::refused(cx, fault);
             }
             Err(_) => {
