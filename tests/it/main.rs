@@ -19,3 +19,4 @@ mod once;
 mod storage;
 mod support;
 mod tenant;
+mod transport;
