@@ -13,7 +13,9 @@
 
 mod access;
 mod architecture;
+mod documents;
 mod lists;
+mod metrics;
 mod migration;
 mod once;
 mod storage;
