@@ -56,8 +56,9 @@ impl Txn {
         let Some(key) = key else {
             return Ok(Once::First(Ticket(None)));
         };
-        if key.is_empty() || key.len() > LONGEST {
-            return Err(Error::invalid("idempotencyKey", format!("an idempotency key has 1 to {LONGEST} bytes")));
+        if key.is_empty() || key.len() > LONGEST || key.contains(char::is_control) {
+            let message = format!("an idempotency key has 1 to {LONGEST} bytes, none of them a control character");
+            return Err(Error::invalid("idempotencyKey", message));
         }
         let input = serde_json::to_vec(input)
             .map_err(|error| Error::Internal("an input could not be digested", error.into()))?;

@@ -30,24 +30,31 @@ impl<E: Into<Error>> From<E> for ApiError {
     }
 }
 
+/// What clients read when the fault is ours.
+pub const OURS: &str = "something went wrong on our side; the request id finds it in the log";
+
+/// What clients read about a failure. What is ours to mend is logged here and not told.
+pub(super) fn told(error: &Error) -> String {
+    let code = error.code().name();
+    match error {
+        Error::Internal(..) => {
+            tracing::error!(code, error = chain(error), "a request failed on our side");
+            OURS.to_owned()
+        }
+        Error::Unavailable(..) => {
+            tracing::warn!(code, error = chain(error), "something a request needs is away");
+            error.to_string()
+        }
+        Error::Refused(issues) => issues.first().map(|issue| issue.message.clone()).unwrap_or_default(),
+        _ => error.to_string(),
+    }
+}
+
 impl From<ApiError> for async_graphql::Error {
     fn from(ApiError(error): ApiError) -> Self {
-        let code = error.code();
-        let message = match &*error {
-            Error::Internal(..) => {
-                tracing::error!(code = code.name(), error = chain(&*error), "a request failed on our side");
-                "something went wrong on our side; the request id finds it in the log".to_owned()
-            }
-            Error::Unavailable(..) => {
-                tracing::warn!(code = code.name(), error = chain(&*error), "something a request needs is away");
-                error.to_string()
-            }
-            Error::Refused(issues) => issues.first().map(|issue| issue.message.clone()).unwrap_or_default(),
-            _ => error.to_string(),
-        };
-        let mut failure = Self::new(message);
+        let mut failure = Self::new(told(&error));
         let extensions = failure.extensions.get_or_insert_with(ErrorExtensionValues::default);
-        extensions.set("code", code.name());
+        extensions.set("code", error.code().name());
         if let Error::Refused(issues) = &*error
             && let Some(issue) = issues.first()
             && !issue.path.is_empty()

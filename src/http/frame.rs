@@ -17,7 +17,10 @@ use tracing::Instrument;
 use super::{Door, caller, graphql, headers, operations};
 use crate::{
     context::{Cx, RequestInfo},
-    graphql::endpoint::{Answer, Fault},
+    graphql::{
+        endpoint::{Answer, Fault},
+        error::OURS,
+    },
     kernel::{actor::Caller, error::Code},
     telemetry::HttpLabels,
 };
@@ -33,6 +36,7 @@ pub fn router(door: Door) -> Router {
         .route("/readyz", get(operations::ready))
         .route("/metrics", get(operations::metrics))
         .fallback(unknown)
+        .method_not_allowed_fallback(other_method)
         .layer(CatchPanicLayer::custom(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()));
     let routes = match cors(&door) {
         Some(layer) => routes.layer(layer),
@@ -80,7 +84,7 @@ async fn frame(State(door): State<Door>, mut request: Request, next: Next) -> Re
     if response.status() == StatusCode::INTERNAL_SERVER_ERROR && response.headers().get(header::CONTENT_TYPE).is_none()
     {
         span.in_scope(|| tracing::error!(code = Code::Internal.name(), "a handler panicked"));
-        response = refusal(&cx, Code::Internal, "something went wrong on our side; the request id finds it in the log");
+        response = refusal(&cx, Code::Internal, OURS);
     }
     headers::harden(response.headers_mut(), door.settings.tls);
     if let Ok(id) = HeaderValue::from_str(&id) {
@@ -112,6 +116,13 @@ async fn unknown(request: Request) -> Response {
     match request.extensions().get::<Cx>() {
         Some(cx) => refusal(cx, Code::NotFound, "there is nothing at this path"),
         None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+async fn other_method(request: Request) -> Response {
+    match request.extensions().get::<Cx>() {
+        Some(cx) => refusal(cx, Code::MethodNotAllowed, "this path is not asked with that method"),
+        None => StatusCode::METHOD_NOT_ALLOWED.into_response(),
     }
 }
 

@@ -27,8 +27,11 @@ use crate::{
     context::Cx,
     graphql::endpoint::{Answer, Call, Fault, Rate, Verdict},
     kernel::error::Code,
+    telemetry::LimitLabels,
 };
 
+/// After how many seconds to try again when something this server needs is away.
+const AWAY: u64 = 5;
 /// `report` adds the cost to the answer; `dry-run` answers with the cost and runs nothing.
 const COST: HeaderName = HeaderName::from_static("x-portolan-cost");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -62,11 +65,13 @@ pub async fn serve(State(door): State<Door>, Extension(cx): Extension<Cx>, reque
             respond(shown, status, answer)
         }
         Err(Refused::Fault(fault)) => {
+            count(&door, fault.code);
             let answer = Answer::refused(&cx, fault);
             let status = status(door.settings.profile, shown, &cx, &answer);
             respond(shown, status, answer)
         }
         Err(Refused::Params(error)) => {
+            count(&door, error.code);
             let status = match door.settings.profile {
                 Profile::Compat => error.status,
                 Profile::Draft2026 => error.status_draft,
@@ -74,6 +79,18 @@ pub async fn serve(State(door): State<Door>, Extension(cx): Extension<Cx>, reque
             respond(shown, status, Answer::refused(&cx, Fault::new(error.code, error.message)))
         }
     }
+}
+
+/// Counts a refusal of the transport, beside those that the endpoint counts itself.
+fn count(door: &Door, code: Code) {
+    door.metrics.error(code.name());
+    let limit = match code {
+        Code::PayloadTooLarge => "body_bytes",
+        Code::RequestTimeout => "body_time",
+        Code::QueryTooLarge => "text_bytes",
+        _ => return,
+    };
+    door.metrics.refused.get_or_create(&LimitLabels { limit }).inc();
 }
 
 async fn run(door: &Door, cx: &Cx, request: Request) -> Result<(Cx, Answer), Refused> {
@@ -142,6 +159,7 @@ fn respond(media: Media, status: u16, answer: Answer) -> Response {
     headers.insert(header::VARY, HeaderValue::from_static("Accept, Authorization"));
     match status {
         StatusCode::UNAUTHORIZED => drop(headers.insert(header::WWW_AUTHENTICATE, caller::CHALLENGE)),
+        StatusCode::SERVICE_UNAVAILABLE => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from(AWAY))),
         StatusCode::METHOD_NOT_ALLOWED => drop(headers.insert(header::ALLOW, HeaderValue::from_static("GET, POST"))),
         _ => {}
     }

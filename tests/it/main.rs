@@ -13,11 +13,14 @@
 
 mod access;
 mod architecture;
+mod documents;
 mod keyring;
 mod lists;
+mod metrics;
 mod migration;
 mod once;
 mod session;
 mod storage;
 mod support;
 mod tenant;
+mod transport;

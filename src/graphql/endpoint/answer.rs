@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, json};
 
 use super::Rate;
-use crate::{context::Cx, kernel::error::Code};
+use crate::{context::Cx, graphql::error::OURS, kernel::error::Code};
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,11 +108,6 @@ impl Answer {
         Self { body, verdict, rate: None, cost: 0, codes, draft: None }
     }
 
-    /// A call of which only the cost was asked.
-    pub(super) fn dry() -> Self {
-        Self::draft(Draft { data: Some(Value::Null), ..Draft::default() }, Verdict::Ran { data: false, errors: false })
-    }
-
     /// A call that the engine ran.
     pub(super) fn ran(response: Response, most: usize) -> Self {
         let verdict = Verdict::Ran { data: response.data != Value::Null, errors: !response.errors.is_empty() };
@@ -168,13 +163,16 @@ impl Answer {
             Ok(bytes) => {
                 let fault = Fault::new(
                     Code::QueryTooExpensive,
-                    format!("the answer has {} bytes; at most {most} are sent: ask for smaller pages", bytes.len()),
+                    format!(
+                        "the operation ran, but its answer has {} bytes; at most {most} are sent: ask for smaller pages",
+                        bytes.len()
+                    ),
                 );
                 Self { rate: self.rate, cost: self.cost, ..Self::refused(cx, fault) }
             }
             Err(error) => {
                 tracing::error!(code = Code::Internal.name(), error = %error, "an answer could not be written");
-                Self::refused(cx, Fault::new(Code::Internal, "something went wrong on our side"))
+                Self::refused(cx, Fault::new(Code::Internal, OURS))
             }
         }
     }
@@ -190,9 +188,30 @@ impl Draft {
             if extensions.get("code").is_none() {
                 // The engine's own words: a value that its scalar refused, or a document it found wrong.
                 extensions.set("code", otherwise.name());
+                error.message = discreet(&error.message);
             }
         }
     }
+}
+
+/// The engine's words without the values it repeats: a value in a document may be a secret in the wrong
+/// place, and answers are kept in more logs than requests. Names stay, cut to a length that can be read.
+fn discreet(message: &str) -> String {
+    const SHOWN: usize = 300;
+    /// After these words a value follows, to the end of the message or nearly so.
+    const BEFORE_VALUES: [&str; 3] = [", found ", " the value \"", " value \""];
+    let end = BEFORE_VALUES.iter().filter_map(|words| message.find(words)).min().unwrap_or(message.len());
+    let kept = &message[..end];
+    let mut text: String = kept.chars().take(SHOWN).collect();
+    if text.len() < kept.len() {
+        text.push('…');
+    } else if end < message.len() {
+        text.push_str(match &message[end..end + 2] {
+            ", " => ", found another value",
+            _ => " that value",
+        });
+    }
+    text
 }
 
 fn code_of(error: &ServerError) -> Code {
@@ -238,4 +257,38 @@ fn shown(cx: &Cx, fault: Fault) -> serde_json::Value {
 
 fn place(position: &Pos) -> serde_json::Value {
     json!({ "line": position.line, "column": position.column })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_not_repeated_and_names_are() {
+        let cases = [
+            (r#"Expected input type "Int", found "s3cr3t"."#, r#"Expected input type "Int", found another value"#),
+            (
+                r#"Failed to parse "Role": Enumeration type does not contain value "s3cr3t"."#,
+                r#"Failed to parse "Role": Enumeration type does not contain that value"#,
+            ),
+            (
+                r#"Invalid value for argument "role", enumeration type "Role" does not contain the value "s3cr3t""#,
+                r#"Invalid value for argument "role", enumeration type "Role" does not contain that value"#,
+            ),
+            (
+                r#"Unknown field "nmae" on type "Tenant". Did you mean "name"?"#,
+                r#"Unknown field "nmae" on type "Tenant". Did you mean "name"?"#,
+            ),
+        ];
+        for (engine, told) in cases {
+            assert_eq!(discreet(engine), told);
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_cut() {
+        let told = discreet(&format!("Unknown field \"{}\"", "ä".repeat(20_000)));
+        assert_eq!(told.chars().count(), 301);
+        assert!(told.ends_with('…'));
+    }
 }

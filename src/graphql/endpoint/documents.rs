@@ -166,6 +166,12 @@ impl Documents {
     }
 
     fn by_hash(&self, hash: &str, text: Option<&str>) -> Result<Arc<Prepared>, Refusal> {
+        let key =
+            unhex(hash).ok_or_else(|| refused(Code::BadUserInput, "a hash of a document has 64 hexadecimal digits"))?;
+        // Whoever sends both must mean one document, trusted or not.
+        if text.is_some_and(|text| <[u8; 32]>::from(Sha256::digest(text)) != key) {
+            return Err(refused(Code::BadUserInput, "the hash is not the SHA-256 of the document"));
+        }
         if self.trust != Trust::Off
             && let Some(known) = self.trusted.get(&format!("sha256:{hash}")).or_else(|| self.trusted.get(hash))
         {
@@ -174,17 +180,12 @@ impl Documents {
         if self.trust == Trust::Require {
             return Err(refused(Code::PersistedQueryRequired, "only trusted documents run here"));
         }
-        let key =
-            unhex(hash).ok_or_else(|| refused(Code::BadUserInput, "a hash of a document has 64 hexadecimal digits"))?;
         match text {
             None => match self.hashes.get(&key) {
                 Some(text) => self.by_text(&text),
                 None => Err(refused(Code::PersistedQueryNotFound, "PersistedQueryNotFound")),
             },
             Some(text) => {
-                if <[u8; 32]>::from(Sha256::digest(text)) != key {
-                    return Err(refused(Code::BadUserInput, "the hash is not the SHA-256 of the document"));
-                }
                 let prepared = self.by_text(text)?;
                 self.hashes.insert(key, text.into());
                 Ok(prepared)

@@ -36,11 +36,12 @@ pub use documents::{Call, Trust, TrustError};
 use self::{
     budget::Budget,
     documents::Documents,
-    prepared::{Preparation, Prepared},
+    prepared::{DryRun, Preparation, Prepared},
 };
 use super::{
     Schema, builder,
     document::{self, Limits, Refusal, Shape},
+    error::{OURS, told},
     loader::{Loaders, drive},
 };
 use crate::{
@@ -154,7 +155,9 @@ impl Endpoint {
         if let Err(refusal) = cost.within(&self.settings.limits) {
             return (kind, refuse(self.count(refusal).into()));
         }
-        let rate = match self.budget.spend(cx, cost.total) {
+        // Asking what something costs is free.
+        let due = if call.dry_run { 0 } else { cost.total };
+        let rate = match self.budget.spend(cx, due) {
             Ok(rate) => rate,
             Err(rate) => {
                 self.refused("rate");
@@ -165,12 +168,7 @@ impl Endpoint {
                 return (kind, refuse(fault).with_rate(Some(rate)));
             }
         };
-        let answer = if call.dry_run {
-            Answer::dry()
-        } else {
-            let name = name.map(str::to_owned);
-            self.execute(cx, prepared.clone(), name, variables).await
-        };
+        let answer = self.execute(cx, prepared.clone(), name.map(str::to_owned), variables, call.dry_run).await;
         let report = call.report_cost.then_some((cost.total, self.settings.limits.cost));
         (kind, answer.with_rate(rate).with_cost(cost.total, report).sealed(cx, self.settings.response_bytes))
     }
@@ -181,24 +179,26 @@ impl Endpoint {
         prepared: Arc<Prepared>,
         operation: Option<String>,
         variables: Variables,
+        dry_run: bool,
     ) -> Answer {
         let loaders = Loaders::new(cx);
         let mut request =
             Request::new("").variables(variables).data(cx.clone()).data(loaders.clone()).data(Arc::clone(&prepared));
+        if dry_run {
+            request = request.data(DryRun);
+        }
         request.operation_name = operation.clone().filter(|_| prepared.has_several());
         let run = tokio::time::timeout(self.settings.timeout, drive(&loaders, self.schema.execute(request)));
         let response = match AssertUnwindSafe(run).catch_unwind().await {
             Ok(Ok(response)) => response,
             Ok(Err(_)) => {
-                let fault = Fault::new(
-                    Code::Timeout,
-                    format!("the operation took longer than {} seconds", self.settings.timeout.as_secs()),
-                );
+                let fault =
+                    Fault::new(Code::Timeout, format!("the operation took longer than {:?}", self.settings.timeout));
                 return Answer::refused(cx, fault);
             }
             Err(_) => {
                 tracing::error!(code = Code::Internal.name(), "a resolver panicked");
-                return Answer::refused(cx, Error::Internal("a resolver panicked", "panic".into()).into());
+                return Answer::refused(cx, Fault::new(Code::Internal, OURS));
             }
         };
         if prepared.is_valid() {
@@ -241,7 +241,7 @@ impl From<Refusal> for Fault {
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
-        Self::new(error.code(), error.to_string())
+        Self::new(error.code(), told(&error))
     }
 }
 

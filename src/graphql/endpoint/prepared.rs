@@ -7,8 +7,8 @@
 use std::sync::{Arc, OnceLock};
 
 use async_graphql::{
-    Name, ServerError, ServerResult, ValidationResult, Variables,
-    extensions::{Extension, ExtensionContext, ExtensionFactory, NextParseQuery, NextValidation},
+    Name, Response, ServerError, ServerResult, ValidationResult, Value, Variables,
+    extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute, NextParseQuery, NextValidation},
     parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition},
 };
 
@@ -65,6 +65,9 @@ impl Prepared {
     }
 }
 
+/// Goes with a request that is validated and not run.
+pub(super) struct DryRun;
+
 /// Hands prepared documents to the engine.
 pub(super) struct Preparation;
 
@@ -102,5 +105,17 @@ impl Extension for Preparation {
         // Somebody else may have validated the same document meanwhile, with the same outcome.
         let _ = prepared.verdict.set(verdict);
         Ok(verdict)
+    }
+
+    async fn execute(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        operation_name: Option<&str>,
+        next: NextExecute<'_>,
+    ) -> Response {
+        match ctx.data_opt::<DryRun>() {
+            Some(DryRun) => Response::new(Value::Null),
+            None => next.run(ctx, operation_name).await,
+        }
     }
 }

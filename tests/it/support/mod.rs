@@ -4,6 +4,7 @@ pub mod database;
 pub mod hub;
 pub mod records;
 pub mod reply;
+pub mod request;
 
 pub use hub::TestHub;
 pub use reply::Reply;
