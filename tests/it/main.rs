@@ -13,6 +13,7 @@
 
 mod access;
 mod architecture;
+mod coverage;
 mod keyring;
 mod lists;
 mod migration;
