@@ -56,7 +56,8 @@ impl NodeQuery {
         Ok(read(ctx.cx(), std::slice::from_ref(&id)).await?.remove(id.as_str()))
     }
 
-    /// The objects with those ids, in that order, null where there is none. At most 100.
+    /// The objects with those ids, in that order, null where there is none. At most 100. Needs the scope that
+    /// reading their kinds needs.
     #[graphql(guard = "SignedIn")]
     async fn nodes(
         &self,

@@ -13,6 +13,7 @@
 
 mod access;
 mod architecture;
+mod coverage;
 mod documents;
 mod keyring;
 mod lists;

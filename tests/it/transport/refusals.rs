@@ -98,7 +98,7 @@ async fn every_credential_that_does_not_hold_is_refused_in_one_shape() {
     let (id, revoked) = hub.new_token(&hub.tenant, Role::Admin, None, None).await;
     portolan::domain::access::token::revoke(&cx, id.parse().unwrap()).await.unwrap();
     let good = hub.token(Role::Admin).await;
-    let unknown = token::mint(&*hub.app.hub().chance).expose().to_owned();
+    let unknown = token::mint(token::Kind::Api, &*hub.app.hub().chance).expose().to_owned();
     hub.clock.advance(TimeDelta::hours(2));
 
     let ask = |value: String| post("", TYPENAME).with("authorization", value);

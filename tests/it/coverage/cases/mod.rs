@@ -1,0 +1,17 @@
+//! The cases, one file for each concern of the API.
+//!
+//! To add one, write the document with everything the root field can give and take, say what it needs, and
+//! fill the variables from the [`Side`](super::world::Side) that is handed in. The rest follows. What is
+//! forgotten, the tests in `rules` name by its coordinate.
+
+mod access;
+mod node;
+mod tenant;
+mod viewer;
+
+use super::case::Case;
+
+/// Every case.
+pub fn all() -> Vec<Case> {
+    [tenant::CASES, access::CASES, viewer::CASES, node::CASES].concat()
+}

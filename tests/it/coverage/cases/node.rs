@@ -1,0 +1,35 @@
+//! Reading by global id: a case for each kind of node, since each has a scope of its own. What the caller
+//! may not see is null, whatever the reason.
+
+use portolan::kernel::scope::Scope;
+use serde_json::json;
+
+use super::super::case::{Case, Needs};
+
+pub const CASES: &[Case] = &[
+    Case::new(
+        Needs::Sight(Scope::TenantRead),
+        "query NodeTenant($id: ID!) { node(id: $id) { id ... on Tenant { slug } } }",
+        |side| json!({ "id": side["tenant"] }),
+    ),
+    Case::new(
+        Needs::Sight(Scope::AccessRead),
+        "query NodeUser($id: ID!) { node(id: $id) { id ... on User { email } } }",
+        |side| json!({ "id": side["user"] }),
+    ),
+    Case::new(
+        Needs::Sight(Scope::AccessRead),
+        "query NodeMembership($id: ID!) { node(id: $id) { id ... on Membership { role } } }",
+        |side| json!({ "id": side["membership"] }),
+    ),
+    Case::new(
+        Needs::Sight(Scope::AccessRead),
+        "query NodeApiToken($id: ID!) { node(id: $id) { id ... on ApiToken { hint } } }",
+        |side| json!({ "id": side["apiToken"] }),
+    ),
+    Case::new(
+        Needs::Sight(Scope::AccessRead),
+        "query Nodes($ids: [ID!]!) { nodes(ids: $ids) { id } }",
+        |side| json!({ "ids": [side["membership"]] }),
+    ),
+];

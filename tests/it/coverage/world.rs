@@ -1,0 +1,160 @@
+//! What the matrix runs against: a hub with two tenants that have the same kinds of things.
+//!
+//! A [`Side`] is one tenant with the ids of what it has, under short names. Both sides are prepared by the
+//! same function, so whatever a case names here has its counterpart there; a new kind of thing is one line
+//! in [`Side::prepare`]. Every list a case asks for must have something in it, or the case shows nothing.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Index,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use chrono::TimeDelta;
+use portolan::{
+    domain::{
+        access::{membership, token},
+        tenant::Tenant,
+    },
+    kernel::{chance::SeededChance, cursor::Cursor, scope::Role, token::mint},
+};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{
+    case::Case,
+    principal::{Credential, Principal},
+};
+use crate::support::{Reply, TestHub};
+
+/// A tenant and the ids of its things.
+pub struct Side {
+    pub tenant: Tenant,
+    ids: BTreeMap<&'static str, String>,
+}
+
+impl Side {
+    /// A tenant with one thing of each kind.
+    async fn prepare(hub: &TestHub, tenant: Tenant) -> Self {
+        let mut ids = BTreeMap::from([("tenant", tenant.id.to_string())]);
+        let user = hub.user_of(&tenant, &format!("clerk@{}.test", tenant.slug), Role::Viewer).await;
+        let bonds = membership::of_users(&hub.cx_of(&tenant), &[user.id]).await.unwrap();
+        ids.insert("user", user.id.to_string());
+        ids.insert("membership", bonds[0].id.to_string());
+        ids.insert("apiToken", hub.new_token(&tenant, Role::Viewer, None, None).await.0);
+        Self { tenant, ids }
+    }
+
+    /// A text that was never used before: for names, slugs, addresses, idempotency keys.
+    #[expect(clippy::unused_self, reason = "cases have nothing but a side at hand")]
+    pub fn fresh(&self) -> String {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        format!("fresh-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The cursor before everything in a list that is ordered by ids.
+    #[expect(clippy::unused_self, reason = "cases have nothing but a side at hand")]
+    pub fn start_of(&self, list: &str) -> String {
+        Cursor::encode(list, &Uuid::nil()).unwrap().0
+    }
+
+    /// The cursor behind everything in a list that is ordered by ids.
+    #[expect(clippy::unused_self, reason = "cases have nothing but a side at hand")]
+    pub fn end_of(&self, list: &str) -> String {
+        Cursor::encode(list, &Uuid::max()).unwrap().0
+    }
+
+    /// The first id of this tenant that a text shows.
+    pub fn shown_in(&self, text: &str) -> Option<&str> {
+        self.ids.values().map(String::as_str).find(|id| text.contains(id))
+    }
+}
+
+impl Index<&str> for Side {
+    type Output = String;
+
+    fn index(&self, name: &str) -> &String {
+        self.ids.get(name).unwrap_or_else(|| panic!("Side::prepare makes no {name:?}"))
+    }
+}
+
+/// A hub with two tenants, and the tokens of everybody who asked so far.
+pub struct World {
+    pub hub: TestHub,
+    pub here: Side,
+    pub there: Side,
+    tokens: HashMap<String, String>,
+}
+
+impl World {
+    /// A fresh one.
+    pub async fn new() -> Self {
+        // The clock stands still, so a budget per minute would never fill again.
+        let hub = TestHub::with(&[("PORTOLAN_GRAPHQL_COST_PER_MINUTE", "0")]).await;
+        let here = Side::prepare(&hub, hub.tenant.clone()).await;
+        let there = Side::prepare(&hub, hub.another_tenant("elsewhere").await).await;
+        Self { hub, here, there, tokens: HashMap::new() }
+    }
+
+    /// Asks as somebody. Subscriptions will have to be asked here in their own way: open, and read one item.
+    pub async fn ask(&mut self, who: &Principal, case: &Case, variables: Value) -> Reply {
+        let token = self.token(who).await;
+        self.hub.ask(&token, case.document, variables).await
+    }
+
+    /// The credential of somebody, made when it is first asked for.
+    pub async fn token(&mut self, who: &Principal) -> String {
+        if let Some(token) = self.tokens.get(&who.name) {
+            return token.clone();
+        }
+        let (hub, tenant) = (&self.hub, if who.elsewhere { &self.there.tenant } else { &self.here.tenant });
+        let token = match who.credential {
+            Credential::None => String::new(),
+            Credential::Token(role, scopes) => {
+                let narrowed: Option<Vec<_>> = scopes.map(|scopes| scopes.iter().collect());
+                hub.new_token(tenant, role, narrowed.as_deref(), None).await.1
+            }
+            Credential::Expired => {
+                // Every test begins at the same moment; earlier calls may have moved the clock already.
+                let moment = hub.cx().now() - crate::support::hub::beginning() + TimeDelta::minutes(1);
+                let (_, token) = hub.new_token(tenant, Role::SuperAdmin, None, Some(moment)).await;
+                hub.clock.advance(TimeDelta::minutes(2));
+                token
+            }
+            Credential::Revoked => {
+                let (id, token) = hub.new_token(tenant, Role::SuperAdmin, None, None).await;
+                token::revoke(&hub.cx_of(tenant), id.parse().unwrap()).await.unwrap();
+                token
+            }
+            Credential::Mistyped => "ptl_nonsense".to_owned(),
+            Credential::Unknown => mint(&SeededChance::new(u64::MAX)).expose().to_owned(),
+        };
+        self.tokens.insert(who.name.clone(), token.clone());
+        token
+    }
+
+    /// How many rows each table has. Events count once, wherever they wait.
+    pub async fn rows(&self) -> BTreeMap<String, i64> {
+        let db = self.hub.app.hub().database.reader();
+        let tables = match db.get_database_backend() {
+            DbBackend::Postgres => "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'",
+            _ => "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+        };
+        let ask =
+            async |sql: String| db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap();
+        let tables = ask(tables.to_owned()).await;
+        let counts = tables.iter().map(|row| {
+            let table: String = row.try_get_by_index(0).unwrap();
+            format!("SELECT '{table}', COUNT(*) FROM \"{table}\"")
+        });
+        let counts = ask(counts.collect::<Vec<_>>().join(" UNION ALL ")).await;
+        let mut rows = BTreeMap::new();
+        for row in counts {
+            let table: String = row.try_get_by_index(0).unwrap();
+            let name = if table == "outbox" { "events".to_owned() } else { table };
+            *rows.entry(name).or_default() += row.try_get_by_index::<i64>(1).unwrap();
+        }
+        rows
+    }
+}
