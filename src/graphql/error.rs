@@ -106,13 +106,19 @@ impl UserError {
     }
 }
 
-/// Splits what a domain function answered into the two halves of a payload.
+/// Splits what a domain function answered into the two halves of a payload. What is not found is the
+/// input's `id`.
 pub fn outcome<T>(result: kernel::Result<T>) -> Result<(Option<T>, Vec<UserError>)> {
+    outcome_of("id", result)
+}
+
+/// The same for an input that names what must be found in another field.
+pub fn outcome_of<T>(field: &str, result: kernel::Result<T>) -> Result<(Option<T>, Vec<UserError>)> {
     match result {
         Ok(thing) => Ok((Some(thing), Vec::new())),
         Err(Error::Refused(issues)) => Ok((None, issues.into_iter().map(UserError::new).collect())),
         Err(error @ Error::NotFound(_)) => {
-            let issue = Issue { code: Code::NotFound, ..Issue::at("id", error.to_string()) };
+            let issue = Issue { code: Code::NotFound, ..Issue::at(field, error.to_string()) };
             Ok((None, vec![UserError::new(issue)]))
         }
         Err(error) => Err(error.into()),

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::{
     access::User,
     context::Ask,
-    error::{Result, UserError, outcome},
+    error::{Result, UserError, outcome, outcome_of},
     guard::{Needs, SignedIn},
 };
 use crate::{
@@ -190,7 +190,7 @@ impl SessionMutation {
         SessionPayload::of(session::sign_in(ctx.cx(), &input.email, password, &client).await)
     }
 
-    /// Buys the next pair of tokens with a refresh token. Needs no other credential.
+    /// Buys the next pair of tokens with a refresh token alone. Needs no credential.
     async fn refresh_session(
         &self,
         ctx: &Context<'_>,
@@ -251,7 +251,7 @@ impl SessionMutation {
             LinkPurpose::Invitation => link::Purpose::Invitation,
             LinkPurpose::PasswordReset => link::Purpose::PasswordReset,
         };
-        let (made, user_errors) = outcome(link::make(ctx.cx(), input.user_id, purpose).await)?;
+        let (made, user_errors) = outcome_of("userId", link::make(ctx.cx(), input.user_id, purpose).await)?;
         let (token, expires_at) = made.unzip();
         Ok(CreateLinkPayload { token: token.map(|token| token.expose().to_owned()), expires_at, user_errors })
     }
@@ -263,7 +263,7 @@ impl SessionMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Whose sessions.")] input: RevokeSessionsInput,
     ) -> Result<RevokeSessionsPayload> {
-        let (ended, user_errors) = outcome(session::revoke_all(ctx.cx(), input.user_id).await)?;
+        let (ended, user_errors) = outcome_of("userId", session::revoke_all(ctx.cx(), input.user_id).await)?;
         let user = match ended {
             Some(_) => Some(User(user::get(ctx.cx(), input.user_id).await?)),
             None => None,

@@ -59,17 +59,24 @@ pub struct Case {
     pub guarded: &'static [(&'static str, Scope)],
     /// Whether a run uses up what it names, so that each needs a hub of its own.
     pub spends: bool,
+    /// Whether success leaves no event and no audit entry, because nothing of a tenant changes.
+    pub quiet: bool,
 }
 
 impl Case {
     /// A case in which everything is as usual.
     pub const fn new(needs: Needs, document: &'static str, variables: fn(&Side) -> Value) -> Self {
-        Self { document, variables, needs, foreign: None, guarded: &[], spends: false }
+        Self { document, variables, needs, foreign: None, guarded: &[], spends: false, quiet: false }
     }
 
     /// A case that can run once in a hub: it deletes or revokes what it names.
     pub const fn spending(needs: Needs, document: &'static str, variables: fn(&Side) -> Value) -> Self {
         Self { spends: true, ..Self::new(needs, document, variables) }
+    }
+
+    /// The same case, of which success is recorded nowhere.
+    pub const fn quiet(self) -> Self {
+        Self { quiet: true, ..self }
     }
 
     /// How it must answer to another tenant's ids.

@@ -42,12 +42,12 @@ impl Run<'_> {
             fail(got);
         }
         match expected {
-            Expected::Success(_) if self.walk.mutates() => {
+            Expected::Success(_) if self.walk.mutates() && !self.case.quiet => {
                 for table in ["audit_entries", "events"].iter().filter(|table| after[**table] <= before[**table]) {
                     fail(format!("expected a new row in {table}, got none"));
                 }
             }
-            Expected::Answer(_) if self.walk.mutates() => {}
+            Expected::Answer(_) | Expected::Success(_) if self.walk.mutates() => {}
             _ if changed.is_empty() => {}
             _ => fail(format!("expected that nothing changes, got changes in {changed:?}")),
         }

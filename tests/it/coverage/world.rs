@@ -13,10 +13,15 @@ use std::{
 use chrono::TimeDelta;
 use portolan::{
     domain::{
-        access::{membership, token},
+        access::{
+            link::{self, Purpose},
+            membership,
+            session::Client,
+            token,
+        },
         tenant::Tenant,
     },
-    kernel::{chance::SeededChance, cursor::Cursor, scope::Role, token::mint},
+    kernel::{chance::SeededChance, cursor::Cursor, scope::Role, token as text},
 };
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::Value;
@@ -27,6 +32,9 @@ use super::{
     principal::{Credential, Principal},
 };
 use crate::support::{Reply, TestHub};
+
+/// The password of the person on either side.
+pub const PASSWORD: &str = "correct horse battery";
 
 /// A tenant and the ids of its things.
 pub struct Side {
@@ -43,6 +51,16 @@ impl Side {
         ids.insert("user", user.id.to_string());
         ids.insert("membership", bonds[0].id.to_string());
         ids.insert("apiToken", hub.new_token(&tenant, Role::Viewer, None, None).await.0);
+        let cx = hub.cx_of(&tenant);
+        let signer = hub.user_of(&tenant, &format!("signer@{}.test", tenant.slug), Role::Viewer).await;
+        let link = async |purpose| link::make(&cx, signer.id, purpose).await.unwrap().0;
+        let (first, client) = (link(Purpose::Invitation).await, Client { user_agent: Some("test".to_owned()) });
+        let pair = link::set_password(&cx, first.expose(), PASSWORD.to_owned().into(), &client).await.unwrap();
+        ids.insert("signer", signer.id.to_string());
+        ids.insert("email", signer.email);
+        ids.insert("refreshToken", pair.refresh.expose().to_owned());
+        ids.insert("signInLink", link(Purpose::SignIn).await.expose().to_owned());
+        ids.insert("passwordLink", link(Purpose::PasswordReset).await.expose().to_owned());
         Self { tenant, ids }
     }
 
@@ -91,7 +109,9 @@ impl World {
     /// A fresh one.
     pub async fn new() -> Self {
         // The clock stands still, so a budget per minute would never fill again.
-        let hub = TestHub::with(&[("PORTOLAN_GRAPHQL_COST_PER_MINUTE", "0")]).await;
+        let budget = ("PORTOLAN_GRAPHQL_COST_PER_MINUTE", "0");
+        let hash = ("PORTOLAN_ACCESS_PASSWORD_MEMORY", "64KiB");
+        let hub = TestHub::with(&[budget, hash]).await;
         let here = Side::prepare(&hub, hub.tenant.clone()).await;
         let there = Side::prepare(&hub, hub.another_tenant("elsewhere").await).await;
         Self { hub, here, there, tokens: HashMap::new() }
@@ -128,7 +148,7 @@ impl World {
                 token
             }
             Credential::Mistyped => "ptl_nonsense".to_owned(),
-            Credential::Unknown => mint(&SeededChance::new(u64::MAX)).expose().to_owned(),
+            Credential::Unknown => text::mint(text::Kind::Api, &SeededChance::new(u64::MAX)).expose().to_owned(),
         };
         self.tokens.insert(who.name.clone(), token.clone());
         token

@@ -6,6 +6,7 @@
 
 mod access;
 mod node;
+mod session;
 mod tenant;
 mod viewer;
 
@@ -13,5 +14,5 @@ use super::case::Case;
 
 /// Every case.
 pub fn all() -> Vec<Case> {
-    [tenant::CASES, access::CASES, viewer::CASES, node::CASES].concat()
+    [tenant::CASES, access::CASES, session::CASES, viewer::CASES, node::CASES].concat()
 }
