@@ -216,13 +216,17 @@ impl From<DbErr> for Error {
     }
 }
 
-/// The parts of an error and its sources, joined for one log line.
+/// The parts of an error and its sources, joined for one log line. Libraries often repeat their source in
+/// their own text; that is said once.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
+        let part = source.to_string();
+        if !text.ends_with(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
         next = source.source();
     }
     text
