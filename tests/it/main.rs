@@ -14,6 +14,7 @@
 mod access;
 mod architecture;
 mod command_line;
+mod crash;
 mod migration;
 mod process;
 mod support;
