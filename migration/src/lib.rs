@@ -3,6 +3,9 @@
 //! The same migrations run on SQLite and PostgreSQL. They name tables and columns by text and import
 //! nothing of the program, so that an old one keeps its meaning while the entities move on. While an
 //! older program may still be running, a migration only adds. Each has a `down` that a test runs.
+//!
+//! Each is one transaction together with the note that it was made, on both databases: a program killed
+//! in the middle of one finds nothing of it when it is started again.
 
 pub use sea_orm_migration::{MigratorTrait, prelude};
 
@@ -16,7 +19,7 @@ mod m20261121_000006_idempotency_keys;
 mod m20261121_000007_keys;
 mod m20261121_000008_sign_in;
 
-use sea_orm_migration::{MigrationTrait, async_trait};
+use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait};
 
 /// Runs the migrations in order.
 #[derive(Debug)]
@@ -26,14 +29,42 @@ pub struct Migrator;
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         vec![
-            Box::new(m20261121_000001_tenants::Migration),
-            Box::new(m20261121_000002_access::Migration),
-            Box::new(m20261121_000003_audit_entries::Migration),
-            Box::new(m20261121_000004_event_log::Migration),
-            Box::new(m20261121_000005_jobs::Migration),
-            Box::new(m20261121_000006_idempotency_keys::Migration),
-            Box::new(m20261121_000007_keys::Migration),
-            Box::new(m20261121_000008_sign_in::Migration),
+            whole(m20261121_000001_tenants::Migration),
+            whole(m20261121_000002_access::Migration),
+            whole(m20261121_000003_audit_entries::Migration),
+            whole(m20261121_000004_event_log::Migration),
+            whole(m20261121_000005_jobs::Migration),
+            whole(m20261121_000006_idempotency_keys::Migration),
+            whole(m20261121_000007_keys::Migration),
+            whole(m20261121_000008_sign_in::Migration),
         ]
+    }
+}
+
+/// A migration that is made whole or not at all. The library sees to that on PostgreSQL only.
+struct Whole<M>(M);
+
+fn whole(migration: impl MigrationTrait + 'static) -> Box<dyn MigrationTrait> {
+    Box::new(Whole(migration))
+}
+
+impl<M: MigrationName> MigrationName for Whole<M> {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+}
+
+#[async_trait::async_trait]
+impl<M: MigrationTrait> MigrationTrait for Whole<M> {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        self.0.up(manager).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        self.0.down(manager).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
     }
 }

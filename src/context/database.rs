@@ -15,9 +15,10 @@ use std::{fmt, fs::File, path::PathBuf, sync::Arc, time::Duration};
 
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
     sqlx::{
+        Connection, PgConnection,
         postgres::PgConnectOptions,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
     },
@@ -210,7 +211,18 @@ async fn open(settings: &Settings, mut options: ConnectOptions) -> Result<Databa
         .record_stmt_in_spans(false)
         // A broken connection shows itself at its next use; asking first would double the round trips.
         .test_before_acquire_if_idle_for(Duration::from_secs(5));
-    Ok(sea_orm::Database::connect(options).await?)
+    match (sea_orm::Database::connect(options).await, &settings.place) {
+        (Err(error), Place::Server(url)) => Err(why_not(url, settings.acquire_timeout).await.unwrap_or(error).into()),
+        (outcome, _) => Ok(outcome?),
+    }
+}
+
+/// Why the server cannot be reached. A pool keeps trying while nobody answers and then says only that time
+/// is up; one attempt without it says what stands in the way.
+async fn why_not(url: &Secret, limit: Duration) -> Option<DbErr> {
+    let options: PgConnectOptions = url.expose().parse().ok()?;
+    let attempt = tokio::time::timeout(limit, PgConnection::connect_with(&options)).await.ok()?;
+    Some(DbErr::Conn(RuntimeErr::SqlxError(Arc::new(attempt.err()?))))
 }
 
 fn sqlite(settings: &Settings, connections: u32, read_only: bool) -> Result<ConnectOptions> {

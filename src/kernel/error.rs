@@ -233,13 +233,17 @@ fn busy(error: &DbErr) -> bool {
     matches!(&*code, "40001" | "40P01" | "55P03" | "57014" | "5" | "261" | "517")
 }
 
-/// The parts of an error and its sources, joined for one log line.
+/// The parts of an error and its sources, joined for one log line. Libraries often repeat their source in
+/// their own text; that is said once.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
+        let part = source.to_string();
+        if !text.ends_with(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
         next = source.source();
     }
     text

@@ -13,13 +13,16 @@
 
 mod access;
 mod architecture;
+mod command_line;
 mod coverage;
+mod crash;
 mod documents;
 mod keyring;
 mod lists;
 mod metrics;
 mod migration;
 mod once;
+mod process;
 mod session;
 mod storage;
 mod support;

@@ -1,10 +1,13 @@
-//! What tests stand on: a hub of their own, on a database of their own, with a clock they move.
+//! What tests stand on: a hub of their own, on a database of their own, with a clock they move; and for what
+//! only a process can show, a server of their own.
 
 pub mod database;
 pub mod hub;
+pub mod process;
 pub mod records;
 pub mod reply;
 pub mod request;
+pub mod wire;
 
 pub use hub::TestHub;
 pub use reply::Reply;
