@@ -281,6 +281,7 @@ fn access_settings(config: &Config) -> AccessSettings {
         issuer: public.map_or_else(|| "portolan".to_owned(), |url| url.as_str().to_owned()),
         access_life: span(of.jwt_expiration),
         refresh_life: span(of.refresh_token_expiration),
+        audit_retention: span(of.audit_retention),
         password_memory_kib: narrow(of.password_memory.bytes() / 1024),
         password_passes: of.password_passes,
         password_lanes: of.password_lanes,

@@ -4,6 +4,7 @@
 //! prints data for programs. Exit codes: 0 it worked, 1 it failed, 2 it was called wrongly (which
 //! includes settings that cannot be used).
 
+mod audit;
 mod completions;
 mod config;
 mod doctor;
@@ -53,6 +54,8 @@ enum Command {
     Schema(schema::Schema),
     /// Make, list and revoke API tokens.
     Token(token::Token),
+    /// Verify and export the audit log.
+    Audit(audit::Audit),
     /// Make, rotate and check master keys.
     Keys(keys::Keys),
     /// Show and document settings.
@@ -106,6 +109,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Migrate(command)) => command.run(),
         Some(Command::Schema(command)) => command.run(),
         Some(Command::Token(command)) => command.run(),
+        Some(Command::Audit(command)) => command.run(),
         Some(Command::Keys(command)) => command.run(),
         Some(Command::Config(command)) => command.run(),
         Some(Command::Doctor(command)) => command.run(),

@@ -159,6 +159,8 @@ settings! {
         jwt_expiration: Duration = "1h",
         /// How long a session lasts without signing in again.
         refresh_token_expiration: Duration = "7d",
+        /// How long audit entries are kept; five years by default.
+        audit_retention: Duration = "1826d",
         /// Memory that hashing a password takes.
         password_memory: Size = "19MiB",
         /// Passes over that memory.

@@ -22,6 +22,8 @@ pub struct AccessSettings {
     pub access_life: TimeDelta,
     /// How long a session lasts.
     pub refresh_life: TimeDelta,
+    /// How long audit entries are kept.
+    pub audit_retention: TimeDelta,
     /// Memory of a password hash.
     pub password_memory_kib: u32,
     /// Passes over that memory.

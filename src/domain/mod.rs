@@ -12,3 +12,5 @@ pub mod tenant;
 pub mod keyring;
 
 pub mod access;
+
+pub mod audit;

@@ -116,6 +116,11 @@ pub async fn named(hub: &Hub, name: &str) -> Result<Tenant> {
     select.one(hub.database.reader()).await?.ok_or(Error::NotFound("tenant"))
 }
 
+/// Every tenant of the hub at once, for commands of its operators.
+pub async fn all(hub: &Hub) -> Result<Vec<Tenant>> {
+    Ok(entity::of_hub().all(hub.database.reader()).await?)
+}
+
 /// Every tenant of the hub.
 pub async fn list(cx: &Cx, args: &PageArgs) -> Result<Page<Tenant>> {
     cx.needs(Scope::HubAdmin)?;

@@ -1,6 +1,6 @@
 //! Signed places in the audit chains.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{DeleteMany, entity::prelude::*};
 
 use crate::kernel::id::{SigningKeyId, TenantId};
 
@@ -23,4 +23,9 @@ impl ActiveModelBehavior for ActiveModel {}
 /// The checkpoints of the tenant.
 pub fn of(tenant: TenantId) -> Select<Entity> {
     Entity::find().filter(COLUMN.tenant_id.eq(tenant))
+}
+
+/// The checkpoints of the tenant before a number, for retention.
+pub fn before(tenant: TenantId, number: i64) -> DeleteMany<Entity> {
+    Entity::delete_many().filter(COLUMN.tenant_id.eq(tenant)).filter(COLUMN.number.lt(number))
 }

@@ -1,6 +1,6 @@
-//! The audit log. Rows are only ever added.
+//! The audit log. Rows are only ever added, and removed by retention alone.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{DeleteMany, entity::prelude::*};
 
 use crate::kernel::id::{AuditEntryId, TenantId};
 
@@ -31,4 +31,9 @@ impl ActiveModelBehavior for ActiveModel {}
 /// The entries of the tenant.
 pub fn of(tenant: TenantId) -> Select<Entity> {
     Entity::find().filter(COLUMN.tenant_id.eq(tenant))
+}
+
+/// The entries of the tenant up to a number, for retention.
+pub fn up_to(tenant: TenantId, number: i64) -> DeleteMany<Entity> {
+    Entity::delete_many().filter(COLUMN.tenant_id.eq(tenant)).filter(COLUMN.number.lte(number))
 }

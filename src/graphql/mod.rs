@@ -8,6 +8,7 @@
 //! the thing and `userErrors`. Lists are connections with opaque cursors.
 
 pub mod access;
+pub mod audit;
 pub mod context;
 pub mod document;
 pub mod endpoint;
@@ -28,7 +29,7 @@ use async_graphql::{EmptySubscription, MergedObject, SchemaBuilder};
 /// Everything that can be read.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Query")]
-pub struct Query(viewer::ViewerQuery, node::NodeQuery, tenant::TenantQuery, access::AccessQuery);
+pub struct Query(viewer::ViewerQuery, node::NodeQuery, tenant::TenantQuery, access::AccessQuery, audit::AuditQuery);
 
 /// Everything that can be changed.
 #[derive(MergedObject, Default)]

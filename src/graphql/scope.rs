@@ -32,6 +32,8 @@ pub enum Scope {
     AccessRead,
     /// Change users, memberships and API tokens.
     AccessWrite,
+    /// Read the audit log.
+    AuditRead,
     /// Create, see and change every tenant of the hub.
     HubAdmin,
 }

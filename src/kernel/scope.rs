@@ -36,6 +36,8 @@ scopes! {
     AccessRead = "ACCESS_READ";
     /// Change users, memberships and API tokens.
     AccessWrite = "ACCESS_WRITE";
+    /// Read the audit log.
+    AuditRead = "AUDIT_READ";
     /// Create, see and change every tenant of the hub.
     HubAdmin = "HUB_ADMIN";
 }
@@ -153,10 +155,10 @@ impl Role {
     /// What the role allows.
     #[must_use]
     pub const fn scopes(self) -> Scopes {
-        use Scope::{AccessRead, AccessWrite, TenantRead, TenantWrite};
+        use Scope::{AccessRead, AccessWrite, AuditRead, TenantRead, TenantWrite};
         match self {
             Self::SuperAdmin => Scopes::all(),
-            Self::Admin => Scopes::of(&[TenantRead, TenantWrite, AccessRead, AccessWrite]),
+            Self::Admin => Scopes::of(&[TenantRead, TenantWrite, AccessRead, AccessWrite, AuditRead]),
             Self::Operator | Self::Viewer => Scopes::of(&[TenantRead]),
             Self::Partner => Scopes::NONE,
         }

@@ -4,6 +4,7 @@
 //! once: it looks at the rows, not at a plan. So a chore that was cut off is simply run again. Each runs
 //! when it is kicked and at its own interval, and says what it did.
 
+mod audit;
 mod keys;
 
 use std::{sync::Arc, time::Duration};
@@ -19,6 +20,8 @@ use crate::{
 pub fn start(hub: &Arc<Hub>, stop: &CancellationToken) {
     repeat(hub, stop, "finish key rotations", Duration::from_secs(20), keys::finish_rotations);
     repeat(hub, stop, "renew signing keys", Duration::from_hours(1), keys::renew_signing_keys);
+    repeat(hub, stop, "sign the audit log", Duration::from_hours(1), audit::sign);
+    repeat(hub, stop, "prune the audit log", Duration::from_hours(24), audit::prune);
 }
 
 /// Runs a chore now and then.

@@ -13,6 +13,7 @@
 
 mod access;
 mod architecture;
+mod audit;
 mod command_line;
 mod coverage;
 mod crash;

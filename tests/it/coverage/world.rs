@@ -83,6 +83,18 @@ impl Side {
         Cursor::encode(list, &Uuid::max()).unwrap().0
     }
 
+    /// The cursor before everything in a list that is ordered by numbers.
+    #[expect(clippy::unused_self, reason = "cases have nothing but a side at hand")]
+    pub fn number_before(&self, list: &str) -> String {
+        Cursor::encode(list, &0).unwrap().0
+    }
+
+    /// The cursor behind everything in a list that is ordered by numbers.
+    #[expect(clippy::unused_self, reason = "cases have nothing but a side at hand")]
+    pub fn number_behind(&self, list: &str) -> String {
+        Cursor::encode(list, &i64::MAX).unwrap().0
+    }
+
     /// The first id of this tenant that a text shows.
     pub fn shown_in(&self, text: &str) -> Option<&str> {
         self.ids.values().map(String::as_str).find(|id| text.contains(id))

@@ -1,0 +1,193 @@
+//! The audit log: chained, verified, signed, pruned.
+
+use chrono::TimeDelta;
+use portolan::{
+    domain::{audit, tenant::Tenant},
+    entity::{audit_checkpoint, audit_entry, audit_head},
+    kernel::scope::Role,
+};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel, ModelTrait, QueryOrder};
+use serde_json::{Value, json};
+
+use crate::support::TestHub;
+
+/// A hub with a tenant that has twenty entries and more.
+async fn with_entries() -> (TestHub, Tenant) {
+    let hub = TestHub::start().await;
+    let tenant = hub.another_tenant("acme").await;
+    for at in 0..10 {
+        hub.user_of(&tenant, &format!("user{at}@example.com"), Role::Viewer).await;
+    }
+    (hub, tenant)
+}
+
+async fn entries(hub: &TestHub, tenant: &Tenant) -> Vec<audit_entry::Model> {
+    let db = hub.app.hub().database.reader();
+    audit_entry::of(tenant.id).order_by_asc(audit_entry::Column::Number).all(db).await.unwrap()
+}
+
+async fn broken(hub: &TestHub, tenant: &Tenant) -> Option<i64> {
+    audit::verify(hub.app.hub(), tenant.id).await.unwrap().broken.map(|(number, _)| number)
+}
+
+#[tokio::test]
+async fn a_chain_that_nobody_touched_fits() {
+    let (hub, tenant) = with_entries().await;
+    let found = audit::verify(hub.app.hub(), tenant.id).await.unwrap();
+    assert_eq!((found.entries, found.broken), (21, None));
+    let numbers: Vec<_> = entries(&hub, &tenant).await.iter().map(|entry| entry.number).collect();
+    assert_eq!(numbers, (1..=21).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_written_at_once_have_their_places_without_holes() {
+    let hub = TestHub::start().await;
+    let writers = (0..40).map(|at| {
+        let (hub, email) = (&hub, format!("user{at}@example.com"));
+        async move { hub.user_of(&hub.tenant, &email, Role::Viewer).await }
+    });
+    futures_util::future::join_all(writers).await;
+    let tenant = hub.tenant.clone();
+    assert_eq!(broken(&hub, &tenant).await, None);
+    assert_eq!(entries(&hub, &tenant).await.len(), 3 + 80);
+}
+
+#[tokio::test]
+async fn any_edit_of_any_column_is_found() {
+    type Edit = fn(&mut audit_entry::ActiveModel);
+    let edits: [(&str, Edit); 9] = [
+        ("at", |row| row.at = Set(row.at.clone().unwrap() + TimeDelta::microseconds(1))),
+        ("actor_kind", |row| row.actor_kind = Set("USER".to_owned())),
+        ("actor", |row| row.actor = Set("usr_0".to_owned())),
+        ("address", |row| row.address = Set(Some("127.0.0.1".to_owned()))),
+        ("request_id", |row| row.request_id = Set("other".to_owned())),
+        ("action", |row| row.action = Set("user.deleted".to_owned())),
+        ("subject", |row| row.subject = Set("usr_1".to_owned())),
+        ("before", |row| row.before = Set(Some(json!({ "email": "x" })))),
+        ("after", |row| row.after = Set(None)),
+    ];
+    let (hub, tenant) = with_entries().await;
+    let db = hub.app.hub().database.writer();
+    // Entries of people, which have an address to lose.
+    let all = entries(&hub, &tenant).await;
+    let original = all.iter().find(|entry| entry.number > 4 && entry.action == "user.created").unwrap();
+    for (column, edit) in edits {
+        let mut row = original.clone().into_active_model();
+        edit(&mut row);
+        row.update(db).await.unwrap();
+        assert_eq!(broken(&hub, &tenant).await, Some(original.number), "{column}");
+        let mut back = original.clone().into_active_model().reset_all();
+        back.id = sea_orm::ActiveValue::Unchanged(original.id);
+        back.update(db).await.unwrap();
+        assert_eq!(broken(&hub, &tenant).await, None, "{column} was put back");
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_is_removed_swapped_or_cut_off_is_found() {
+    let (hub, tenant) = with_entries().await;
+    let db = hub.app.hub().database.writer();
+    let all = entries(&hub, &tenant).await;
+    // Two entries trade places, hashes and all.
+    for (row, number) in [(&all[7], 1_000), (&all[8], 8), (&all[7], 9)] {
+        let mut row = row.clone().into_active_model();
+        row.number = Set(number);
+        row.update(db).await.unwrap();
+    }
+    assert_eq!(broken(&hub, &tenant).await, Some(8));
+
+    let (hub, tenant) = with_entries().await;
+    let db = hub.app.hub().database.writer();
+    let all = entries(&hub, &tenant).await;
+    all[4].clone().delete(db).await.unwrap();
+    assert_eq!(broken(&hub, &tenant).await, Some(5));
+
+    let (hub, tenant) = with_entries().await;
+    let db = hub.app.hub().database.writer();
+    let all = entries(&hub, &tenant).await;
+    all.last().unwrap().clone().delete(db).await.unwrap();
+    assert_eq!(broken(&hub, &tenant).await, Some(21), "the end was cut off");
+    audit::sign(hub.app.hub()).await.unwrap();
+    // Whoever cuts the end off may mend the head too; the signed place is still there.
+    let mut head = audit_head::of(tenant.id).one_row(db).await.into_active_model();
+    head.number = Set(20);
+    head.hash = Set(all[19].hash.clone());
+    head.update(db).await.unwrap();
+    assert!(broken(&hub, &tenant).await.is_some(), "a signed place lies beyond the end");
+}
+
+#[tokio::test]
+async fn a_chain_that_was_rewritten_whole_is_not_what_was_signed() {
+    let (hub, tenant) = with_entries().await;
+    assert_eq!(audit::sign(hub.app.hub()).await.unwrap(), 2, "the first tenant's and this one's");
+    assert_eq!(audit::sign(hub.app.hub()).await.unwrap(), 0, "nothing has come since");
+    assert_eq!(audit::verify(hub.app.hub(), tenant.id).await.unwrap().checkpoints, 1);
+    let db = hub.app.hub().database.writer();
+    let mut hash = portolan::context::chain::BEGINNING.to_vec();
+    for mut entry in entries(&hub, &tenant).await {
+        if entry.number == 3 {
+            entry.actor = "somebody else".to_owned();
+        }
+        hash = portolan::context::chain::link(&hash, &entry).to_vec();
+        let (actor, id) = (entry.actor.clone(), entry.id);
+        let mut row = entry.into_active_model();
+        row.id = sea_orm::ActiveValue::Unchanged(id);
+        row.actor = Set(actor);
+        row.hash = Set(hash.clone());
+        row.update(db).await.unwrap();
+    }
+    let mut head = audit_head::of(tenant.id).one_row(db).await.into_active_model();
+    head.hash = Set(hash);
+    head.update(db).await.unwrap();
+    assert_eq!(broken(&hub, &tenant).await, Some(21), "it fits until the signed place");
+}
+
+#[tokio::test]
+async fn what_is_left_after_pruning_is_verified_from_the_signed_place() {
+    let (hub, tenant) = with_entries().await;
+    audit::sign(hub.app.hub()).await.unwrap();
+    hub.clock.advance(TimeDelta::days(10));
+    hub.user_of(&tenant, "late@example.com", Role::Viewer).await;
+    assert_eq!(audit::prune(hub.app.hub(), TimeDelta::days(11)).await.unwrap(), 0, "nothing is old enough");
+    assert!(audit::prune(hub.app.hub(), TimeDelta::days(9)).await.unwrap() >= 21);
+    let found = audit::verify(hub.app.hub(), tenant.id).await.unwrap();
+    assert_eq!((found.entries, found.broken), (2, None));
+    let db = hub.app.hub().database.writer();
+    let place = audit_checkpoint::of(tenant.id).one_row(db).await;
+    let mut row = place.into_active_model();
+    row.hash = Set(vec![7; 32]);
+    row.update(db).await.unwrap();
+    assert_eq!(broken(&hub, &tenant).await, Some(21), "the signature no longer fits");
+}
+
+#[tokio::test]
+async fn the_log_is_listed_by_who_what_whom_and_when() {
+    let (hub, tenant) = with_entries().await;
+    let admin = hub.token_of(&tenant, Role::Admin).await;
+    let ask = async |filter: Value| {
+        let query = "query($filter: AuditFilterInput) { auditLog(filter: $filter, last: 100) {
+            totalCount nodes { id number at actor address requestId action subject before after } } }";
+        hub.ask(&admin, query, json!({ "filter": filter })).await.data()["auditLog"].clone()
+    };
+    let all = ask(json!({})).await;
+    assert_eq!(all["totalCount"], 22);
+    assert_eq!(ask(json!({ "action": "user.created" })).await["totalCount"], 10);
+    let subject = all["nodes"][1]["subject"].clone();
+    assert_eq!(ask(json!({ "subject": subject })).await["totalCount"], 1);
+    assert_eq!(ask(json!({ "actor": "system:test" })).await["totalCount"], 22);
+    assert_eq!(ask(json!({ "actor": "nobody" })).await["totalCount"], 0);
+    assert_eq!(ask(json!({ "until": "2020-01-01T00:00:00Z" })).await["totalCount"], 0);
+    assert_eq!(ask(json!({ "since": "2020-01-01T00:00:00Z" })).await["totalCount"], 22);
+    assert_eq!(all["nodes"][1]["after"]["email"], "user0@example.com");
+}
+
+/// The only row of a selection.
+trait OneRow<M> {
+    async fn one_row(self, db: &sea_orm::DatabaseConnection) -> M;
+}
+
+impl<E: sea_orm::EntityTrait> OneRow<E::Model> for sea_orm::Select<E> {
+    async fn one_row(self, db: &sea_orm::DatabaseConnection) -> E::Model {
+        self.one(db).await.unwrap().unwrap()
+    }
+}
