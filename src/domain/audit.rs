@@ -22,7 +22,7 @@ use crate::{
     kernel::{
         clock::Moment,
         error::Result,
-        id::TenantId,
+        id::{AuditEntryId, TenantId},
         page::{Page, PageArgs},
     },
 };
@@ -72,6 +72,11 @@ fn filtered(tenant: TenantId, filter: &AuditFilter) -> Select<entity::Entity> {
 pub async fn list(cx: &Cx, filter: &AuditFilter, args: &PageArgs) -> Result<Page<AuditEntry>> {
     let select = filtered(cx.tenant()?, filter);
     page::by_key(cx.db(), "auditLog", select, entity::Column::Number, |entry| entry.number, args).await
+}
+
+/// Those of the ids that belong to the tenant.
+pub async fn by_ids(cx: &Cx, ids: &[AuditEntryId]) -> Result<Vec<AuditEntry>> {
+    Ok(entity::of(cx.tenant()?).filter(entity::COLUMN.id.is_in(ids.iter().copied())).all(cx.db()).await?)
 }
 
 /// How many there are.

@@ -77,7 +77,7 @@ pub struct AuditFilterInput {
     /// Of this action, such as `user.created`.
     action: Option<String>,
     /// Done to this id.
-    subject: Option<String>,
+    subject: Option<ID>,
     /// Not before this moment.
     since: Option<DateTime<Utc>>,
     /// Before this moment.
@@ -89,7 +89,7 @@ impl From<AuditFilterInput> for AuditFilter {
         Self {
             actor: input.actor,
             action: input.action,
-            subject: input.subject,
+            subject: input.subject.map(|id| id.to_string()),
             since: input.since,
             until: input.until,
         }

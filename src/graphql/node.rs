@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::{
     access::{ApiToken, Membership, User},
+    audit::AuditEntry,
     context::Ask,
     error::Result,
     guard::SignedIn,
@@ -17,7 +18,7 @@ use crate::{
     context::Cx,
     domain::{
         access::{membership, token, user},
-        tenant,
+        audit, tenant,
     },
     kernel::{
         error::Error,
@@ -39,6 +40,8 @@ pub enum Node {
     Membership(Membership),
     /// An API token.
     ApiToken(ApiToken),
+    /// An entry of the audit log.
+    AuditEntry(AuditEntry),
 }
 
 /// The most ids that one `nodes` takes.
@@ -107,6 +110,11 @@ async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
                 .into_iter()
                 .map(|row| (row.id.to_string(), Node::ApiToken(ApiToken(row)))),
         );
+    }
+    let entries = of_kind::<kind::AuditEntry>(cx, ids, Scope::AuditRead);
+    if !entries.is_empty() {
+        let rows = audit::by_ids(cx, &entries).await?;
+        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::AuditEntry(AuditEntry(row)))));
     }
     Ok(found)
 }
