@@ -87,10 +87,10 @@ impl<'a> Walk<'a> {
         }
         let shape = self.shape;
         let offered = shape.field(parent, &node.name.node);
-        for (name, value) in &node.arguments {
+        for (name, written) in &node.arguments {
             if let Some(argument) = offered.and_then(|field| field.arguments.get(name.node.as_str())) {
-                let Ok(marked) = value.node.clone().into_const_with(mark);
-                self.value(&marked, &argument.ty, argument.default.is_some(), value.pos)?;
+                let Ok(value) = written.node.clone().into_const_with(|name| Ok::<_, Infallible>(marked(&name)));
+                self.value(&value, &argument.ty, argument.default.is_some(), written.pos)?;
             }
         }
         self.set(&node.selection_set.node, offered.map_or("", |field| &field.output))
@@ -98,9 +98,9 @@ impl<'a> Walk<'a> {
 
     fn directives(&self, directives: &[Positioned<Directive>]) -> Result<(), Refusal> {
         for directive in directives {
-            if let Some(value) = directive.node.get_argument("if") {
-                let Ok(marked) = value.node.clone().into_const_with(mark);
-                self.value(&marked, self.condition, false, value.pos)?;
+            if let Some(written) = directive.node.get_argument("if") {
+                let Ok(value) = written.node.clone().into_const_with(|name| Ok::<_, Infallible>(marked(&name)));
+                self.value(&value, self.condition, false, written.pos)?;
             }
         }
         Ok(())
@@ -142,8 +142,8 @@ impl<'a> Walk<'a> {
 }
 
 /// Leaves a variable in a value as a name that begins with `$`, as no name in a document does.
-fn mark(name: Name) -> Result<Value, Infallible> {
-    Ok(Value::Enum(Name::new(format!("${name}"))))
+fn marked(name: &Name) -> Value {
+    Value::Enum(Name::new(format!("${name}")))
 }
 
 /// Refuses what the engine does not look at.
@@ -156,10 +156,10 @@ fn typename(field: &Field, pos: Pos) -> Result<(), Refusal> {
         if !["skip", "include"].contains(&name) {
             return Err(wrong(format!("there is no directive {} that can stand here", brief(name)), *pos));
         }
-        let [(argument, value)] = directive.arguments.as_slice() else {
+        let [(argument, written)] = directive.arguments.as_slice() else {
             return Err(wrong(format!("the directive {name} takes one argument, if"), *pos));
         };
-        let Ok(value) = value.node.clone().into_const_with(mark);
+        let Ok(value) = written.node.clone().into_const_with(|name| Ok::<_, Infallible>(marked(&name)));
         let condition = match &value {
             Value::Enum(name) => name.starts_with('$'),
             value => matches!(value, Value::Boolean(_)),
