@@ -14,6 +14,7 @@
 mod access;
 mod architecture;
 mod documents;
+mod hostile;
 mod lists;
 mod metrics;
 mod migration;
