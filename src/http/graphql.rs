@@ -19,7 +19,9 @@ use axum::{
 };
 
 use super::{
-    Door, Profile, body, caller,
+    Door, Profile,
+    body::{self, BodyError},
+    caller,
     negotiate::{self, Media},
     params::{self, ParamError, Params},
 };
@@ -110,14 +112,21 @@ async fn run(door: &Door, cx: &Cx, request: Request) -> Result<(Cx, Answer), Ref
         params::from_get(head.uri.query().unwrap_or_default(), limits)
     } else {
         let length = head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let bytes = body::read(content, door.settings.max_body, door.settings.body_timeout, length)
-            .await
-            .map_err(|error| Fault::new(error.code(), error.to_string()))?;
+        let bytes =
+            body::read(content, door.settings.max_body, door.settings.body_timeout, length).await.map_err(refused)?;
         params::from_post(&bytes, limits)
     };
     let call = call(params.map_err(Refused::Params)?, reads, &head.headers);
     let answer = door.endpoint.run(&cx, call).await;
     Ok((cx, answer))
+}
+
+/// A body that broke off was no request, whatever the client accepts.
+fn refused(error: BodyError) -> Refused {
+    match error.code() {
+        Code::BadUserInput => Refused::Params(ParamError::unreadable(error.to_string())),
+        code => Fault::new(code, error.to_string()).into(),
+    }
 }
 
 fn call(params: Params, read_only: bool, headers: &HeaderMap) -> Call {

@@ -63,7 +63,7 @@ pub struct ParamError {
 
 impl ParamError {
     /// The text cannot be parsed.
-    fn unreadable(message: impl Into<String>) -> Self {
+    pub(super) fn unreadable(message: impl Into<String>) -> Self {
         Self { code: Code::BadUserInput, status: 400, status_draft: 400, message: message.into() }
     }
 

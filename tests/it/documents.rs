@@ -19,6 +19,7 @@ use crate::support::{
     hub::{get, post},
     records::Records,
     request::{With, encoded},
+    text::many,
 };
 
 const VIEWER: &str = "query Me { viewer { role } }";
@@ -28,7 +29,8 @@ const TYPENAME: &str = "{ __typename }";
 const OTHER: &str = "{ other: __typename }";
 
 fn hash(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    let digest = Sha256::digest(text);
+    many(digest.len(), |at| format!("{:02x}", digest[at]))
 }
 
 /// The three forms in which a folder holds documents, and files that are none of them.

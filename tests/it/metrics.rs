@@ -9,6 +9,7 @@ use crate::support::{
     TestHub,
     hub::{get, post},
     request::{With, encoded},
+    text::many,
 };
 
 /// One sample: its name, its labels, its value.
@@ -153,8 +154,8 @@ async fn every_refusal_is_counted_under_the_limit_that_made_it() {
     let page = |alias: char| format!("{alias}: users(first: 100) {{ nodes {{ membership {{ user {{ id }} }} }} }}");
     let dear = format!("{{ {} {} {} {} }}", page('a'), page('b'), page('c'), page('d'));
     let once = format!("{{ {} {} {} }}", page('a'), page('b'), page('c'));
-    let aliases: String = (0..40).map(|at| format!("a{at}: __typename ")).collect();
-    let roots: String = (0..12).map(|at| format!("a{at}: __typename ")).collect();
+    let aliases = many(40, |at| format!("a{at}: __typename "));
+    let roots = many(12, |at| format!("a{at}: __typename "));
     let documents = [
         ("tokens", "{".to_owned() + &"a ".repeat(3_000) + "}"),
         ("nesting", "{a(x:".to_owned() + &"[".repeat(100)),

@@ -1,15 +1,16 @@
 //! Everything that bounds and prepares a document before the engine executes it.
 //!
 //! ```text
-//! text ─▶ scan ─▶ parse ─▶ measure ─▶ (validation by the engine, cached) ─▶ coerce ─▶ cost ─▶ run
-//!         bytes   syntax   expanded    names and types                      values    objects
+//! text ─▶ scan ─▶ parse ─▶ measure ─▶ usage ─▶ (validation by the engine, cached) ─▶ coerce ─▶ cost ─▶ run
+//!         bytes   syntax   expanded    variables  names and types                    values    objects
 //! ```
 //!
 //! The order is that of what each step may rely on. [`scan()`] reads the raw text without recursion,
 //! so that the parser's stack is bounded. [`parse`] gives a tree whose nesting is bounded. [`measure()`]
 //! counts that tree with its fragments put in, without building it, so that every later walk, the
-//! engine's included, is bounded in time and stack. None of the three knows the schema: their outcome
-//! belongs to the text, as validation's does, and may be cached with it. [`coerce()`] and [`cost()`]
+//! engine's included, is bounded in time and stack. [`usage()`] compares the types of variables with those
+//! of the places where they stand. The outcome of all four belongs to the text, as validation's does, and
+//! may be cached with it. [`coerce()`] and [`cost()`]
 //! depend on the variables too and run for each request, against the [`Shape`] of the schema; the cost
 //! comes last, because it trusts the types of what it reads.
 //!
@@ -28,6 +29,7 @@ pub mod measure;
 pub mod scan;
 pub mod shape;
 mod syntax;
+pub mod usage;
 
 use async_graphql::Name;
 use async_graphql::parser::parse_query;
@@ -39,6 +41,7 @@ pub use limits::{Limits, Refusal};
 pub use measure::{Measure, measure};
 pub use scan::scan;
 pub use shape::Shape;
+pub use usage::usage;
 
 use crate::kernel::error::Code;
 

@@ -131,6 +131,9 @@ impl Endpoint {
             Err(refusal) => return ("unknown", refuse(self.count(refusal).into())),
         };
         let kind = kind(operation.ty);
+        if self.shape.root(operation.ty).is_none() {
+            return (kind, refuse(Fault::new(Code::ValidationFailed, format!("this schema has no {kind}s"))));
+        }
         if operation.ty == OperationType::Mutation && call.read_only {
             let fault = Fault::new(Code::MethodNotAllowed, "a mutation is sent by POST");
             return (kind, refuse(fault));
@@ -204,7 +207,7 @@ impl Endpoint {
         if prepared.is_valid() {
             self.documents.keep(&prepared);
             let mut response = response;
-            if let Some(plan) = prepared.plan(operation.as_deref()) {
+            if let Some(plan) = prepared.plan(operation.as_deref()).filter(|_| !dry_run) {
                 plan.form(&mut response.data, &response.errors);
             }
             Answer::ran(response, self.settings.limits.errors)

@@ -5,6 +5,9 @@
 //! failed, also where the schema says it cannot be null. A [`Plan`] is the form that a selection asks for,
 //! fragments put in, made once with the document. After a run it puts the fields in order; if anything
 //! failed it puts null in its place, and where null cannot stand, makes the parent null, and so on up.
+//!
+//! The engine also gives null for an object of which every field was skipped. Where null cannot stand, that
+//! is an object without fields.
 
 use async_graphql::{
     Name, PathSegment, ServerError, Value,
@@ -73,6 +76,9 @@ impl Plan {
         if !errors.is_empty() && !self.stands(data) {
             *data = Value::Null;
         }
+        if errors.is_empty() && *data == Value::Null {
+            *data = Value::Object(IndexMap::new());
+        }
         self.sort(data);
     }
 
@@ -121,6 +127,17 @@ impl Plan {
         ty.nullable || *value != Value::Null
     }
 
+    /// Puts an object without fields where null stands and cannot.
+    fn whole(&self, value: &mut Value, ty: &Type) {
+        match (&mut *value, &ty.base) {
+            (Value::List(items), BaseType::List(inner)) => items.iter_mut().for_each(|item| self.whole(item, inner)),
+            (Value::Null, BaseType::Named(_)) if !ty.nullable && !self.0.is_empty() => {
+                *value = Value::Object(IndexMap::new());
+            }
+            _ => {}
+        }
+    }
+
     /// Puts the fields of a value, and of what is below it, in order.
     fn sort(&self, value: &mut Value) {
         match value {
@@ -132,6 +149,9 @@ impl Plan {
                 }
                 for (name, value) in fields {
                     if let Some(step) = self.0.get(name) {
+                        if let Some(ty) = &step.ty {
+                            step.below.whole(value, ty);
+                        }
                         step.below.sort(value);
                     }
                 }
@@ -200,6 +220,13 @@ mod tests {
         assert_eq!(all, Value::Null.to_string());
         let sure = formed("{ a sure { x } }", value!({ "a": 1 }), &[value!(["sure"])]);
         assert_eq!(sure, Value::Null.to_string());
+    }
+
+    #[test]
+    fn an_object_of_which_all_fields_were_skipped_is_an_object() {
+        let sure = formed("{ sure { x } b { y } }", value!({ "sure": null, "b": [null, { "y": 1 }] }), &[]);
+        assert_eq!(sure, value!({ "sure": {}, "b": [{}, { "y": 1 }] }).to_string());
+        assert_eq!(formed("{ a }", Value::Null, &[]), value!({}).to_string());
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Documents made ready once, and how the engine is given them.
 //!
-//! Validation by the engine depends on the document alone, as long as the variables were checked before
-//! (which [`coerce`](super::super::document::coerce()) does): so its verdict is kept beside the document,
+//! Validation by the engine depends on the document alone, as long as variables have the types they are
+//! declared with and stand where those can (which [`coerce`](super::super::document::coerce()) and
+//! [`usage`](super::super::document::usage()) see to): so its verdict is kept beside the document,
 //! and a document that passed once is not walked again.
 
 use std::sync::{Arc, OnceLock};
@@ -25,11 +26,12 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Scans, parses and measures a text.
+    /// Scans, parses and measures a text, and looks at where its variables stand.
     pub(super) fn new(text: &str, limits: &Limits, shape: &Shape) -> Result<Self, Refusal> {
         document::scan(text, limits)?;
         let document = document::parse(text)?;
         let measure = document::measure(&document, limits)?;
+        document::usage(&document, shape)?;
         let plan = |operation: &OperationDefinition| Plan::of(operation, &document, shape);
         let operations = document.operations.iter();
         let plans = operations.map(|(name, operation)| (name.cloned(), plan(&operation.node))).collect();

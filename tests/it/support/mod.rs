@@ -1,12 +1,14 @@
 //! What tests stand on: a hub of their own, on a database of their own, with a clock they move; and for what
 //! only a process can show, a server of their own.
 
+pub mod cpu;
 pub mod database;
 pub mod hub;
 pub mod process;
 pub mod records;
 pub mod reply;
 pub mod request;
+pub mod text;
 pub mod wire;
 
 pub use hub::TestHub;

@@ -177,6 +177,27 @@ async fn data_come_in_the_order_of_the_query() {
 }
 
 #[tokio::test]
+async fn what_is_skipped_is_not_there_and_nothing_else_is_missing() {
+    let hub = TestHub::start().await;
+    let token = hub.token(Role::Viewer).await;
+    let cases = [
+        ("{ viewer @skip(if: $yes) { role } }", json!({})),
+        ("{ viewer @include(if: $no) { role } __typename }", json!({ "__typename": "Query" })),
+        ("{ viewer { role @skip(if: $yes) } }", json!({ "viewer": {} })),
+        ("{ viewer { role @skip(if: $no) kind @include(if: $no) } }", json!({ "viewer": { "role": "VIEWER" } })),
+        ("{ viewer { ... @include(if: $no) { kind } ...F @skip(if: $yes) } }", json!({ "viewer": {} })),
+    ];
+    for (query, data) in cases {
+        let fragment = if query.contains("...F") { "fragment F on Viewer { role }" } else { "" };
+        let declared =
+            ["yes", "no"].map(|name| if query.contains(name) { format!("${name}: Boolean! ") } else { String::new() });
+        let query = format!("query({}) {query} {fragment}", declared.concat());
+        let variables = json!({ "yes": true, "no": false });
+        assert_eq!(hub.ask(&token, &query, variables).await.data(), data, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn one_operation_of_several_is_chosen_by_name() {
     let hub = TestHub::start().await;
     let both = "query A { a: __typename } query B { b: __typename } mutation C { updateTenant(input: {id: \"x\"}) { __typename } }";

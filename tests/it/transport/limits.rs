@@ -6,7 +6,7 @@ use portolan::kernel::scope::Role;
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
-use crate::support::{Reply, TestHub, hub::post, records::Records, request::With};
+use crate::support::{Reply, TestHub, hub::post, records::Records, request::With, text::many};
 
 const UPDATE: &str =
     "mutation($input: UpdateTenantInput!) { updateTenant(input: $input) { tenant { name } userErrors { code } } }";
@@ -153,7 +153,7 @@ async fn an_operation_that_takes_too_long_ends_and_leaves_nothing_behind() {
 async fn errors_beyond_the_limit_are_counted_and_not_shown() {
     let hub = TestHub::with(&[("PORTOLAN_GRAPHQL_MAX_ERRORS", "3")]).await;
     let token = hub.token(Role::Admin).await;
-    let aliased = |field: &str| (0..8).map(|at| format!("a{at}: {field} ")).collect::<String>();
+    let aliased = |field: &str| many(8, |at| format!("a{at}: {field} "));
     let none = "tenant(id: \"ten_00000000000000000000000000\") { id }";
     for (fields, code) in [(aliased(none), "NOT_FOUND"), (aliased("nothing"), "GRAPHQL_VALIDATION_FAILED")] {
         let reply = hub.ask(&token, &format!("{{ {fields} }}"), json!({})).await;

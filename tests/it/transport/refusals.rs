@@ -156,8 +156,9 @@ async fn several_requests_in_one_body_are_refused_with_a_word_about_it() {
 
 #[tokio::test]
 async fn the_status_of_a_refusal_does_not_depend_on_what_the_client_accepts() {
+    type Make = fn() -> Request<Body>;
     let hub = TestHub::start().await;
-    let cases: [(fn() -> Request<Body>, u16); 4] = [
+    let cases: [(Make, u16); 4] = [
         (|| post("x", TYPENAME), 401),
         (|| post("", TYPENAME).by("PUT"), 405),
         (|| post("", TYPENAME).without("content-type"), 415),
