@@ -13,7 +13,9 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use sea_orm::{EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{
+    ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+};
 
 use crate::{
     context::{Cx, Hub, chain},
