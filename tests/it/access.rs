@@ -215,3 +215,19 @@ async fn the_last_use_of_a_token_is_noted_at_most_once_a_minute() {
     hub.clock.advance(TimeDelta::seconds(2));
     hub.until(async || Some(last().await).filter(|at| *at != noted)).await;
 }
+
+#[tokio::test]
+async fn nobody_takes_over_the_account_of_somebody_who_may_do_more() {
+    let hub = TestHub::start().await;
+    let root = hub.user_of(&hub.tenant, "root@example.com", Role::SuperAdmin).await;
+    let (admin, operator) = (hub.token(Role::Admin).await, hub.token(Role::SuperAdmin).await);
+    let link = "mutation($id: ID!) { createLink(input: { userId: $id, purpose: PASSWORD_RESET }) {
+        token userErrors { code } } }";
+    let update = "mutation($id: ID!) { updateUser(input: { id: $id, email: \"mine@example.com\" }) {
+        user { email } userErrors { code } } }";
+    for (name, document) in [("createLink", link), ("updateUser", update)] {
+        let id = json!({ "id": root.id });
+        assert_eq!(hub.ask(&admin, document, id.clone()).await.user_codes(name), ["FORBIDDEN"], "{name}");
+        assert!(hub.ask(&operator, document, id).await.user_codes(name).is_empty(), "{name}");
+    }
+}

@@ -145,14 +145,20 @@ pub async fn update(cx: &Cx, id: UserId, change: UserChange) -> Result<User> {
     .await
 }
 
-/// A person of the tenant whose account may be changed here.
+/// A person of the tenant whose account the caller may change. Address and password are the account, so
+/// whoever changes them could act as that person: the caller must be allowed as much.
 pub(super) async fn changeable(txn: &Txn, id: UserId) -> Result<User> {
     let cx = txn.cx();
+    let scopes = cx.principal()?.scopes;
     let found = entity::of(cx.tenant()?).filter(entity::COLUMN.id.eq(id)).one(&**txn).await?;
     let found = found.ok_or(Error::NotFound("user"))?;
-    if bond::of_person(id).count(&**txn).await? > 1 && !cx.caller().may(Scope::HubAdmin) {
+    let bonds = bond::of_person(id).all(&**txn).await?;
+    if bonds.len() > 1 && !scopes.has(Scope::HubAdmin) {
         let reason = "this person belongs to other tenants too; only who runs the hub may change the account";
         return Err(Error::forbidden("id", reason));
+    }
+    if bonds.iter().any(|bond| !bond.role.scopes().within(scopes)) {
+        return Err(Error::forbidden("id", "this person may do more than you; you cannot change the account"));
     }
     Ok(found)
 }
