@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use portolan::kernel::scope::Scope;
+
 use super::{case::Needs, cases, schema::Schema, walk::Walk, world::World};
 
 /// Coordinates without a case.
@@ -108,6 +110,37 @@ async fn the_description_of_a_root_field_names_what_it_needs() {
         };
         if !field.description.contains(&promise) {
             differ.push(format!("{}: {:?} does not say: {promise}", walk.field, field.description));
+        }
+    }
+    assert_none("the guard and the description differ", &differ);
+}
+
+/// A field further in that has a guard of its own says so in its description and in a case, and both name
+/// the same scope.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_description_of_a_guarded_field_and_its_case_name_the_same_scope() {
+    let (schema, walks) = walks().await;
+    let (mut tried, mut differ) = (BTreeSet::new(), Vec::new());
+    for (case, walk) in cases::all().iter().zip(&walks) {
+        for (path, scope) in case.guarded {
+            match schema.along(walk.operation, path) {
+                Some(coordinate) => drop(tried.insert((coordinate, *scope))),
+                None => differ.push(format!("{}: {path} leads nowhere", walk.name)),
+            }
+        }
+    }
+    let roots: BTreeSet<_> = walks.iter().filter_map(|walk| schema.root(walk.operation)).collect();
+    for (coordinate, field) in schema.fields() {
+        if coordinate.split_once('.').is_some_and(|(parent, _)| roots.contains(parent)) {
+            continue;
+        }
+        for scope in Scope::ALL {
+            let said = field.description.contains(&format!("Needs `{}`", scope.name()));
+            if said != tried.contains(&(coordinate.clone(), *scope)) {
+                let who =
+                    if said { "its description, and no case guards it" } else { "a case, and not its description" };
+                differ.push(format!("{coordinate}: {} is named by {who}", scope.name()));
+            }
         }
     }
     assert_none("the guard and the description differ", &differ);

@@ -86,6 +86,26 @@ impl Schema {
         all
     }
 
+    /// Every field with its coordinate, for its description.
+    pub fn fields(&self) -> impl Iterator<Item = (String, &Field)> {
+        let types = self.types.iter().filter_map(|(name, kind)| match kind {
+            Kind::Fields(fields) => Some((name, fields)),
+            Kind::Input(_) | Kind::Leaf => None,
+        });
+        types.flat_map(|(name, fields)| fields.iter().map(move |(field, of)| (format!("{name}.{field}"), of)))
+    }
+
+    /// The coordinate at the end of a path of fields that begins at a root, if it leads somewhere.
+    pub fn along(&self, operation: OperationType, path: &str) -> Option<String> {
+        let mut coordinate = None;
+        let mut parent = self.root(operation)?;
+        for name in path.split('.') {
+            coordinate = Some(format!("{parent}.{name}"));
+            parent = &self.field(parent, name)?.ty;
+        }
+        coordinate
+    }
+
     /// Arguments and input fields that take ids.
     pub fn ids(&self) -> BTreeSet<String> {
         let mut all = BTreeSet::new();
@@ -130,7 +150,9 @@ impl Schema {
 }
 
 fn field(field: &FieldDefinition) -> (String, Field) {
-    let description = field.description.as_ref().map(|text| text.node.clone()).unwrap_or_default();
+    // Long descriptions are broken into lines; what they say is not.
+    let description = field.description.as_ref().map(|text| text.node.split_whitespace().collect::<Vec<_>>().join(" "));
+    let description = description.unwrap_or_default();
     let arguments = inputs(field.arguments.iter().map(|it| &it.node));
     (field.name.node.to_string(), Field { ty: base(&field.ty.node), arguments, description })
 }
