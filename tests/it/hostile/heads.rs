@@ -11,7 +11,7 @@ const ASK: &str = "{\"query\":\"{ viewer { role } }\"}";
 async fn a_forged_token_opens_nothing() {
     let hub = TestHub::start().await;
     let real = hub.token(Role::SuperAdmin).await;
-    let other = token::mint(&*hub.app.hub().chance).expose().to_owned();
+    let other = token::mint(token::Kind::Api, &*hub.app.hub().chance).expose().to_owned();
     let (head, tail) = real.split_at(real.len() - 6);
     let last = if tail.ends_with('0') { '1' } else { '0' };
     let upper: String = real.chars().map(|c| if c.is_lowercase() { c.to_ascii_uppercase() } else { c }).collect();
