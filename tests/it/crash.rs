@@ -142,8 +142,9 @@ async fn a_stop_under_load_leaves_no_effect_without_its_answer() {
 async fn a_first_start_killed_at_any_moment_can_be_started_again() {
     let (rounds, _) = size((10, 0), (100, 0));
     let (_, mut chance) = seeded();
+    let database = TestDatabase::create().await;
     let begun = Instant::now();
-    drop(Server::start(&TestDatabase::create().await).await);
+    drop(Server::start(&database).await);
     let whole = begun.elapsed();
     let mut unfinished = 0;
     for _ in 0..rounds {
@@ -154,7 +155,9 @@ async fn a_first_start_killed_at_any_moment_can_be_started_again() {
         unfinished += usize::from(!server.said().contains("listens on"));
         server.again().await;
         server.kill9();
-        Ledger::read(&database).await.agrees_with(&Told::default());
+        let ledger = Ledger::read(&database).await;
+        ledger.agrees_with(&Told::default());
+        assert_eq!(ledger.tenants_and_people(), (1, 1), "the tenant and its administrator");
     }
     println!("{rounds} first starts killed, {unfinished} of them before they served");
 }

@@ -100,6 +100,11 @@ impl Ledger {
         }
     }
 
+    /// How many there are of each.
+    pub fn tenants_and_people(&self) -> (usize, usize) {
+        (self.tenants.len(), self.users.len())
+    }
+
     /// How many mutations had their effect without an acknowledgement.
     pub fn unacknowledged(&self, told: &Told) -> usize {
         let done = |intent: &&Intent| match intent.kind {
