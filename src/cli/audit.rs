@@ -3,9 +3,9 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Failure, Outcome, block_on, load, speak::print};
+use super::{Failure, Outcome, speak::print, with_app};
 use crate::{
-    app::{App, World},
+    app::App,
     config::Flags,
     domain::{
         audit::{self, AuditEntry},
@@ -47,14 +47,14 @@ enum Command {
 impl Audit {
     pub(super) fn run(self) -> Outcome {
         match self.command {
-            Command::Verify { tenant, settings } => with(&settings, async |app| {
+            Command::Verify { tenant, settings } => with_app(&settings, async |app| {
                 let mut sound = true;
                 for tenant in chosen(app, tenant.as_deref()).await? {
                     sound &= verified(app, &tenant).await?;
                 }
                 if sound { Ok(()) } else { Err(Failure::Said) }
             }),
-            Command::Export { tenant, mut after, settings } => with(&settings, async |app| {
+            Command::Export { tenant, mut after, settings } => with_app(&settings, async |app| {
                 let tenant = named(app, &tenant).await?;
                 loop {
                     let batch = audit::after(app.hub(), tenant.id, after).await?;
@@ -90,17 +90,6 @@ async fn named(app: &App, name: &str) -> Result<Tenant, Failure> {
     tenant::named(app.hub(), name).await.map_err(|error| match error {
         Error::NotFound(_) => Failure::Usage(format!("there is no tenant {name:?}")),
         error => error.into(),
-    })
-}
-
-fn with(settings: &Flags, work: impl AsyncFnOnce(&App) -> Outcome) -> Outcome {
-    let config = load(settings)?;
-    block_on(async {
-        let app = App::open(&config, World::default()).await?;
-        app.hub().database.ready().await?;
-        let outcome = work(&app).await;
-        app.close().await;
-        outcome
     })
 }
 

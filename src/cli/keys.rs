@@ -4,11 +4,11 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{
-    Failure, Outcome, block_on, load,
+    Failure, Outcome,
     speak::{print, print_json, say},
+    with_app,
 };
 use crate::{
-    app::{App, World},
     config::Flags,
     context::Cx,
     domain::keyring::{HUB, master},
@@ -59,7 +59,7 @@ impl Keys {
                 print(Ring::generate(version.max(1), &SystemChance).expose());
                 Ok(())
             }
-            Command::RotateMaster { settings } => with(&settings, async |app| {
+            Command::RotateMaster { settings } => with_app(&settings, async |app| {
                 let wrapped = master::rotate(&Cx::system(app.hub().clone(), "command line", HUB)).await?;
                 let version = app.hub().ring.current().version();
                 say(&format!(
@@ -67,7 +67,7 @@ impl Keys {
                 ));
                 Ok(())
             }),
-            Command::Status { json, settings } => with(&settings, async |app| {
+            Command::Status { json, settings } => with_app(&settings, async |app| {
                 let status = master::status(app.hub()).await?;
                 if json {
                     print_json(&status.iter().map(as_json).collect());
@@ -76,7 +76,7 @@ impl Keys {
                 }
                 Ok(())
             }),
-            Command::Verify { settings } => with(&settings, async |app| {
+            Command::Verify { settings } => with_app(&settings, async |app| {
                 let verified = master::verify(app.hub()).await?;
                 for broken in &verified.broken {
                     print(&format!("does not open: {broken}"));
@@ -87,17 +87,6 @@ impl Keys {
             }),
         }
     }
-}
-
-fn with(settings: &Flags, work: impl AsyncFnOnce(&App) -> Outcome) -> Outcome {
-    let config = load(settings)?;
-    block_on(async {
-        let app = App::open(&config, World::default()).await?;
-        app.hub().database.ready().await?;
-        let outcome = work(&app).await;
-        app.close().await;
-        outcome
-    })
 }
 
 fn line(status: &master::Status) {

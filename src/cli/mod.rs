@@ -21,7 +21,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{Parser, Subcommand, error::ErrorKind};
 
 use crate::{
-    app::StartError,
+    app::{App, StartError, World},
     config::{Config, Flags, Problems, environment},
     kernel::error::{Error, chain},
 };
@@ -142,4 +142,16 @@ fn load(flags: &Flags) -> Result<Config, Failure> {
 /// Runs asynchronous work of a command to its end.
 fn block_on(work: impl Future<Output = Outcome>) -> Outcome {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+/// Runs a command on the database as it is: it must have been made, and have every migration.
+fn with_app(flags: &Flags, work: impl AsyncFnOnce(&App) -> Outcome) -> Outcome {
+    let config = load(flags)?;
+    block_on(async {
+        let app = App::open(&config, World::default()).await?;
+        app.hub().database.ready().await?;
+        let outcome = work(&app).await;
+        app.close().await;
+        outcome
+    })
 }
