@@ -1,7 +1,8 @@
 //! JSON from strangers: read strictly, or not at all.
 //!
-//! Text is checked before it is parsed: UTF-8 without a byte order mark, and nested no deeper than allowed,
-//! which one pass over the bytes can tell, so that no depth of brackets ever becomes a depth of stack.
+//! Text is checked before it is parsed: UTF-8 without a byte order mark, nested no deeper than allowed and
+//! with no more values, which one pass over the bytes can tell, so that no depth of brackets ever becomes a
+//! depth of stack, and no megabyte of tiny members a second of work.
 //! The parser then refuses an object that names a member twice, at every level: two readers that disagree on
 //! which of the two counts are how a check is walked around.
 
@@ -26,13 +27,19 @@ pub enum JsonError {
     /// It is nested deeper than allowed.
     #[error("is nested deeper than {0} levels")]
     Deep(usize),
+    /// It holds more values than allowed.
+    #[error("has more than {0} values")]
+    Many(usize),
     /// It is not JSON, or names a member twice.
     #[error("is not valid JSON: {0}")]
     Syntax(#[from] serde_json::Error),
 }
 
-/// Reads one JSON value that is nested at most `nesting` levels deep.
-pub fn read(bytes: &[u8], nesting: usize) -> Result<Value, JsonError> {
+/// How much of a name is said when it is there twice.
+const SHOWN: usize = 60;
+
+/// Reads one JSON value that is nested at most `nesting` levels deep and holds at most `values`.
+pub fn read(bytes: &[u8], nesting: usize, values: usize) -> Result<Value, JsonError> {
     if bytes.starts_with(b"\xef\xbb\xbf") {
         return Err(JsonError::Mark);
     }
@@ -40,15 +47,13 @@ pub fn read(bytes: &[u8], nesting: usize) -> Result<Value, JsonError> {
     if text.trim_ascii().is_empty() {
         return Err(JsonError::Empty);
     }
-    if deeper(bytes, nesting) {
-        return Err(JsonError::Deep(nesting));
-    }
+    within(bytes, nesting, values)?;
     Ok(serde_json::from_str::<Strict>(text)?.0)
 }
 
-/// Whether brackets outside strings nest deeper than `most`.
-fn deeper(bytes: &[u8], most: usize) -> bool {
-    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+/// Refuses brackets that nest too deep and commas that separate too much, both outside strings.
+fn within(bytes: &[u8], nesting: usize, values: usize) -> Result<(), JsonError> {
+    let (mut depth, mut commas, mut quoted, mut escaped) = (0_usize, 0_usize, false, false);
     for byte in bytes {
         match byte {
             _ if escaped => escaped = false,
@@ -57,15 +62,21 @@ fn deeper(bytes: &[u8], most: usize) -> bool {
             _ if quoted => {}
             b'[' | b'{' => {
                 depth += 1;
-                if depth > most {
-                    return true;
+                if depth > nesting {
+                    return Err(JsonError::Deep(nesting));
                 }
             }
             b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' => {
+                commas += 1;
+                if commas >= values {
+                    return Err(JsonError::Many(values));
+                }
+            }
             _ => {}
         }
     }
-    false
+    Ok(())
 }
 
 /// A value in which no object names a member twice.
@@ -135,7 +146,9 @@ impl<'de> Visitor<'de> for Build {
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
             if object.contains_key(&name) {
-                return Err(A::Error::custom(format_args!("the member `{}` appears twice", name.escape_debug())));
+                let shown: String = name.escape_debug().take(SHOWN).collect();
+                let more = if name.len() > shown.len() { "…" } else { "" };
+                return Err(A::Error::custom(format_args!("the member `{shown}{more}` appears twice")));
             }
             let value = members.next_value_seed(Self)?;
             object.insert(name, value);
@@ -151,14 +164,14 @@ mod tests {
     use super::*;
 
     fn refusal(bytes: &[u8]) -> String {
-        read(bytes, 4).unwrap_err().to_string()
+        read(bytes, 4, 8).unwrap_err().to_string()
     }
 
     #[test]
     fn every_kind_of_value_is_read_as_it_was_sent() {
         let text = r#" {"a":[null,true,-1,18446744073709551615,1.5,"\u00e9\n"],"b":{"a":{}}} "#;
         let value = json!({"a": [null, true, -1, u64::MAX, 1.5, "é\n"], "b": {"a": {}}});
-        assert_eq!(read(text.as_bytes(), 4).unwrap(), value);
+        assert_eq!(read(text.as_bytes(), 4, 8).unwrap(), value);
     }
 
     #[test]
@@ -174,15 +187,29 @@ mod tests {
 
     #[test]
     fn depth_is_counted_outside_of_strings_only() {
-        assert!(read(b"[[[[]]]]", 4).is_ok());
+        assert!(read(b"[[[[]]]]", 4, 8).is_ok());
         assert_eq!(refusal(b"[[[[[]]]]]"), "is nested deeper than 4 levels");
-        assert!(read(br#"["\"[[[[[", "{{{{{", [[], []], {}]"#, 4).is_ok());
+        assert!(read(br#"["\"[[[[[", "{{{{{", [[], []], {}]"#, 4, 8).is_ok());
     }
 
     #[test]
     fn a_bomb_is_refused_before_it_is_parsed() {
         let bomb = "[".repeat(1_000_000);
         assert_eq!(refusal(bomb.as_bytes()), "is nested deeper than 4 levels");
+    }
+
+    #[test]
+    fn values_are_counted_outside_of_strings_only() {
+        assert!(read(br#"[1,2,3,{"a":1,"b":[1,2,",,,,,,"]}]"#, 4, 8).is_ok());
+        assert_eq!(refusal(b"[1,2,3,4,5,6,7,8,9]"), "has more than 8 values");
+        assert_eq!(refusal(",".repeat(1_000_000).as_bytes()), "has more than 8 values");
+    }
+
+    #[test]
+    fn a_long_name_is_cut_when_it_is_there_twice() {
+        let long = "ä".repeat(10_000);
+        let said = refusal(format!("{{\"{long}\":1,\"{long}\":1}}").as_bytes());
+        assert!(said.contains("…` appears twice") && said.chars().count() < 150, "{said}");
     }
 
     #[test]

@@ -18,6 +18,8 @@ use crate::kernel::error::Code;
 pub struct ParamLimits {
     /// Levels of brackets in JSON.
     pub nesting: usize,
+    /// Values in JSON, members and items alike.
+    pub values: usize,
     /// Bytes of the document.
     pub document: usize,
     /// Bytes of an operation name or a document id.
@@ -26,7 +28,7 @@ pub struct ParamLimits {
 
 impl Default for ParamLimits {
     fn default() -> Self {
-        Self { nesting: 64, document: 32 * 1024, name: 256 }
+        Self { nesting: 64, values: 20_000, document: 32 * 1024, name: 256 }
     }
 }
 
@@ -75,7 +77,7 @@ impl ParamError {
 
 /// Reads the parameters from the body of a POST.
 pub fn from_post(body: &[u8], limits: &ParamLimits) -> Result<Params, ParamError> {
-    match json::read(body, limits.nesting) {
+    match json::read(body, limits.nesting, limits.values) {
         Ok(Value::Object(members)) => check(members, limits),
         Ok(Value::Array(_)) => Err(ParamError::malformed("batching is off: send one request as a JSON object")),
         Ok(_) => Err(ParamError::malformed("the body must be a JSON object")),
@@ -100,7 +102,7 @@ pub fn from_get(query_string: &str, limits: &ParamLimits) -> Result<Params, Para
         } else if text.is_empty() {
             Value::Null
         } else {
-            json::read(text.as_bytes(), limits.nesting)
+            json::read(text.as_bytes(), limits.nesting, limits.values)
                 .map_err(|error| ParamError::unreadable(format!("`{name}` {error}")))?
         };
         if members.contains_key(&name) {

@@ -97,6 +97,8 @@ async fn what_is_json_and_no_request_is_refused() {
 async fn what_is_large_is_refused_without_much_work() {
     let mega = 1024 * 1024;
     let members = many(60_000, |at| format!("\"m{at}\":1,"));
+    let few = many(19_000, |at| format!("\"m{at}\":1,"));
+    let name = "\u{301}".repeat(200_000);
     let numbers = format!("{{\"query\":\"{{ __typename }}\",\"variables\":{{\"a\":[{}1]}}}}", "1,".repeat(400_000));
     let digits = format!("{{\"query\":\"{{ __typename }}\",\"variables\":{{\"a\":{}}}}}", "9".repeat(500_000));
     let text = |length| format!("{{\"query\":\"{{ __typename #{} }}\"}}", "x".repeat(length));
@@ -118,7 +120,9 @@ async fn what_is_large_is_refused_without_much_work() {
         Case::body("1 MiB of quotes", INPUT, vec![b'"'; mega]),
         Case::body("1 MiB of backslashes in a string", INPUT, format!("\"{}", "\\".repeat(mega - 1))),
         Case::body("60,000 members", INPUT, format!("{{{members}\"z\":1}}")),
-        Case::body("400,000 numbers in a variable", Wanted::Refused(200, "BAD_USER_INPUT"), numbers),
+        Case::body("19,000 members", INPUT, format!("{{{few}\"z\":1}}")),
+        Case::body("a member of 400 KB twice", INPUT, format!("{{\"{name}\":1,\"{name}\":1}}")),
+        Case::body("400,000 numbers in a variable", INPUT, numbers),
         Case::body("a number of 500,000 digits", INPUT, digits),
         Case::body("a document of 1 MB", Wanted::Refused(400, "QUERY_TOO_LARGE"), text(1_000_000)),
         Case::body("a document of 33 KB", Wanted::Refused(400, "QUERY_TOO_LARGE"), text(33_000)),
