@@ -58,11 +58,17 @@ fn greet(address: SocketAddr, prepared: &Prepared) {
     say(&format!(
         "\nThis is the first start: the tenant \"{slug}\" and an administrator were made.\n\
          Make a token and ask who you are:\n\n  \
-         TOKEN=$(portolan token create --tenant {slug} --role admin)\n  \
+         TOKEN=$({program} token create --tenant {slug} --role admin)\n  \
          curl http://{address}/graphql -H \"authorization: Bearer $TOKEN\" -H 'content-type: application/json' \\\n    \
          -d '{{\"query\":\"{{ viewer {{ role tenant {{ name }} }} }}\"}}'\n",
         slug = tenant.slug,
+        program = program(),
     ));
+}
+
+/// How the program was called, so that what is shown can be pasted.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "portolan".to_owned())
 }
 
 fn watch_signals(stop: CancellationToken) -> Result<tokio::task::JoinHandle<()>, Failure> {
