@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    io::{self, Write},
     sync::{
         Once,
         atomic::{AtomicU32, Ordering},
@@ -26,7 +27,9 @@ pub fn on_postgres() -> bool {
     let wanted = env::var("TEST_DATABASE").is_ok_and(|name| name == "postgres");
     SAID.call_once(|| {
         if env::var("TEST_POSTGRES_URL").is_err() {
-            println!("left out: everything on PostgreSQL (TEST_POSTGRES_URL is not set; tests/all.sh sets it)");
+            // Straight to the terminal: what is printed is shown only when a test fails.
+            let line = "left out: everything on PostgreSQL (TEST_POSTGRES_URL is not set; tests/all.sh sets it)";
+            let _ = writeln!(io::stderr(), "{line}");
         }
     });
     wanted
