@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use portolan::{
-    entity::outbox,
+    entity::{agent, api_token, outbox},
     kernel::{
         error::{Code, Error},
         scope::Role,
     },
 };
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, PaginatorTrait, Statement};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, IntoActiveModel,
+    PaginatorTrait, Statement,
+};
 
 use crate::support::{TestHub, database::on_postgres};
 
@@ -52,6 +55,33 @@ async fn a_row_cannot_point_at_a_tenant_that_is_not_there() {
     };
     let refused = db.execute_unprepared(sql).await.unwrap_err();
     assert_eq!(Error::from(refused).code(), Code::Conflict);
+}
+
+#[tokio::test]
+async fn a_row_cannot_point_at_a_row_of_another_tenant() {
+    let hub = TestHub::start().await;
+    let other = hub.another_tenant("other").await;
+    hub.token(Role::Viewer).await;
+    let (db, now) = (hub.app.hub().database.writer(), hub.cx().now());
+    let agent_of = |tenant| agent::Model {
+        id: hub.cx().id(),
+        tenant_id: tenant,
+        name: "agent".to_owned(),
+        role: Role::Viewer,
+        scopes: None,
+        created_by: "test".to_owned(),
+        created_at: now,
+        updated_at: now,
+        disabled_at: None,
+    };
+    let token = api_token::of(hub.tenant.id).one(db).await.unwrap().unwrap();
+    for (tenant, fits) in [(hub.tenant.id, true), (other.id, false)] {
+        let agent = agent_of(tenant);
+        agent::Entity::insert(agent.clone().into_active_model()).exec_without_returning(db).await.unwrap();
+        let mut row = token.clone().into_active_model();
+        row.agent_id = Set(Some(agent.id));
+        assert_eq!(row.update(db).await.is_ok(), fits);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
