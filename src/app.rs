@@ -11,6 +11,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use quick_cache::sync::Cache;
+use sea_orm::DbBackend;
 use tokio::{
     net::TcpListener,
     sync::{Notify, Semaphore},
@@ -24,6 +25,7 @@ use crate::{
         database::{self, Place},
     },
     domain::{access, keyring, tenant::Tenant},
+    event::{Feed, sequencer},
     graphql::{
         self,
         document::Limits,
@@ -152,6 +154,7 @@ impl App {
             access: access_settings(config),
             hashing: Semaphore::new(HASHES),
             pages: PageBounds { default: narrow(config.graphql.page_default), max: narrow(config.graphql.page_max) },
+            feed: Feed::default(),
             chores: Notify::new(),
             tasks: TaskTracker::new(),
         });
@@ -198,8 +201,19 @@ impl App {
             relay.cancelled().await;
             stopping.cancel();
         });
+        self.follow();
         worker::start(&self.hub, &self.door.stopping);
         serve(listener, self.router(), self.serve.clone(), stop, counter).await
+    }
+
+    /// Starts what carries changes to their followers; it ends when the app is closed.
+    pub fn follow(&self) {
+        let (hub, stopping) = (&self.hub, &self.door.stopping);
+        let feed = hub.feed.clone();
+        hub.tasks.spawn(feed.clone().follow(hub.database.reader().clone(), stopping.clone()));
+        if hub.database.backend() != DbBackend::Sqlite {
+            hub.tasks.spawn(sequencer::run(hub.database.writer().clone(), feed, stopping.clone()));
+        }
     }
 
     /// Waits for what outlives its request, and gives the connections back.

@@ -1,9 +1,11 @@
 //! The event log: what writers put down, and what readers read.
 //!
-//! `outbox` is filled inside the transaction of a change. `events` is the log itself, append-only and
-//! numbered without holes for each tenant.
+//! `events` is the log itself: append-only, with a position over all tenants and a number for each tenant,
+//! both in the order in which the rows became visible. `event_heads` and `event_log` hold how far the two
+//! have come, and what retention has left. `outbox` is where writers of PostgreSQL put events down in the
+//! transaction of a change, to be numbered once they are visible; SQLite needs none.
 
-use sea_orm_migration::prelude::*;
+use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
 
 use crate::columns::{MOMENT, index, optional, required};
 
@@ -20,16 +22,44 @@ impl MigrationTrait for Migration {
         facts(&mut outbox);
         manager.create_table(outbox).await?;
 
+        // Of SQLite's integers only this spelling is the row's own address, which makes appending cheap.
+        let position = match manager.get_database_backend() {
+            DbBackend::Sqlite => ColumnType::Integer,
+            _ => ColumnType::BigInteger,
+        };
         let mut events = Table::create();
-        events.table(Alias::new("events")).col(required("number", ColumnType::BigInteger));
+        events
+            .table(Alias::new("events"))
+            .col(required("position", position).primary_key())
+            .col(required("number", ColumnType::BigInteger));
         facts(&mut events);
-        events.primary_key(Index::create().name("pk_events").col(Alias::new("tenant_id")).col(Alias::new("number")));
         manager.create_table(events).await?;
-        manager.create_index(index("events", "events_event_id", &["event_id"]).unique().to_owned()).await
+        manager.create_index(index("events", "events_number", &["tenant_id", "number"]).unique().to_owned()).await?;
+        manager.create_index(index("events", "events_at", &["at"])).await?;
+
+        let mut heads = Table::create();
+        heads
+            .table(Alias::new("event_heads"))
+            .col(required("tenant_id", ColumnType::Uuid).primary_key())
+            .col(required("number", ColumnType::BigInteger))
+            .col(required("oldest", ColumnType::BigInteger));
+        manager.create_table(heads).await?;
+
+        let mut log = Table::create();
+        log.table(Alias::new("event_log"))
+            .col(required("id", ColumnType::SmallInteger).primary_key())
+            .col(required("position", ColumnType::BigInteger));
+        manager.create_table(log).await?;
+        let first = Query::insert()
+            .into_table(Alias::new("event_log"))
+            .columns([Alias::new("id"), Alias::new("position")])
+            .values_panic([1.into(), 0.into()])
+            .to_owned();
+        manager.exec_stmt(first).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in ["events", "outbox"] {
+        for table in ["event_log", "event_heads", "events", "outbox"] {
             manager.drop_table(Table::drop().table(Alias::new(table)).to_owned()).await?;
         }
         Ok(())

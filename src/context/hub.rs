@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{DataKeys, Database};
 use crate::{
+    event::Feed,
     kernel::{chance::Chance, clock::Clock, id::SigningKeyId, page::PageBounds},
     vault::Ring,
 };
@@ -52,6 +53,8 @@ pub struct Hub {
     pub hashing: Semaphore,
     /// How large pages of lists may be.
     pub pages: PageBounds,
+    /// New events, for who follows them.
+    pub feed: Feed,
     /// Wakes the chores that would otherwise wait for their turn.
     pub chores: Notify,
     /// Small work that outlives its request; stopping waits for it.

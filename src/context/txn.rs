@@ -18,7 +18,10 @@ use serde_json::Value;
 use super::{Cx, chain};
 use crate::{
     entity::{audit_entry, job},
-    event::{Fact, outbox},
+    event::{
+        Fact,
+        write::{self, Draft, Written},
+    },
     kernel::{
         clock::Moment,
         error::{Error, Result},
@@ -35,7 +38,7 @@ pub struct Txn {
 
 #[derive(Default)]
 struct Pending {
-    events: Vec<outbox::Draft>,
+    events: Vec<Draft>,
     audit: Vec<audit_entry::Model>,
     jobs: Vec<job::Model>,
 }
@@ -142,7 +145,7 @@ impl Txn {
 
     /// Emits an event of another tenant, for who runs the whole hub.
     pub fn emit_in(&self, tenant: TenantId, fact: &impl Fact) -> Result<()> {
-        let draft = outbox::Draft::new(fact, self.id(), tenant, self.cx.actor(), &self.cx.request().id, self.now())?;
+        let draft = Draft::new(fact, self.id(), tenant, self.cx.actor(), &self.cx.request().id, self.now())?;
         self.pending(|pending| pending.events.push(draft));
         Ok(())
     }
@@ -205,7 +208,7 @@ impl Txn {
 
     pub(super) async fn commit(self) -> Result<()> {
         let pending = self.pending(std::mem::take);
-        outbox::insert(&self.inner, pending.events).await?;
+        let written = write::write(&self.inner, pending.events).await?;
         if !pending.jobs.is_empty() {
             let rows = pending.jobs.into_iter().map(IntoActiveModel::into_active_model);
             job::Entity::insert_many(rows).exec_without_returning(&self.inner).await?;
@@ -213,6 +216,11 @@ impl Txn {
         // Last, because it makes writers of the tenant wait until the commit.
         chain::append(&self.inner, pending.audit).await?;
         self.inner.commit().await?;
+        match written {
+            Written::Nothing => {}
+            Written::Logged(entries) => self.cx.hub().feed.announce(entries),
+            Written::Waiting => self.cx.hub().feed.wrote(),
+        }
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! The event log: append-only, numbered without holes for each tenant.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{DeleteMany, QueryOrder, entity::prelude::*};
 
 use crate::kernel::id::{EventId, TenantId};
 
@@ -9,8 +9,8 @@ use crate::kernel::id::{EventId, TenantId};
 #[sea_orm(table_name = "events")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
+    pub position: i64,
     pub tenant_id: TenantId,
-    #[sea_orm(primary_key, auto_increment = false)]
     pub number: i64,
     pub event_id: EventId,
     pub topic: String,
@@ -27,4 +27,20 @@ impl ActiveModelBehavior for ActiveModel {}
 /// The log of the tenant.
 pub fn of(tenant: TenantId) -> Select<Entity> {
     Entity::find().filter(COLUMN.tenant_id.eq(tenant))
+}
+
+/// The log of all tenants after a position, in order; for the feed and other parts of the program that
+/// follow all of it.
+pub fn beyond(position: i64) -> Select<Entity> {
+    Entity::find().filter(COLUMN.position.gt(position)).order_by_asc(Column::Position)
+}
+
+/// The oldest events of the whole hub; for retention.
+pub fn oldest() -> Select<Entity> {
+    Entity::find().order_by_asc(Column::Position)
+}
+
+/// Takes away events up to a position; for retention.
+pub fn up_to(position: i64) -> DeleteMany<Entity> {
+    Entity::delete_many().filter(COLUMN.position.lte(position))
 }

@@ -16,6 +16,8 @@ pub mod audit_entry;
 pub mod audit_head;
 pub mod data_key;
 pub mod event;
+pub mod event_head;
+pub mod event_log;
 pub mod idempotency_key;
 pub mod issuer;
 pub mod job;

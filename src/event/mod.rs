@@ -2,16 +2,38 @@
 //!
 //! Each concern has a file here with an enum of what can happen to it. A fact says what changed (from,
 //! to, reason), never how to show it, and never holds a secret. A writer hands a fact to the write
-//! transaction, which puts it into the outbox in the same commit ([`outbox`]); readers follow the log.
-//! Nothing calls a reader.
+//! transaction, which writes it in the same commit ([`write`]); readers follow the log. Nothing calls a
+//! reader.
+//!
+//! ```text
+//! transaction ──write──▶ (outbox ──sequencer──▶) log ──▶ feed ──▶ readers
+//! ```
+//!
+//! The log is the truth. [`feed`] keeps its end in memory, [`Reader`] gives one follower every event that
+//! interests it, once and in order, wherever it begins.
 
 pub mod access;
+pub mod feed;
+mod interest;
 pub mod keyring;
-pub mod outbox;
+pub mod log;
+mod reader;
+pub mod sequencer;
+mod tail;
 pub mod tenant;
+pub mod write;
+
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+pub use feed::Feed;
+pub use interest::Interest;
+pub use reader::{Next, Reader};
+
+/// An event of the log, shared by whoever reads it.
+pub type Entry = Arc<crate::entity::event::Model>;
 
 /// Something that happened to one subject.
 pub trait Fact: Serialize + Send + Sync {

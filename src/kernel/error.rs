@@ -98,6 +98,10 @@ codes! {
     Conflict = "CONFLICT", 409, retry: false, remedy: "Read the present state and decide again.";
     /// The idempotency key was used before with another input.
     IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED", 409, retry: false, remedy: "Use a fresh key for a new intent.";
+    /// The events after this cursor are no longer kept.
+    CursorExpired = "CURSOR_EXPIRED", 410, retry: false, remedy: "Read the present state, then follow from the cursor that the error names as oldestCursor.";
+    /// The cursor is ahead of the log: it comes from another server, or from before a backup was put back.
+    CursorAhead = "CURSOR_AHEAD", 409, retry: false, remedy: "Read the present state, then follow without a cursor.";
     /// Too much was asked in too short a time.
     RateLimited = "RATE_LIMITED", 429, retry: true, remedy: "Wait for the seconds in Retry-After.";
     /// The operation took longer than it may.
@@ -144,6 +148,15 @@ pub enum Error {
     /// Signed in, but not allowed.
     #[error("this needs the scope {0}")]
     Forbidden(&'static str),
+    /// Events after this number are gone; the oldest from which one can go on is given.
+    #[error("events after this cursor are no longer kept")]
+    CursorExpired {
+        /// The oldest number after which everything is still there.
+        oldest: i64,
+    },
+    /// The cursor says more than the log has.
+    #[error("this cursor is ahead of the log")]
+    CursorAhead,
     /// Too many failures; after so many seconds it may be tried again.
     #[error("too many failures; try again in {0} seconds")]
     TooOften(u64),
@@ -190,6 +203,8 @@ impl Error {
             Self::NotFound(_) => Code::NotFound,
             Self::Unauthenticated(_) => Code::Unauthenticated,
             Self::Forbidden(_) => Code::Forbidden,
+            Self::CursorExpired { .. } => Code::CursorExpired,
+            Self::CursorAhead => Code::CursorAhead,
             Self::TooOften(_) => Code::RateLimited,
             Self::Refused(issues) => issues.first().map_or(Code::BadUserInput, |issue| issue.code),
             Self::Unavailable(..) => Code::ServiceUnavailable,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portolan::{
-    entity::{agent, api_token, outbox},
+    entity::{agent, api_token, event},
     kernel::{
         error::{Code, Error},
         scope::Role,
@@ -93,9 +93,10 @@ async fn writers_wait_for_their_turn_and_none_fails() {
         async move { hub.user_of(&hub.tenant, &email, Role::Viewer).await }
     });
     futures_util::future::join_all(writers).await;
-    let waiting = outbox::of(hub.tenant.id).count(hub.app.hub().database.reader()).await.unwrap();
+    hub.number_events().await;
+    let logged = event::of(hub.tenant.id).count(hub.app.hub().database.reader()).await.unwrap();
     // The tenant, its administrator with a membership, and forty people with theirs.
-    assert_eq!(waiting, 3 + 2 * 40);
+    assert_eq!(logged, 3 + 2 * 40);
 }
 
 #[tokio::test(flavor = "multi_thread")]

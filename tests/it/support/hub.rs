@@ -26,6 +26,7 @@ use portolan::{
         },
         tenant::{self, NewTenant, SettingsInput, Tenant},
     },
+    event::sequencer,
     kernel::{
         chance::SeededChance,
         clock::ManualClock,
@@ -35,7 +36,10 @@ use portolan::{
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::{Reply, database::TestDatabase};
+use super::{
+    Reply,
+    database::{TestDatabase, on_postgres},
+};
 
 /// When every test begins.
 pub fn beginning() -> DateTime<Utc> {
@@ -138,6 +142,13 @@ impl TestHub {
     pub async fn user_of(&self, tenant: &Tenant, email: &str, role: Role) -> user::User {
         let new = NewUser { email: email.to_owned(), name: "Somebody".to_owned(), role: RoleName(role) };
         user::create(&self.cx_of(tenant), new, None).await.unwrap()
+    }
+
+    /// Sees to it that every event written so far is in the log.
+    pub async fn number_events(&self) {
+        if on_postgres() {
+            while !sequencer::pass(self.app.hub().database.writer()).await.unwrap().is_empty() {}
+        }
     }
 
     /// Waits until a question has an answer.

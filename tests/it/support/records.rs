@@ -1,8 +1,8 @@
-//! What a change left behind: audit entries, events that wait for the log, jobs.
+//! What a change left behind: audit entries, events, jobs.
 
 use std::fmt::Write;
 
-use portolan::entity::{audit_entry, job, outbox};
+use portolan::entity::{audit_entry, event, job};
 use sea_orm::{EntityTrait, QueryOrder};
 
 use super::TestHub;
@@ -19,10 +19,11 @@ pub struct Records {
 impl Records {
     #[expect(clippy::disallowed_methods, reason = "tests look at every tenant")]
     pub async fn of(hub: &TestHub) -> Self {
+        hub.number_events().await;
         let db = hub.app.hub().database.reader();
         // Ids made within the same millisecond do not sort, so entries are matched with their events.
         let audit = audit_entry::Entity::find().order_by_asc(audit_entry::Column::At).all(db).await.unwrap();
-        let events = outbox::Entity::find().order_by_asc(outbox::Column::Position).all(db).await.unwrap();
+        let events = event::beyond(0).all(db).await.unwrap();
         let jobs = job::Entity::find().order_by_asc(job::Column::CreatedAt).all(db).await.unwrap();
         let mut text = String::new();
         write!(text, "{audit:?}{events:?}{jobs:?}").unwrap();

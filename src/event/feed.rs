@@ -1,0 +1,252 @@
+//! New events, in memory, for who follows them on this node.
+//!
+//! ```text
+//! writers, sequencer, bus ──announce──▶ follower ──▶ tails (by tenant) ──▶ inboxes of readers
+//!                                          ▲ whatever is missing: read from the log
+//! ```
+//!
+//! The **follower** is one task. It hands out events in the order of their positions and knows from the
+//! positions whether one is missing; what is missing it reads from the log, which is the truth. So what is
+//! announced may come late, twice, in disorder or never: it saves a read, nothing depends on it. Once a
+//! second the follower looks whether the log is ahead of it.
+//!
+//! A **tail** is the end of one tenant's log, kept while anybody reads there: bounded by count and bytes. It
+//! knows above which number it is complete, so a [`Reader`](super::Reader) that has read the log up to there
+//! joins it without a hole or a double.
+//!
+//! An **inbox** is one reader's place at a tail, found by what the reader wants: an event that concerns one of
+//! two thousand readers touches one. An inbox is bounded; a reader that does not empty it falls off and reads
+//! the log again. Nothing here grows with how slow somebody is.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use sea_orm::DatabaseConnection;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Entry, Interest, log,
+    tail::{Inbox, Tail},
+};
+use crate::kernel::{
+    error::{Result, chain},
+    id::TenantId,
+};
+
+/// Announced events that may wait for the follower; beyond them it reads the log.
+const WAITING: usize = 4_096;
+
+/// Events that the follower reads at a time.
+const PAGE: u64 = 1_000;
+
+/// How long the follower waits before it looks by itself.
+const FLOOR: Duration = Duration::from_secs(1);
+
+/// The feed of this node. Clones are the same feed.
+#[derive(Clone)]
+pub struct Feed(Arc<Shared>);
+
+struct Shared {
+    tails: Mutex<HashMap<TenantId, Tail>>,
+    announced: Mutex<Vec<Entry>>,
+    /// The log is worth a look: something may be there that was not announced.
+    look: AtomicBool,
+    arrived: Notify,
+    written: Notify,
+    bus: Mutex<Option<Arc<dyn Fn(&[Entry]) + Send + Sync>>>,
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self(Arc::new(Shared {
+            tails: Mutex::default(),
+            announced: Mutex::default(),
+            look: AtomicBool::new(true),
+            arrived: Notify::new(),
+            written: Notify::new(),
+            bus: Mutex::default(),
+        }))
+    }
+}
+
+impl Feed {
+    /// Says that events were written that wait for the sequencer.
+    pub fn wrote(&self) {
+        self.0.written.notify_one();
+    }
+
+    /// Waits until events were written.
+    pub(super) async fn written(&self) {
+        self.0.written.notified().await;
+    }
+
+    /// Hands over events that this node put into the log, and tells the other nodes.
+    pub fn announce(&self, entries: Vec<Entry>) {
+        if entries.is_empty() {
+            return;
+        }
+        let bus = held(&self.0.bus).clone();
+        if let Some(bus) = bus {
+            bus(&entries);
+        }
+        self.hear(entries);
+    }
+
+    /// Hands over events that are in the log, whoever put them there.
+    pub fn hear(&self, entries: Vec<Entry>) {
+        let mut announced = held(&self.0.announced);
+        if announced.len() + entries.len() <= WAITING {
+            announced.extend(entries);
+        } else {
+            self.0.look.store(true, Ordering::Release);
+        }
+        drop(announced);
+        self.0.arrived.notify_one();
+    }
+
+    /// Says that the log may be ahead of what this node knows.
+    pub fn hint(&self) {
+        self.0.look.store(true, Ordering::Release);
+        self.0.arrived.notify_one();
+    }
+
+    /// How other nodes are told.
+    pub fn tell(&self, bus: Arc<dyn Fn(&[Entry]) + Send + Sync>) {
+        *held(&self.0.bus) = Some(bus);
+    }
+
+    /// Follows the log until stopped.
+    pub async fn follow(self, db: DatabaseConnection, stop: CancellationToken) {
+        let mut at = None;
+        loop {
+            match self.catch_up(&db, &mut at).await {
+                Ok(()) => {}
+                Err(error) => {
+                    self.0.look.store(true, Ordering::Release);
+                    tracing::warn!(error = chain(&error), "the event log cannot be read, will try again");
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.0.arrived.notified() => {}
+                () = tokio::time::sleep(FLOOR) => self.0.look.store(true, Ordering::Release),
+            }
+        }
+    }
+
+    /// Hands out everything beyond `at`.
+    async fn catch_up(&self, db: &DatabaseConnection, at: &mut Option<i64>) -> Result<()> {
+        let mut position = match *at {
+            Some(position) => position,
+            // Tails that were pinned before are not complete below this, and their readers know.
+            None => *at.insert(log::position(db).await?),
+        };
+        let mut look = self.0.look.swap(false, Ordering::AcqRel);
+        let mut announced = std::mem::take(&mut *held(&self.0.announced));
+        announced.sort_unstable_by_key(|entry| entry.position);
+        for entry in announced {
+            if entry.position == position + 1 {
+                self.dispatch(&entry);
+                position = entry.position;
+            } else if entry.position > position {
+                look = true;
+                break;
+            }
+        }
+        *at = Some(position);
+        if !look {
+            return Ok(());
+        }
+        loop {
+            let entries = log::beyond(db, position, PAGE).await?;
+            let full = entries.len() as u64 == PAGE;
+            for entry in &entries {
+                self.dispatch(entry);
+                position = entry.position;
+                *at = Some(position);
+            }
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+
+    fn dispatch(&self, entry: &Entry) {
+        if let Some(tail) = self.tails().get_mut(&entry.tenant_id) {
+            tail.push(entry);
+        }
+    }
+
+    /// Keeps the tail of a tenant from now on.
+    pub(super) fn pin(&self, tenant: TenantId) -> Pin {
+        self.tails().entry(tenant).or_default().pins += 1;
+        Pin { feed: self.clone(), tenant }
+    }
+
+    /// How many tenants are followed on this node.
+    #[must_use]
+    pub fn followed(&self) -> usize {
+        self.tails().len()
+    }
+
+    fn tails(&self) -> MutexGuard<'_, HashMap<TenantId, Tail>> {
+        held(&self.0.tails)
+    }
+}
+
+/// A right to a tenant's tail: it is kept as long as this lives.
+pub(super) struct Pin {
+    feed: Feed,
+    tenant: TenantId,
+}
+
+impl Pin {
+    /// Says that the log was read up to this number after the tail was pinned: it is complete above.
+    pub(super) fn known(&self, number: i64) {
+        if let Some(tail) = self.feed.tails().get_mut(&self.tenant) {
+            tail.known(number);
+        }
+    }
+
+    /// A place at the tail for who has seen everything up to a number, unless that is too long ago.
+    pub(super) fn join(&self, interest: &Interest, seen: i64) -> Option<Arc<Inbox>> {
+        self.feed.tails().get_mut(&self.tenant)?.join(interest, seen)
+    }
+
+    /// Gives a place back.
+    pub(super) fn leave(&self, interest: &Interest, inbox: &Arc<Inbox>) {
+        if let Some(tail) = self.feed.tails().get_mut(&self.tenant) {
+            tail.leave(interest, inbox);
+        }
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let mut tails = self.feed.tails();
+        if let Some(tail) = tails.get_mut(&self.tenant) {
+            tail.pins -= 1;
+            if tail.pins == 0 {
+                tails.remove(&self.tenant);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feed").field("followed", &self.followed()).finish_non_exhaustive()
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
