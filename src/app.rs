@@ -32,7 +32,7 @@ use crate::{
         endpoint::{self, Endpoint, Trust, TrustError},
     },
     http::{
-        self, Door, Profile,
+        self, Door, LiveLimits, Profile,
         params::ParamLimits,
         pulse::Patience,
         seat::Notice,
@@ -53,7 +53,7 @@ use crate::{
 pub use keys::KeysError;
 
 /// How long a stalled write may last.
-const STALLED_WRITE: Duration = Duration::from_secs(30);
+const STALLED_WRITE: Duration = Duration::from_secs(90);
 
 /// Public halves of signing keys that are kept at hand.
 const PUBLIC_KEYS: usize = 64;
@@ -164,6 +164,7 @@ impl App {
             metrics: Arc::clone(&metrics),
             sdl: graphql::sdl().into(),
             settings: Arc::new(door_settings(config)),
+            watch: Arc::default(),
             stopping: CancellationToken::new(),
         };
         Ok(Self { hub, door, serve: serve_limits(config), metrics })
@@ -210,6 +211,9 @@ impl App {
     pub fn follow(&self) {
         let (hub, stopping) = (&self.hub, &self.door.stopping);
         let feed = hub.feed.clone();
+        let watch = Arc::clone(&self.door.watch);
+        feed.observe(Box::new(move |entry| watch.hear(entry)));
+        hub.tasks.spawn(Arc::clone(&self.door.watch).run(Arc::clone(hub), stopping.clone()));
         hub.tasks.spawn(feed.clone().follow(hub.database.reader().clone(), stopping.clone()));
         if hub.database.backend() != DbBackend::Sqlite {
             hub.tasks.spawn(sequencer::run(hub.database.writer().clone(), feed, stopping.clone()));
@@ -333,6 +337,14 @@ fn door_settings(config: &Config) -> http::Settings {
         profile: match config.graphql.http_status {
             config::HttpStatus::Compat => Profile::Compat,
             config::HttpStatus::Draft2026 => Profile::Draft2026,
+        },
+        live: LiveLimits {
+            init_timeout: config.live.init_timeout,
+            ping: config.live.ping_interval,
+            patience: config.live.patience,
+            max_message: config.live.max_message.bytes(),
+            operations_per_socket: config.live.operations_per_socket,
+            sockets_per_caller: config.live.sockets_per_caller,
         },
         params: ParamLimits { document: config.graphql.max_text.bytes(), ..ParamLimits::default() },
         tls: public.is_some_and(|url| url.as_str().starts_with("https:")),

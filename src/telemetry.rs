@@ -94,6 +94,12 @@ pub struct Metrics {
     pub refused: Family<LimitLabels, Counter>,
     /// What operations cost.
     pub cost: Histogram,
+    /// WebSockets open at present.
+    pub sockets: Gauge,
+    /// Runs of a subscription's selection: one for each event and group.
+    pub subscription_executions: Counter,
+    /// Items handed to subscribers.
+    pub subscription_deliveries: Counter,
     /// SQL statements, in seconds.
     pub statements: Family<StatementLabels, Histogram>,
 }
@@ -116,6 +122,9 @@ impl Metrics {
             errors: Family::default(),
             refused: Family::default(),
             cost: Histogram::new([1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0]),
+            sockets: Gauge::default(),
+            subscription_executions: Counter::default(),
+            subscription_deliveries: Counter::default(),
             statements: Family::new_with_constructor(seconds),
         };
         registry.register("build", "The program that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
@@ -138,6 +147,17 @@ impl Metrics {
             new.operations.clone(),
         );
         registry.register("graphql_errors", "Errors in answers, by code", new.errors.clone());
+        registry.register("http_sockets_open", "WebSockets open at present", new.sockets.clone());
+        registry.register(
+            "graphql_subscription_executions",
+            "Runs of a subscription's selection, one for each event and group",
+            new.subscription_executions.clone(),
+        );
+        registry.register(
+            "graphql_subscription_deliveries",
+            "Items handed to subscribers",
+            new.subscription_deliveries.clone(),
+        );
         registry.register("graphql_refused", "Documents refused before they ran, by limit", new.refused.clone());
         registry.register("graphql_operation_cost", "What operations cost", new.cost.clone());
         registry.register_with_unit("db_statement_duration", "SQL statements", Unit::Seconds, new.statements.clone());

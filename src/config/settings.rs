@@ -94,6 +94,22 @@ settings! {
         allowed_origins: Vec<Origin> = "",
     }
 
+    /// What WebSockets and event streams may cost, and how long they may take over what.
+    live: Live, keys "live." {
+        /// Longest wait for `connection_init` on a new WebSocket.
+        init_timeout: Duration = "3s",
+        /// Time between pings, and between signs of life on an event stream.
+        ping_interval: Duration = "12s",
+        /// Longest time in which a client neither says nor takes anything.
+        patience: Duration = "90s",
+        /// Largest message of a client.
+        max_message: Size = "64KiB",
+        /// Most operations at once on one WebSocket.
+        operations_per_socket: usize = "50",
+        /// Most WebSockets and event streams of one caller.
+        sockets_per_caller: usize = "1000",
+    }
+
     /// The bounds of the GraphQL endpoint.
     graphql: Graphql, keys "graphql." {
         /// How the HTTP status of a response is chosen. `compat`: as most clients expect it;

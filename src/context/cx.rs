@@ -5,13 +5,16 @@ use std::{net::IpAddr, sync::Arc};
 use sea_orm::DatabaseConnection;
 
 use super::{Hub, Txn};
-use crate::kernel::{
-    actor::{Actor, Caller, Principal},
-    clock::Moment,
-    error::{Error, Result},
-    id::{Id, TenantId},
-    page::{PageArgs, PageBounds},
-    scope::Scope,
+use crate::{
+    event::{Interest, Reader},
+    kernel::{
+        actor::{Actor, Caller, Principal},
+        clock::Moment,
+        error::{Error, Result},
+        id::{Id, TenantId},
+        page::{PageArgs, PageBounds},
+        scope::Scope,
+    },
 };
 
 /// What is known of a request beside its content.
@@ -106,6 +109,11 @@ impl Cx {
     #[must_use]
     pub fn db(&self) -> &DatabaseConnection {
         self.hub.database.reader()
+    }
+
+    /// Follows the events of the caller's tenant: those after a number, or those that come from now on.
+    pub async fn events(&self, interest: Interest, after: Option<i64>) -> Result<Reader> {
+        Reader::open(&self.hub.feed, self.db().clone(), self.tenant()?, interest, after).await
     }
 
     /// Checked page arguments.

@@ -14,3 +14,4 @@ pub mod keyring;
 pub mod access;
 
 pub mod audit;
+pub mod event;

@@ -42,6 +42,11 @@ pub fn by_digest(digest: &[u8]) -> Select<Entity> {
     Entity::find().filter(COLUMN.digest.eq(digest)).filter(Column::TenantId.in_subquery(tenant::served_ids()))
 }
 
+/// The token with that id, whose digest was checked before; none of a tenant that is not served.
+pub fn by_id(token: ApiTokenId) -> Select<Entity> {
+    Entity::find_by_id(token).filter(Column::TenantId.in_subquery(tenant::served_ids()))
+}
+
 /// Notes a use, unless one was noted since `unless_since`.
 pub fn used(token: ApiTokenId, at: DateTimeUtc, unless_since: DateTimeUtc) -> UpdateMany<Entity> {
     Entity::update_many()

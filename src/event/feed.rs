@@ -54,6 +54,12 @@ const FLOOR: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Feed(Arc<Shared>);
 
+/// Tells other nodes what was put into the log.
+pub type Teller = Arc<dyn Fn(&[Entry]) + Send + Sync>;
+
+/// Sees every event of the log as it passes this node.
+pub type Observer = Box<dyn Fn(&Entry) + Send + Sync>;
+
 struct Shared {
     tails: Mutex<HashMap<TenantId, Tail>>,
     announced: Mutex<Vec<Entry>>,
@@ -61,7 +67,8 @@ struct Shared {
     look: AtomicBool,
     arrived: Notify,
     written: Notify,
-    bus: Mutex<Option<Arc<dyn Fn(&[Entry]) + Send + Sync>>>,
+    bus: Mutex<Option<Teller>>,
+    observers: Mutex<Vec<Observer>>,
 }
 
 impl Default for Feed {
@@ -73,6 +80,7 @@ impl Default for Feed {
             arrived: Notify::new(),
             written: Notify::new(),
             bus: Mutex::default(),
+            observers: Mutex::default(),
         }))
     }
 }
@@ -119,7 +127,7 @@ impl Feed {
     }
 
     /// How other nodes are told.
-    pub fn tell(&self, bus: Arc<dyn Fn(&[Entry]) + Send + Sync>) {
+    pub fn tell(&self, bus: Teller) {
         *held(&self.0.bus) = Some(bus);
     }
 
@@ -179,7 +187,16 @@ impl Feed {
         }
     }
 
+    /// Shows every event that passes from now on. For what may miss one, such as wake-ups; who must not reads
+    /// the log.
+    pub fn observe(&self, observer: Observer) {
+        held(&self.0.observers).push(observer);
+    }
+
     fn dispatch(&self, entry: &Entry) {
+        for observer in &*held(&self.0.observers) {
+            observer(entry);
+        }
         if let Some(tail) = self.tails().get_mut(&entry.tenant_id) {
             tail.push(entry);
         }

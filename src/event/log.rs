@@ -7,7 +7,10 @@ use sea_orm::{ConnectionTrait, QueryFilter, QueryOrder, QuerySelect};
 use super::{Entry, Interest};
 use crate::{
     entity::{event, event_head, event_log},
-    kernel::{error::Result, id::TenantId},
+    kernel::{
+        error::{Error, Result},
+        id::TenantId,
+    },
 };
 
 /// How far a tenant's log has come.
@@ -17,6 +20,19 @@ pub struct Head {
     pub number: i64,
     /// The number of the oldest event that is kept.
     pub oldest: i64,
+}
+
+impl Head {
+    /// Whether somebody who has seen everything up to a number can go on from there.
+    pub fn check(self, seen: i64) -> Result<()> {
+        if seen > self.number {
+            return Err(Error::CursorAhead);
+        }
+        if seen + 1 < self.oldest {
+            return Err(Error::CursorExpired { oldest: self.oldest - 1 });
+        }
+        Ok(())
+    }
 }
 
 /// How far the tenant's log has come.

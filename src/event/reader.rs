@@ -16,10 +16,7 @@ use std::{collections::VecDeque, fmt, future::poll_fn, sync::Arc};
 use sea_orm::DatabaseConnection;
 
 use super::{Entry, Feed, Interest, feed::Pin, log, tail::Inbox};
-use crate::kernel::{
-    error::{Error, Result},
-    id::TenantId,
-};
+use crate::kernel::{error::Result, id::TenantId};
 
 /// Events that are read at a time.
 const PAGE: usize = 256;
@@ -63,7 +60,7 @@ impl Reader {
         let head = log::head(&db, tenant).await?;
         pin.known(head.number);
         let seen = after.unwrap_or(head.number);
-        check(seen, head)?;
+        head.check(seen)?;
         let state = State::Behind { page: VecDeque::new(), through: seen };
         Ok(Self { db, tenant, interest, pin, seen, state })
     }
@@ -114,14 +111,14 @@ impl Reader {
             }
             self.seen = self.seen.max(*through);
             let head = log::head(&self.db, self.tenant).await?;
-            check(self.seen, head)?;
+            head.check(self.seen)?;
             if self.seen == head.number {
                 return Ok(Next::CaughtUp(self.seen));
             }
             let span = (self.seen, head.number);
             let read = log::page(&self.db, self.tenant, &self.interest, span, PAGE as u64).await?;
             // Retention may have come between the two looks.
-            check(self.seen, log::head(&self.db, self.tenant).await?)?;
+            log::head(&self.db, self.tenant).await?.check(self.seen)?;
             *through = match read.last() {
                 Some(last) if read.len() == PAGE => last.number,
                 _ => head.number,
@@ -136,17 +133,6 @@ impl Reader {
         }
         self.state = State::Behind { page: VecDeque::new(), through: self.seen };
     }
-}
-
-/// Whether a reader that has seen so much can go on.
-fn check(seen: i64, head: log::Head) -> Result<()> {
-    if seen > head.number {
-        return Err(Error::CursorAhead);
-    }
-    if seen + 1 < head.oldest {
-        return Err(Error::CursorExpired { oldest: head.oldest - 1 });
-    }
-    Ok(())
 }
 
 impl Drop for Reader {

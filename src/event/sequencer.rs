@@ -27,9 +27,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, FromQueryResult, Statement, TransactionTrait,
-};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, FromQueryResult, Statement, TransactionTrait};
 use tokio_util::sync::CancellationToken;
 
 use super::{Entry, Feed};

@@ -10,9 +10,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use sea_orm::{
-    ActiveValue::NotSet, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, Statement, Value,
-};
+use sea_orm::{ActiveValue::NotSet, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, Statement, Value};
 
 use super::{Entry, Fact};
 use crate::{

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use async_graphql::{Enum, ErrorExtensionValues, SimpleObject};
 
+use super::live::Item;
 use crate::kernel::{
     self,
     error::{Code, Error, Issue, chain},
@@ -34,7 +35,7 @@ impl<E: Into<Error>> From<E> for ApiError {
 pub const OURS: &str = "something went wrong on our side; the request id finds it in the log";
 
 /// What clients read about a failure. What is ours to mend is logged here and not told.
-pub(super) fn told(error: &Error) -> String {
+pub fn told(error: &Error) -> String {
     let code = error.code().name();
     match error {
         Error::Internal(..) => {
@@ -55,6 +56,9 @@ impl From<ApiError> for async_graphql::Error {
         let mut failure = Self::new(told(&error));
         let extensions = failure.extensions.get_or_insert_with(ErrorExtensionValues::default);
         extensions.set("code", error.code().name());
+        if let Error::CursorExpired { oldest } = &*error {
+            extensions.set("oldestCursor", Item::cursor_of(*oldest));
+        }
         if let Error::Refused(issues) = &*error
             && let Some(issue) = issues.first()
             && !issue.path.is_empty()

@@ -129,6 +129,11 @@ impl Loaders {
         Self { cx: cx.clone(), state: Arc::default() }
     }
 
+    /// Forgets what was read: the next read sees what is there then.
+    pub fn renew(&self) {
+        locked(&self.state).shelves.clear();
+    }
+
     /// What is found under the key.
     pub async fn load<K: Key>(&self, key: K) -> Result<Option<K::Value>> {
         let batch = self.join(&key);

@@ -13,9 +13,11 @@ pub mod context;
 pub mod document;
 pub mod endpoint;
 pub mod error;
+pub mod event;
 pub mod guard;
 pub mod id;
 pub mod keyring;
+pub mod live;
 pub mod loader;
 pub mod node;
 pub mod page;
@@ -24,25 +26,37 @@ pub mod session;
 pub mod tenant;
 pub mod viewer;
 
-use async_graphql::{EmptySubscription, MergedObject, SchemaBuilder};
+use async_graphql::{MergedObject, MergedSubscription, SchemaBuilder};
 
 /// Everything that can be read.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Query")]
-pub struct Query(viewer::ViewerQuery, node::NodeQuery, tenant::TenantQuery, access::AccessQuery, audit::AuditQuery);
+pub struct Query(
+    viewer::ViewerQuery,
+    node::NodeQuery,
+    tenant::TenantQuery,
+    access::AccessQuery,
+    audit::AuditQuery,
+    event::EventQuery,
+);
 
 /// Everything that can be changed.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Mutation")]
 pub struct Mutation(tenant::TenantMutation, keyring::KeyringMutation, access::AccessMutation, session::SessionMutation);
 
+/// Everything that can be followed.
+#[derive(MergedSubscription, Default)]
+#[graphql(name = "Subscription")]
+pub struct Subscription(event::EventSubscription);
+
 /// The schema.
-pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
+pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 
 /// The schema without any means: enough to print it.
 #[must_use]
-pub fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+pub fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query::default(), Mutation::default(), Subscription::default())
 }
 
 /// The schema in the schema definition language, as it is committed in `schema.graphql`.

@@ -17,20 +17,26 @@ pub const TENANT: HeaderName = HeaderName::from_static("x-portolan-tenant");
 /// Goes with every 401.
 pub const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"portolan\"");
 
+const MALFORMED: Error = Error::Unauthenticated("the Authorization header must be: Bearer, a space, a token");
+
 /// The context of the request, now by its caller.
 pub async fn identify(cx: &Cx, headers: &HeaderMap) -> Result<Cx> {
-    const MALFORMED: Error = Error::Unauthenticated("the Authorization header must be: Bearer, a space, a token");
     let mut sent = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = sent.next() else { return Ok(cx.clone()) };
     if sent.next().is_some() {
         return Err(MALFORMED);
     }
-    let (scheme, text) = value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or(MALFORMED)?;
+    let chosen = headers.get(TENANT).map(HeaderValue::to_str).transpose();
+    let chosen = chosen.map_err(|_| Error::NotFound("tenant"))?;
+    identify_by(cx, value.to_str().map_err(|_| MALFORMED)?, chosen).await
+}
+
+/// The same for a credential that did not come in headers.
+pub async fn identify_by(cx: &Cx, authorization: &str, chosen: Option<&str>) -> Result<Cx> {
+    let (scheme, text) = authorization.split_once(' ').ok_or(MALFORMED)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(MALFORMED);
     }
-    let chosen = headers.get(TENANT).map(HeaderValue::to_str).transpose();
-    let chosen = chosen.map_err(|_| Error::NotFound("tenant"))?;
     let text = text.trim();
     // A JWT has two dots; tokens of ours have none.
     let caller = if text.contains('.') {

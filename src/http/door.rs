@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::params::ParamLimits;
+use super::{params::ParamLimits, watch::Watch};
 use crate::{context::Hub, graphql::endpoint::Endpoint, telemetry::Metrics};
 
 /// How the status of an answer is chosen.
@@ -33,8 +33,27 @@ pub struct Settings {
     pub profile: Profile,
     /// Bounds on parameters.
     pub params: ParamLimits,
+    /// Bounds on sockets and streams.
+    pub live: LiveLimits,
     /// Whether callers reach us over TLS, so that they may be told to insist on it.
     pub tls: bool,
+}
+
+/// What a socket or a stream may cost, and how long it may take over what.
+#[derive(Clone, Debug)]
+pub struct LiveLimits {
+    /// For `connection_init` to come.
+    pub init_timeout: Duration,
+    /// Between pings, and between signs of life on a stream.
+    pub ping: Duration,
+    /// For a client to say or take anything at all.
+    pub patience: Duration,
+    /// The largest message of a client.
+    pub max_message: usize,
+    /// Operations that run at once on one socket.
+    pub operations_per_socket: usize,
+    /// Sockets and streams of one caller.
+    pub sockets_per_caller: usize,
 }
 
 /// What every route has at hand.
@@ -50,6 +69,8 @@ pub struct Door {
     pub sdl: Arc<str>,
     /// Choices.
     pub settings: Arc<Settings>,
+    /// Whose streams are open.
+    pub watch: Arc<Watch>,
     /// Cancelled when the server stops taking requests.
     pub stopping: CancellationToken,
 }

@@ -24,6 +24,7 @@ use super::{
     caller,
     negotiate::{self, Media},
     params::{self, ParamError, Params},
+    socket, stream,
 };
 use crate::{
     context::Cx,
@@ -36,6 +37,8 @@ use crate::{
 const AWAY: u64 = 5;
 /// `report` adds the cost to the answer; `dry-run` answers with the cost and runs nothing.
 const COST: HeaderName = HeaderName::from_static("x-portolan-cost");
+/// The cursor of the last event that a client of a stream got.
+const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
@@ -55,7 +58,16 @@ impl<E: Into<Fault>> From<E> for Refused {
 
 /// Answers one request.
 pub async fn serve(State(door): State<Door>, Extension(cx): Extension<Cx>, request: Request) -> Response {
+    if socket::wanted(request.headers()) {
+        return socket::upgrade(door, cx, request).await;
+    }
     let media = negotiate::accept(request.headers());
+    if media == Ok(Media::EventStream) {
+        return match receive(&door, &cx, request).await {
+            Ok((cx, call, resume)) => stream::begin(&door, cx, call, resume).await,
+            Err(refused) => refuse(&door, Media::Json, &cx, refused),
+        };
+    }
     let shown = media.as_ref().copied().unwrap_or(Media::Json);
     let outcome = match media {
         Ok(_) => run(&door, &cx, request).await,
@@ -66,19 +78,26 @@ pub async fn serve(State(door): State<Door>, Extension(cx): Extension<Cx>, reque
             let status = status(door.settings.profile, shown, &cx, &answer);
             respond(shown, status, answer)
         }
-        Err(Refused::Fault(fault)) => {
-            count(&door, fault.code);
-            let answer = Answer::refused(&cx, fault);
-            let status = status(door.settings.profile, shown, &cx, &answer);
+        Err(refused) => refuse(&door, shown, &cx, refused),
+    }
+}
+
+/// Answers a request that was not run.
+fn refuse(door: &Door, shown: Media, cx: &Cx, refused: Refused) -> Response {
+    match refused {
+        Refused::Fault(fault) => {
+            count(door, fault.code);
+            let answer = Answer::refused(cx, fault);
+            let status = status(door.settings.profile, shown, cx, &answer);
             respond(shown, status, answer)
         }
-        Err(Refused::Params(error)) => {
-            count(&door, error.code);
+        Refused::Params(error) => {
+            count(door, error.code);
             let status = match door.settings.profile {
                 Profile::Compat => error.status,
                 Profile::Draft2026 => error.status_draft,
             };
-            respond(shown, status, Answer::refused(&cx, Fault::new(error.code, error.message)))
+            respond(shown, status, Answer::refused(cx, Fault::new(error.code, error.message)))
         }
     }
 }
@@ -96,6 +115,13 @@ fn count(door: &Door, code: Code) {
 }
 
 async fn run(door: &Door, cx: &Cx, request: Request) -> Result<(Cx, Answer), Refused> {
+    let (cx, call, _) = receive(door, cx, request).await?;
+    let answer = door.endpoint.run(&cx, call).await;
+    Ok((cx, answer))
+}
+
+/// Reads a request: who asks, what to run, and after which event to go on.
+async fn receive(door: &Door, cx: &Cx, request: Request) -> Result<(Cx, Call, Option<String>), Refused> {
     let (head, content) = request.into_parts();
     let limits = &door.settings.params;
     let reads = match head.method {
@@ -116,9 +142,15 @@ async fn run(door: &Door, cx: &Cx, request: Request) -> Result<(Cx, Answer), Ref
             body::read(content, door.settings.max_body, door.settings.body_timeout, length).await.map_err(refused)?;
         params::from_post(&bytes, limits)
     };
-    let call = call(params.map_err(Refused::Params)?, reads, &head.headers);
-    let answer = door.endpoint.run(&cx, call).await;
-    Ok((cx, answer))
+    let cost = head.headers.get(COST).map(HeaderValue::as_bytes);
+    let call = Call {
+        read_only: reads,
+        report_cost: matches!(cost, Some(b"report" | b"dry-run")),
+        dry_run: cost == Some(b"dry-run"),
+        ..Call::from(params.map_err(Refused::Params)?)
+    };
+    let resume = head.headers.get(LAST_EVENT).and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
+    Ok((cx, call, resume.map(str::to_owned)))
 }
 
 /// A body that broke off was no request, whatever the client accepts.
@@ -129,17 +161,16 @@ fn refused(error: BodyError) -> Refused {
     }
 }
 
-fn call(params: Params, read_only: bool, headers: &HeaderMap) -> Call {
-    let cost = headers.get(COST).map(HeaderValue::as_bytes);
-    Call {
-        query: params.query,
-        document_id: params.document_id,
-        hash: params.apq,
-        operation_name: params.operation_name,
-        variables: params.variables,
-        read_only,
-        report_cost: matches!(cost, Some(b"report" | b"dry-run")),
-        dry_run: cost == Some(b"dry-run"),
+impl From<Params> for Call {
+    fn from(params: Params) -> Self {
+        Self {
+            query: params.query,
+            document_id: params.document_id,
+            hash: params.apq,
+            operation_name: params.operation_name,
+            variables: params.variables,
+            ..Self::default()
+        }
     }
 }
 
@@ -160,7 +191,7 @@ fn status(profile: Profile, media: Media, cx: &Cx, answer: &Answer) -> u16 {
     }
 }
 
-fn respond(media: Media, status: u16, answer: Answer) -> Response {
+pub(super) fn respond(media: Media, status: u16, answer: Answer) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, Body::from(answer.body)).into_response();
     let headers = response.headers_mut();

@@ -3,6 +3,7 @@
 //! ```text
 //! socket ─▶ serve ─▶ frame (id, address, span, time-out, panic, headers) ─▶ route
 //!                                                     /graphql ─▶ params ─▶ caller ─▶ endpoint
+//!                                                     upgraded ─▶ socket;  event-stream ─▶ stream
 //! ```
 //!
 //! Everything around a request that is the same for all routes is in [`frame`]. A route reads what came,
@@ -22,6 +23,9 @@ pub mod params;
 pub mod pulse;
 pub mod seat;
 pub mod serve;
+pub mod socket;
+pub mod stream;
+pub mod watch;
 
-pub use door::{Door, Profile, Settings};
+pub use door::{Door, LiveLimits, Profile, Settings};
 pub use frame::router;

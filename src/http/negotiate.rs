@@ -22,11 +22,13 @@ pub enum Media {
     Json,
     /// A GraphQL response, whose HTTP status tells how it went.
     GraphqlResponse,
+    /// A stream of events.
+    EventStream,
 }
 
 impl Media {
     /// Every type, the one to prefer first.
-    pub const ALL: [Self; 2] = [Self::Json, Self::GraphqlResponse];
+    pub const ALL: [Self; 3] = [Self::Json, Self::GraphqlResponse, Self::EventStream];
 
     /// The type and subtype, as `Accept` names them.
     #[must_use]
@@ -34,6 +36,7 @@ impl Media {
         match self {
             Self::Json => ("application", "json"),
             Self::GraphqlResponse => ("application", "graphql-response+json"),
+            Self::EventStream => ("text", "event-stream"),
         }
     }
 
@@ -43,6 +46,7 @@ impl Media {
         match self {
             Self::Json => "application/json; charset=utf-8",
             Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
+            Self::EventStream => "text/event-stream; charset=utf-8",
         }
     }
 }

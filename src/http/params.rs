@@ -114,7 +114,7 @@ pub fn from_get(query_string: &str, limits: &ParamLimits) -> Result<Params, Para
 }
 
 /// Takes the parameters out of their object, each of its own type.
-fn check(mut members: Map<String, Value>, limits: &ParamLimits) -> Result<Params, ParamError> {
+pub fn check(mut members: Map<String, Value>, limits: &ParamLimits) -> Result<Params, ParamError> {
     let query = text(&mut members, "query")?;
     let operation_name = word(&mut members, "operationName", limits)?;
     let document_id = word(&mut members, "documentId", limits)?;

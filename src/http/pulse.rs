@@ -209,13 +209,18 @@ pub struct Wire {
     pulse: Arc<Pulse>,
     closing: bool,
     discarded: usize,
-    _seat: Seat,
+    seat: Seat,
 }
 
 impl Wire {
     /// Ties a socket to its pulse and its seat.
     pub fn new(socket: TcpStream, pulse: Arc<Pulse>, seat: Seat) -> Self {
-        Self { socket, pulse, closing: false, discarded: 0, _seat: seat }
+        Self { socket, pulse, closing: false, discarded: 0, seat }
+    }
+
+    /// Parts them again: a socket that was upgraded keeps its seat and has no pulse.
+    pub fn into_parts(self) -> (TcpStream, Seat) {
+        (self.socket, self.seat)
     }
 }
 

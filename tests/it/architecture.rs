@@ -15,15 +15,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("vault", &["kernel"]),
     ("context", &["kernel", "entity", "vault", "event"]),
     ("domain", &["kernel", "entity", "vault", "event", "context"]),
-    ("graphql", &["kernel", "context", "domain", "telemetry"]),
-    ("http", &["kernel", "context", "domain", "graphql", "telemetry"]),
+    ("graphql", &["kernel", "context", "domain", "event", "telemetry"]),
+    ("http", &["kernel", "context", "domain", "event", "graphql", "telemetry"]),
     ("worker", &["kernel", "context", "domain", "event"]),
     ("telemetry", &["config"]),
     ("config", &["kernel"]),
 ];
 
 /// Concerns of the domain, in the order in which they may call each other: only those before.
-const CONCERNS: &[&str] = &["tenant", "keyring", "audit", "access"];
+const CONCERNS: &[&str] = &["tenant", "keyring", "audit", "event", "access"];
 
 /// Crates that a room must not name.
 const MUST_NOT_NAME: &[(&str, &[&str])] = &[

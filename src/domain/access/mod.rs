@@ -15,6 +15,7 @@ mod lock;
 pub mod membership;
 mod password;
 pub mod session;
+pub mod standing;
 pub mod token;
 pub mod user;
 

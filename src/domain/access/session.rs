@@ -28,7 +28,7 @@ use crate::{
         actor::{Actor, Caller, Principal},
         clock::Moment,
         error::{Error, Result},
-        id::{TenantId, UserId},
+        id::{SessionId, TenantId, UserId},
         input,
         scope::{Role, Scope},
         secret::Secret,
@@ -190,26 +190,23 @@ pub async fn revoke_all(cx: &Cx, user: UserId) -> Result<usize> {
 /// Checks an access token and says who calls. `chosen` is a tenant named by the request.
 pub async fn authenticate(hub: &Hub, text: &str, chosen: Option<&str>) -> Result<Caller> {
     let claims = jwt::read(hub, text).await?;
+    let principal = again(hub, claims.user, claims.session, chosen).await?;
+    let principal = Principal { expires_at: Some(claims.until), ..principal };
+    Ok(Caller { actor: Actor::User(claims.user), principal: Some(principal) })
+}
+
+/// What a person whose access token was checked before may do now.
+pub async fn again(hub: &Hub, user: UserId, id: SessionId, chosen: Option<&str>) -> Result<Principal> {
     let db = hub.database.reader();
-    let session = entity::by_id(claims.session).one(db).await?;
+    let session = entity::by_id(id).one(db).await?;
     let open = |session: &Session| {
-        session.user_id == claims.user && session.revoked_at.is_none() && hub.clock.now() < session.expires_at
+        session.user_id == user && session.revoked_at.is_none() && hub.clock.now() < session.expires_at
     };
     session.filter(open).ok_or(Error::Unauthenticated("this token is not valid"))?;
-    let bonds = membership::of_person(claims.user).order_by_asc(membership::Column::Id).all(db).await?;
+    let bonds = membership::of_person(user).order_by_asc(membership::Column::Id).all(db).await?;
     let (tenant, role, home) = acting(hub, &bonds, chosen).await?;
-    Ok(Caller {
-        actor: Actor::User(claims.user),
-        principal: Some(Principal {
-            tenant,
-            home,
-            role,
-            scopes: role.scopes(),
-            partner: None,
-            session: Some(claims.session),
-            expires_at: Some(claims.until),
-        }),
-    })
+    let scopes = role.scopes();
+    Ok(Principal { tenant, home, role, scopes, partner: None, session: Some(id), expires_at: None })
 }
 
 /// In which tenant, and with which role: the chosen one, or the first. Suspended tenants let nobody in but

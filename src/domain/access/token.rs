@@ -173,23 +173,31 @@ pub async fn authenticate(hub: &Hub, text: &str, chosen: Option<&str>) -> Result
     if !token::well_formed(token::Kind::Api, text) {
         return Err(REFUSED);
     }
-    let now = hub.clock.now();
     let row = entity::by_digest(&token::digest(text)).one(hub.database.reader()).await?;
-    let row = row.filter(|row| row.valid_at(now)).ok_or(REFUSED)?;
+    let row = row.filter(|row| row.valid_at(hub.clock.now())).ok_or(REFUSED)?;
+    let principal = principal(hub, &row, chosen).await?;
+    note_use(hub, &row, hub.clock.now());
+    Ok(Caller { actor: Actor::ApiToken(row.id), principal: Some(principal) })
+}
+
+/// What a token that was checked before may do now.
+pub async fn again(hub: &Hub, id: ApiTokenId, chosen: Option<&str>) -> Result<Principal> {
+    let row = entity::by_id(id).one(hub.database.reader()).await?;
+    let row = row.filter(|row| row.valid_at(hub.clock.now()));
+    principal(hub, &row.ok_or(Error::Unauthenticated("this token is not valid"))?, chosen).await
+}
+
+async fn principal(hub: &Hub, row: &ApiToken, chosen: Option<&str>) -> Result<Principal> {
     let scopes = row.allowed();
-    let tenant = elsewhere(hub, &row, scopes, chosen).await?.unwrap_or(row.tenant_id);
-    note_use(hub, &row, now);
-    Ok(Caller {
-        actor: Actor::ApiToken(row.id),
-        principal: Some(Principal {
-            tenant,
-            home: row.tenant_id,
-            role: row.role,
-            scopes,
-            partner: None,
-            session: None,
-            expires_at: row.expires_at,
-        }),
+    let tenant = elsewhere(hub, row, scopes, chosen).await?.unwrap_or(row.tenant_id);
+    Ok(Principal {
+        tenant,
+        home: row.tenant_id,
+        role: row.role,
+        scopes,
+        partner: None,
+        session: None,
+        expires_at: row.expires_at,
     })
 }
 

@@ -18,6 +18,8 @@ mod budget;
 mod documents;
 mod plan;
 mod prepared;
+mod resume;
+mod stream;
 
 use std::{
     panic::AssertUnwindSafe,
@@ -26,22 +28,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_graphql::{Request, Variables, parser::types::OperationType};
+use async_graphql::{Request, Response, Variables, parser::types::OperationType};
 use futures_util::FutureExt;
 
 pub use answer::{Answer, Fault, Verdict};
 pub use budget::Rate;
 pub use documents::{Call, Trust, TrustError};
+pub use stream::Outcome;
 
 use self::{
     budget::Budget,
     documents::Documents,
     prepared::{DryRun, Preparation, Prepared},
+    resume::Resume,
 };
 use super::{
     Schema, builder,
     document::{self, Limits, Refusal, Shape},
     error::{OURS, told},
+    live::Groups,
     loader::{Loaders, drive},
 };
 use crate::{
@@ -73,6 +78,42 @@ pub struct Settings {
     pub trust: Trust,
 }
 
+/// One operation of a document, with its variables.
+#[derive(Clone)]
+pub(super) struct Operation {
+    pub(super) prepared: Arc<Prepared>,
+    pub(super) name: Option<String>,
+    pub(super) variables: Variables,
+}
+
+impl Operation {
+    pub(super) fn resume(&self) -> &Resume {
+        self.prepared.resume(self.name.as_deref())
+    }
+
+    fn request(&self, cx: &Cx, loaders: &Loaders) -> Request {
+        let request = Request::new("").variables(self.variables.clone()).data(cx.clone()).data(loaders.clone());
+        let mut request = request.data(Arc::clone(&self.prepared));
+        request.operation_name = self.name.clone().filter(|_| self.prepared.has_several());
+        request
+    }
+}
+
+/// A call that may run.
+pub(super) struct Ready {
+    kind: &'static str,
+    ty: OperationType,
+    pub(super) operation: Operation,
+    cost: u64,
+    rate: Option<Rate>,
+}
+
+/// A call that may not run.
+struct Refused {
+    kind: &'static str,
+    answer: Answer,
+}
+
 /// Runs operations.
 pub struct Endpoint {
     schema: Schema,
@@ -80,6 +121,7 @@ pub struct Endpoint {
     settings: Settings,
     documents: Documents,
     budget: Budget,
+    groups: Arc<Groups>,
     metrics: Arc<Metrics>,
 }
 
@@ -94,13 +136,19 @@ impl Endpoint {
         let shape = Arc::new(shape);
         let documents = Documents::new(&settings, trusted, Arc::clone(&shape))?;
         let budget = Budget::new(settings.cost_per_minute);
-        Ok(Self { schema, shape, settings, documents, budget, metrics })
+        Ok(Self { schema, shape, settings, documents, budget, groups: Arc::default(), metrics })
     }
 
     /// Runs one operation.
     pub async fn run(&self, cx: &Cx, call: Call) -> Answer {
         let started = Instant::now();
         let (kind, answer) = self.answer(cx, call).await;
+        self.note(started, kind, &answer);
+        answer
+    }
+
+    /// Counts an operation and writes its line.
+    fn note(&self, started: Instant, kind: &'static str, answer: &Answer) {
         let outcome = answer.verdict.outcome();
         self.metrics
             .operations
@@ -117,80 +165,78 @@ impl Endpoint {
             codes = ?answer.codes,
             "{kind} {outcome}"
         );
-        answer
     }
 
-    async fn answer(&self, cx: &Cx, call: Call) -> (&'static str, Answer) {
-        let refuse = |fault: Fault| Answer::refused(cx, fault);
-        let prepared = match self.documents.prepare(&call) {
-            Ok(prepared) => prepared,
-            Err(refusal) => return ("unknown", refuse(self.count(refusal).into())),
-        };
-        let (name, operation) = match document::select(prepared.document(), call.operation_name.as_deref()) {
-            Ok(selected) => selected,
-            Err(refusal) => return ("unknown", refuse(self.count(refusal).into())),
-        };
+    /// Makes a call ready to run: everything that can be said before it runs is said here.
+    fn ready(&self, cx: &Cx, call: &mut Call) -> Result<Ready, Refused> {
+        let refuse = |kind, fault: Fault| Refused { kind, answer: Answer::refused(cx, fault) };
+        let unknown = |refusal| refuse("unknown", self.count(refusal).into());
+        let prepared = self.documents.prepare(call).map_err(unknown)?;
+        let (name, operation) =
+            document::select(prepared.document(), call.operation_name.as_deref()).map_err(unknown)?;
         let kind = kind(operation.ty);
+        let refuse = |fault: Fault| refuse(kind, fault);
         if self.shape.root(operation.ty).is_none() {
-            return (kind, refuse(Fault::new(Code::ValidationFailed, format!("this schema has no {kind}s"))));
+            return Err(refuse(Fault::new(Code::ValidationFailed, format!("this schema has no {kind}s"))));
         }
         if operation.ty == OperationType::Mutation && call.read_only {
-            let fault = Fault::new(Code::MethodNotAllowed, "a mutation is sent by POST");
-            return (kind, refuse(fault));
+            return Err(refuse(Fault::new(Code::MethodNotAllowed, "a mutation is sent by POST")));
         }
         if prepared.introspects() && !self.settings.introspection {
-            return (
-                kind,
-                refuse(Fault::new(
-                    Code::ValidationFailed,
-                    "introspection is off on this server; the schema is documented elsewhere",
-                )),
-            );
+            return Err(refuse(Fault::new(
+                Code::ValidationFailed,
+                "introspection is off on this server; the schema is documented elsewhere",
+            )));
         }
-        let variables = Variables::from_json(call.variables.into());
+        let variables = Variables::from_json(std::mem::take(&mut call.variables).into());
         if let Err(issues) = document::coerce(operation, &variables, &self.shape, &self.settings.limits) {
             self.refused("variables");
-            return (kind, Answer::refused_all(cx, issues.into_iter().map(Fault::from).collect()));
+            let faults = issues.into_iter().map(Fault::from).collect();
+            return Err(Refused { kind, answer: Answer::refused_all(cx, faults) });
         }
         let cost = document::cost(prepared.document(), operation, &variables, &self.shape, &self.settings.limits);
         #[expect(clippy::cast_precision_loss, reason = "a histogram needs no more than a float holds")]
         self.metrics.cost.observe(cost.total as f64);
-        if let Err(refusal) = cost.within(&self.settings.limits) {
-            return (kind, refuse(self.count(refusal).into()));
-        }
+        cost.within(&self.settings.limits).map_err(|refusal| refuse(self.count(refusal).into()))?;
         // Asking what something costs is free.
         let due = if call.dry_run { 0 } else { cost.total };
-        let rate = match self.budget.spend(cx, due) {
-            Ok(rate) => rate,
-            Err(rate) => {
-                self.refused("rate");
-                let fault = Fault::new(
-                    Code::RateLimited,
-                    format!("this tenant has spent its cost for now; try again in {} seconds", rate.reset),
-                );
-                return (kind, refuse(fault).with_rate(Some(rate)));
-            }
-        };
-        let answer = self.execute(cx, prepared.clone(), name.map(str::to_owned), variables, call.dry_run).await;
-        let report = call.report_cost.then_some((cost.total, self.settings.limits.cost));
-        (kind, answer.with_rate(rate).with_cost(cost.total, report).sealed(cx, self.settings.response_bytes))
+        let rate = self.budget.spend(cx, due).map_err(|rate| {
+            self.refused("rate");
+            let message = format!("this tenant has spent its cost for now; try again in {} seconds", rate.reset);
+            let refused = refuse(Fault::new(Code::RateLimited, message));
+            Refused { answer: refused.answer.with_rate(Some(rate)), ..refused }
+        })?;
+        let (ty, name) = (operation.ty, name.map(str::to_owned));
+        let operation = Operation { prepared, name, variables };
+        Ok(Ready { kind, ty, operation, cost: cost.total, rate })
     }
 
-    async fn execute(
-        &self,
-        cx: &Cx,
-        prepared: Arc<Prepared>,
-        operation: Option<String>,
-        variables: Variables,
-        dry_run: bool,
-    ) -> Answer {
+    async fn answer(&self, cx: &Cx, mut call: Call) -> (&'static str, Answer) {
+        let ready = match self.ready(cx, &mut call) {
+            Ok(ready) => ready,
+            Err(Refused { kind, answer }) => return (kind, answer),
+        };
+        if ready.ty == OperationType::Subscription {
+            let message = "a subscription is a stream: ask with Accept: text/event-stream, or over a WebSocket";
+            return (ready.kind, Answer::refused(cx, Fault::new(Code::NotAcceptable, message)));
+        }
+        (ready.kind, self.finish(cx, ready, &call).await)
+    }
+
+    /// Runs what is ready and not a subscription.
+    async fn finish(&self, cx: &Cx, ready: Ready, call: &Call) -> Answer {
+        let Ready { operation, cost, rate, .. } = ready;
+        let answer = self.execute(cx, operation, call.dry_run).await;
+        let report = call.report_cost.then_some((cost, self.settings.limits.cost));
+        answer.with_rate(rate).with_cost(cost, report).sealed(cx, self.settings.response_bytes)
+    }
+
+    async fn execute(&self, cx: &Cx, operation: Operation, dry_run: bool) -> Answer {
         let loaders = Loaders::new(cx);
-        let mut request =
-            Request::new("").variables(variables).data(cx.clone()).data(loaders.clone()).data(Arc::clone(&prepared));
+        let mut request = operation.request(cx, &loaders);
         if dry_run {
             request = request.data(DryRun);
         }
-        request.operation_name = operation.clone().filter(|_| prepared.has_several());
         let run = tokio::time::timeout(self.settings.timeout, drive(&loaders, self.schema.execute(request)));
         let response = match AssertUnwindSafe(run).catch_unwind().await {
             Ok(Ok(response)) => response,
@@ -204,16 +250,20 @@ impl Endpoint {
                 return Answer::refused(cx, Fault::new(Code::Internal, OURS));
             }
         };
-        if prepared.is_valid() {
-            self.documents.keep(&prepared);
-            let mut response = response;
-            if let Some(plan) = prepared.plan(operation.as_deref()).filter(|_| !dry_run) {
-                plan.form(&mut response.data, &response.errors);
-            }
-            Answer::ran(response, self.settings.limits.errors)
-        } else {
-            Answer::invalid(response, self.settings.limits.errors)
+        self.formed(&operation, response, dry_run)
+    }
+
+    /// Gives what the engine answered the form that the specification asks for.
+    fn formed(&self, operation: &Operation, mut response: Response, dry_run: bool) -> Answer {
+        let prepared = &operation.prepared;
+        if !prepared.is_valid() {
+            return Answer::invalid(response, self.settings.limits.errors);
         }
+        self.documents.keep(prepared);
+        if let Some(plan) = prepared.plan(operation.name.as_deref()).filter(|_| !dry_run) {
+            plan.form(&mut response.data, &response.errors);
+        }
+        Answer::ran(response, self.settings.limits.errors)
     }
 
     fn count(&self, refusal: Refusal) -> Refusal {

@@ -13,15 +13,15 @@ use async_graphql::{
     parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition},
 };
 
-use super::plan::Plan;
+use super::{plan::Plan, resume::Resume};
 use crate::graphql::document::{self, Limits, Measure, Refusal, Shape};
 
 /// A document within its bounds.
-pub(super) struct Prepared {
+pub(in crate::graphql) struct Prepared {
     text: Box<str>,
     document: ExecutableDocument,
     measure: Measure,
-    plans: Vec<(Option<Name>, Plan)>,
+    plans: Vec<(Option<Name>, Plan, Resume)>,
     verdict: OnceLock<ValidationResult>,
 }
 
@@ -34,11 +34,13 @@ impl Prepared {
         document::usage(&document, shape)?;
         let plan = |operation: &OperationDefinition| Plan::of(operation, &document, shape);
         let operations = document.operations.iter();
-        let plans = operations.map(|(name, operation)| (name.cloned(), plan(&operation.node))).collect();
+        let plans = operations
+            .map(|(name, operation)| Ok((name.cloned(), plan(&operation.node), Resume::of(&operation.node, text)?)));
+        let plans = plans.collect::<Result<_, _>>()?;
         Ok(Self { text: text.into(), document, measure, plans, verdict: OnceLock::new() })
     }
 
-    pub(super) fn text(&self) -> &str {
+    pub(in crate::graphql) fn text(&self) -> &str {
         &self.text
     }
 
@@ -52,8 +54,13 @@ impl Prepared {
 
     /// The form of an operation's answer.
     pub(super) fn plan(&self, operation: Option<&str>) -> Option<&Plan> {
-        let mut plans = self.plans.iter();
-        plans.find(|(name, _)| name.as_deref() == operation).map(|(_, plan)| plan)
+        self.plans.iter().find(|(name, ..)| name.as_deref() == operation).map(|(_, plan, _)| plan)
+    }
+
+    /// Where an operation says from which event on it wants to be served.
+    pub(in crate::graphql) fn resume(&self, operation: Option<&str>) -> &Resume {
+        let found = self.plans.iter().find(|(name, ..)| name.as_deref() == operation);
+        found.map_or(&Resume::Never, |(_, _, resume)| resume)
     }
 
     /// Whether the engine found it to fit the schema.

@@ -1,0 +1,77 @@
+//! The event log: who may read which of it.
+//!
+//! Each topic asks for one scope, the same that its concern asks of who reads it elsewhere. Who names a topic
+//! without having the scope is refused; who names none gets what the scopes allow.
+
+use sea_orm::{PaginatorTrait, QueryFilter, Select};
+
+use crate::{
+    context::Cx,
+    entity::{event as entity, page},
+    event::{Entry, Interest, log},
+    kernel::{
+        error::{Error, Result},
+        page::{Page, PageArgs},
+        scope::Scope,
+    },
+};
+
+/// Every topic, and the scope that lets one read it.
+const TOPICS: &[(&str, Scope)] =
+    &[("tenant", Scope::TenantRead), ("access", Scope::AccessRead), ("keyring", Scope::TenantRead)];
+
+/// Which events to list; what is left out does not matter.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Of these topics.
+    pub topics: Option<Vec<&'static str>>,
+    /// About these ids.
+    pub subjects: Option<Vec<String>>,
+}
+
+/// The events that the caller wants and may see.
+pub fn interest(cx: &Cx, filter: &EventFilter) -> Result<Interest> {
+    let scopes = cx.principal()?.scopes;
+    let mut topics = Vec::new();
+    for (topic, scope) in TOPICS {
+        match &filter.topics {
+            Some(named) if !named.contains(topic) => {}
+            Some(_) if !scopes.has(*scope) => return Err(Error::Forbidden(scope.name())),
+            _ if scopes.has(*scope) => topics.push(*topic),
+            _ => {}
+        }
+    }
+    let interest = Interest::of_topics(topics);
+    Ok(match &filter.subjects {
+        Some(subjects) => interest.about(subjects.iter().cloned()),
+        None => interest,
+    })
+}
+
+fn filtered(cx: &Cx, filter: &EventFilter) -> Result<Select<entity::Entity>> {
+    let (interest, columns) = (interest(cx, filter)?, entity::COLUMN);
+    let mut select = entity::of(cx.tenant()?);
+    if let Some(topics) = interest.topics() {
+        select = select.filter(columns.topic.is_in(topics.iter().copied()));
+    }
+    if let Some(subjects) = interest.subjects() {
+        select = select.filter(columns.subject.is_in(subjects));
+    }
+    Ok(select)
+}
+
+/// The events of the tenant, oldest first.
+pub async fn list(cx: &Cx, filter: &EventFilter, args: &PageArgs) -> Result<Page<Entry>> {
+    let select = filtered(cx, filter)?;
+    if let Some(after) = &args.after {
+        log::head(cx.db(), cx.tenant()?).await?.check(after.decode("events", "after")?)?;
+    }
+    let page = page::by_key(cx.db(), "events", select, entity::Column::Number, |entry| entry.number, args).await?;
+    let rows = page.rows.into_iter().map(|(cursor, row)| (cursor, Entry::new(row))).collect();
+    Ok(Page { rows, has_previous: page.has_previous, has_next: page.has_next })
+}
+
+/// How many there are.
+pub async fn count(cx: &Cx, filter: &EventFilter) -> Result<u64> {
+    Ok(filtered(cx, filter)?.count(cx.db()).await?)
+}
