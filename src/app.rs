@@ -21,7 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     config::{self, Config, TrustedDocuments},
     context::{
-        AccessSettings, DataKeys, Database, Hub,
+        AccessSettings, DataKeys, Database, EventSettings, Hub,
         database::{self, Place},
     },
     domain::{access, keyring, tenant::Tenant},
@@ -154,6 +154,7 @@ impl App {
             access: access_settings(config),
             hashing: Semaphore::new(HASHES),
             pages: PageBounds { default: narrow(config.graphql.page_default), max: narrow(config.graphql.page_max) },
+            events: EventSettings { retention: span(config.events.retention), most: config.events.most },
             feed: Feed::default(),
             chores: Notify::new(),
             tasks: TaskTracker::new(),
@@ -293,7 +294,6 @@ pub fn limits(config: &Config) -> Limits {
 
 fn access_settings(config: &Config) -> AccessSettings {
     let of = &config.access;
-    let span = |span| TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
     let public = config.server.public_url.as_ref();
     AccessSettings {
         issuer: public.map_or_else(|| "portolan".to_owned(), |url| url.as_str().to_owned()),
@@ -364,6 +364,10 @@ fn serve_limits(config: &Config) -> ServeLimits {
         drain: of.drain_timeout,
         ..ServeLimits::default()
     }
+}
+
+fn span(span: Duration) -> TimeDelta {
+    TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX)
 }
 
 fn narrow(number: usize) -> u32 {

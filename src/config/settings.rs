@@ -94,6 +94,14 @@ settings! {
         allowed_origins: Vec<Origin> = "",
     }
 
+    /// How much of the event log is kept.
+    events: Events, keys "events." {
+        /// How long events are kept; a cursor older than that has expired.
+        retention: Duration = "7d",
+        /// Most events that are kept, of all tenants together.
+        most: u64 = "10000000",
+    }
+
     /// What WebSockets and event streams may cost, and how long they may take over what.
     live: Live, keys "live." {
         /// Longest wait for `connection_init` on a new WebSocket.

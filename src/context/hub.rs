@@ -33,6 +33,15 @@ pub struct AccessSettings {
     pub password_lanes: u32,
 }
 
+/// How much of the event log is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct EventSettings {
+    /// How long.
+    pub retention: TimeDelta,
+    /// How many of all tenants together.
+    pub most: u64,
+}
+
 /// The shared means of the program.
 pub struct Hub {
     /// The database.
@@ -53,6 +62,8 @@ pub struct Hub {
     pub hashing: Semaphore,
     /// How large pages of lists may be.
     pub pages: PageBounds,
+    /// How much of the event log is kept.
+    pub events: EventSettings,
     /// New events, for who follows them.
     pub feed: Feed,
     /// Wakes the chores that would otherwise wait for their turn.

@@ -19,6 +19,6 @@ mod txn;
 pub use cx::{Cx, RequestInfo};
 pub use data_keys::DataKeys;
 pub use database::Database;
-pub use hub::{AccessSettings, Hub};
+pub use hub::{AccessSettings, EventSettings, Hub};
 pub use once::Once;
 pub use txn::{Audit, NewJob, Txn};

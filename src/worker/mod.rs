@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     context::Hub,
+    domain::event,
     kernel::error::{Result, chain},
 };
 
@@ -21,6 +22,7 @@ pub fn start(hub: &Arc<Hub>, stop: &CancellationToken) {
     repeat(hub, stop, "finish key rotations", Duration::from_secs(20), keys::finish_rotations);
     repeat(hub, stop, "renew signing keys", Duration::from_hours(1), keys::renew_signing_keys);
     repeat(hub, stop, "sign the audit log", Duration::from_hours(1), audit::sign);
+    repeat(hub, stop, "prune the event log", Duration::from_mins(10), event::retain);
     repeat(hub, stop, "prune the audit log", Duration::from_hours(24), audit::prune);
 }
 

@@ -18,6 +18,7 @@ mod command_line;
 mod coverage;
 mod crash;
 mod documents;
+mod feed;
 mod hostile;
 mod keyring;
 mod lists;
