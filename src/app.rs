@@ -25,7 +25,7 @@ use crate::{
         database::{self, Place},
     },
     domain::{access, keyring, tenant::Tenant},
-    event::{Feed, sequencer},
+    event::{Feed, bus, sequencer},
     graphql::{
         self,
         document::Limits,
@@ -99,6 +99,7 @@ pub struct App {
     hub: Arc<Hub>,
     door: Door,
     serve: ServeLimits,
+    nats: Option<bus::nats::Settings>,
     metrics: Arc<Metrics>,
 }
 
@@ -168,7 +169,9 @@ impl App {
             watch: Arc::default(),
             stopping: CancellationToken::new(),
         };
-        Ok(Self { hub, door, serve: serve_limits(config), metrics })
+        let nats = config.server.nats_url.clone();
+        let nats = nats.map(|url| bus::nats::Settings { url, prefix: config.server.nats_prefix.clone() });
+        Ok(Self { hub, door, serve: serve_limits(config), nats, metrics })
     }
 
     /// The shared means, for commands.
@@ -217,7 +220,11 @@ impl App {
         hub.tasks.spawn(Arc::clone(&self.door.watch).run(Arc::clone(hub), stopping.clone()));
         hub.tasks.spawn(feed.clone().follow(hub.database.reader().clone(), stopping.clone()));
         if hub.database.backend() != DbBackend::Sqlite {
-            hub.tasks.spawn(sequencer::run(hub.database.writer().clone(), feed, stopping.clone()));
+            hub.tasks.spawn(sequencer::run(hub.database.writer().clone(), feed.clone(), stopping.clone()));
+            match &self.nats {
+                Some(nats) => hub.tasks.spawn(bus::nats::join(nats.clone(), feed, stopping.clone())),
+                None => hub.tasks.spawn(bus::postgres::listen(hub.database.reader().clone(), feed, stopping.clone())),
+            };
         }
     }
 

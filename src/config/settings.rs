@@ -38,6 +38,11 @@ settings! {
         public_url: Option<Url> = "",
         /// Where this server stands; production shuts what only developers need.
         env: Environment = "development",
+        /// Addresses of NATS servers by which several nodes hear of each other's changes at once,
+        /// joined by commas. Unset: by notifications of PostgreSQL.
+        nats_url: Option<Secret> = "",
+        /// What subjects in NATS begin with; hubs that share servers need different ones.
+        nats_prefix: String = "portolan",
         /// Folder of documents that clients may run by id. How they are used is said by
         /// `graphql.trusted_documents_mode`.
         trusted_documents: Option<PathBuf> = "",

@@ -23,7 +23,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -63,6 +63,8 @@ pub type Observer = Box<dyn Fn(&Entry) + Send + Sync>;
 struct Shared {
     tails: Mutex<HashMap<TenantId, Tail>>,
     announced: Mutex<Vec<Entry>>,
+    /// The position of the last event that passed.
+    position: AtomicI64,
     /// The follower knows where it is: whatever is numbered from now on passes it.
     follows: AtomicBool,
     /// The log is worth a look: something may be there that was not announced.
@@ -78,6 +80,7 @@ impl Default for Feed {
         Self(Arc::new(Shared {
             tails: Mutex::default(),
             announced: Mutex::default(),
+            position: AtomicI64::new(0),
             follows: AtomicBool::new(false),
             look: AtomicBool::new(true),
             arrived: Notify::new(),
@@ -127,6 +130,13 @@ impl Feed {
     pub fn hint(&self) {
         self.0.look.store(true, Ordering::Release);
         self.0.arrived.notify_one();
+    }
+
+    /// The same, if that position has not passed here yet.
+    pub fn hint_at(&self, position: i64) {
+        if position > self.0.position.load(Ordering::Acquire) {
+            self.hint();
+        }
     }
 
     /// How other nodes are told.
@@ -206,6 +216,7 @@ impl Feed {
         if let Some(tail) = self.tails().get_mut(&entry.tenant_id) {
             tail.push(entry);
         }
+        self.0.position.store(entry.position, Ordering::Release);
     }
 
     /// Whether whatever is numbered from now on will come to the tails. Before, they are complete nowhere.

@@ -19,6 +19,7 @@ mod coverage;
 mod crash;
 mod documents;
 mod feed;
+mod gapless;
 mod hostile;
 mod keyring;
 mod lists;
