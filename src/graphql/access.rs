@@ -1,13 +1,15 @@
 //! People, memberships and API tokens in the API.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
+use futures_util::Stream;
 
 use super::{
     context::Ask,
     error::{Result, UserError, outcome},
     guard::Needs,
     id,
+    live::{ListChange, follow_list},
     loader::MembershipOf,
     page::Connection,
     scope::{self, Role},
@@ -15,9 +17,11 @@ use super::{
 use crate::{
     domain::access::{
         membership,
+        people::{self, PeopleFilter},
         token::{self, NewApiToken},
         user::{self, NewUser, RoleName, UserChange},
     },
+    event::{Entry, Interest},
     kernel::{
         id::{ApiTokenId, MembershipId, UserId},
         scope::Scope,
@@ -387,5 +391,34 @@ impl AccessMutation {
     ) -> Result<RevokeApiTokenPayload> {
         let (api_token, user_errors) = outcome(token::revoke(ctx.cx(), input.id).await)?;
         Ok(RevokeApiTokenPayload { api_token: api_token.map(ApiToken), user_errors })
+    }
+}
+
+/// Following people.
+#[derive(Default)]
+pub struct AccessSubscription;
+
+#[Subscription]
+impl AccessSubscription {
+    /// The people of your tenant, and every change of who is among them. Needs `ACCESS_READ`.
+    #[graphql(guard = "Needs(Scope::AccessRead)")]
+    async fn users_live(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only people with this role; left out, all.")] role: Option<Role>,
+        #[graphql(desc = "Go on after this cursor; left out, begin with a snapshot.")] after: Option<String>,
+    ) -> Result<impl Stream<Item = Result<ListChange<User>>>> {
+        let filter = PeopleFilter { role: role.map(Into::into) };
+        let page = move |cx, after| async move {
+            let (rows, more) = people::page(&cx, filter, after).await?;
+            let last = rows.last().map(|user| user.id).filter(|_| more);
+            Ok((rows.into_iter().map(User).collect(), last))
+        };
+        let change = move |cx, entry: Entry| async move {
+            let Some(id) = people::concerned(&entry) else { return Ok(None) };
+            let row = people::one(&cx, filter, id).await?.map(User);
+            Ok(Some(ListChange::row(row, id::out(id), entry.number)))
+        };
+        follow_list(ctx, after, Interest::of_topics(["access"]), page, change).await
     }
 }

@@ -48,7 +48,7 @@ pub struct Mutation(tenant::TenantMutation, keyring::KeyringMutation, access::Ac
 /// Everything that can be followed.
 #[derive(MergedSubscription, Default)]
 #[graphql(name = "Subscription")]
-pub struct Subscription(event::EventSubscription);
+pub struct Subscription(event::EventSubscription, access::AccessSubscription);
 
 /// The schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;

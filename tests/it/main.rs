@@ -23,6 +23,7 @@ mod gapless;
 mod hostile;
 mod keyring;
 mod lists;
+mod live_list;
 mod metrics;
 mod migration;
 mod once;

@@ -14,6 +14,7 @@ pub mod link;
 mod lock;
 pub mod membership;
 mod password;
+pub mod people;
 pub mod session;
 pub mod standing;
 pub mod token;
