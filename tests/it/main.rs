@@ -29,6 +29,7 @@ mod migration;
 mod once;
 mod process;
 mod session;
+mod slow;
 mod storage;
 mod support;
 mod tenant;

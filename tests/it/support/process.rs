@@ -160,6 +160,11 @@ impl Server {
         fs::read_to_string(log(&self.folder)).unwrap()
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it without a word, as the kernel does when memory is short.
     pub fn kill9(&mut self) {
         self.child.kill().unwrap();
