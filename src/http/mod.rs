@@ -22,6 +22,7 @@ pub mod params;
 pub mod pulse;
 pub mod seat;
 pub mod serve;
+mod welcome;
 
 pub use door::{Door, Profile, Settings};
 pub use frame::router;
