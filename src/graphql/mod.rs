@@ -8,6 +8,8 @@
 //! the thing and `userErrors`. Lists are connections with opaque cursors.
 
 pub mod access;
+pub mod agent;
+pub mod attempt;
 pub mod audit;
 pub mod context;
 pub mod document;
@@ -19,6 +21,7 @@ pub mod keyring;
 pub mod loader;
 pub mod node;
 pub mod page;
+mod patch;
 pub mod scope;
 pub mod session;
 pub mod tenant;
@@ -29,12 +32,25 @@ use async_graphql::{EmptySubscription, MergedObject, SchemaBuilder};
 /// Everything that can be read.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Query")]
-pub struct Query(viewer::ViewerQuery, node::NodeQuery, tenant::TenantQuery, access::AccessQuery, audit::AuditQuery);
+pub struct Query(
+    viewer::ViewerQuery,
+    node::NodeQuery,
+    tenant::TenantQuery,
+    access::AccessQuery,
+    agent::AgentQuery,
+    audit::AuditQuery,
+);
 
 /// Everything that can be changed.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(tenant::TenantMutation, keyring::KeyringMutation, access::AccessMutation, session::SessionMutation);
+pub struct Mutation(
+    tenant::TenantMutation,
+    keyring::KeyringMutation,
+    access::AccessMutation,
+    agent::AgentMutation,
+    session::SessionMutation,
+);
 
 /// The schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;

@@ -58,6 +58,47 @@ impl Check {
     }
 }
 
+/// What to do with a value that need not be there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Patch<T> {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// It goes.
+    Clear,
+    /// It becomes this.
+    Set(T),
+}
+
+impl<T> Patch<T> {
+    /// Applies a rule to the new value, if there is one; keeps the reason when it is refused.
+    pub fn check<U>(self, check: &mut Check, path: &str, rule: impl FnOnce(T) -> Result<U, String>) -> Patch<U> {
+        match self {
+            Self::Keep => Patch::Keep,
+            Self::Clear => Patch::Clear,
+            Self::Set(value) => check.take_some(path, Some(value), rule).map_or(Patch::Keep, Patch::Set),
+        }
+    }
+
+    /// The value with another form.
+    pub fn map<U>(self, form: impl FnOnce(T) -> U) -> Patch<U> {
+        match self {
+            Self::Keep => Patch::Keep,
+            Self::Clear => Patch::Clear,
+            Self::Set(value) => Patch::Set(form(value)),
+        }
+    }
+
+    /// What becomes of the value that is there.
+    pub fn over(self, present: Option<T>) -> Option<T> {
+        match self {
+            Self::Keep => present,
+            Self::Clear => None,
+            Self::Set(value) => Some(value),
+        }
+    }
+}
+
 /// Characters that reorder or hide the text around them.
 fn deceives(letter: char) -> bool {
     letter.is_control()
@@ -74,6 +115,19 @@ pub fn name(text: &str) -> Result<String, String> {
         }
         1..=120 => Ok(text.to_owned()),
         count => Err(format!("a name has at most 120 characters; this one has {count}")),
+    }
+}
+
+/// A note that people read: any script, at most 1000 characters, on as many lines as they like.
+pub fn note(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    match text.chars().count() {
+        0 => Err("a note must not be empty; leave it out instead".to_owned()),
+        1..=1000 if text.chars().any(|letter| deceives(letter) && letter != '\n') => {
+            Err("a note must not contain control characters or direction overrides".to_owned())
+        }
+        1..=1000 => Ok(text.to_owned()),
+        count => Err(format!("a note has at most 1000 characters; this one has {count}")),
     }
 }
 
@@ -170,6 +224,14 @@ mod tests {
         }
         for bad in ["", "   ", "a\nb", "a\u{202e}b", &"x".repeat(121)] {
             assert!(name(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_note_has_lines_and_an_end() {
+        assert_eq!(note(" One.\nTwo. ").unwrap(), "One.\nTwo.");
+        for bad in ["", " \n ", "a\u{0}b", "a\u{202e}b", &"x".repeat(1001)] {
+            assert!(note(bad).is_err(), "{bad:?}");
         }
     }
 
