@@ -12,19 +12,24 @@
 )]
 
 mod access;
+mod agent;
 mod architecture;
 mod audit;
 mod command_line;
 mod coverage;
 mod crash;
 mod documents;
+mod first_start;
 mod hostile;
 mod keyring;
+mod lifecycle;
 mod lists;
 mod metrics;
 mod migration;
 mod once;
 mod process;
+mod refusal;
+mod reset;
 mod session;
 mod storage;
 mod support;
