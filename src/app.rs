@@ -21,7 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     config::{self, Config, TrustedDocuments},
     context::{
-        AccessSettings, DataKeys, Database, EventSettings, Hub,
+        AccessSettings, DataKeys, Database, EventSettings, Hub, Refusals,
         database::{self, Place},
     },
     domain::{access, keyring, tenant::Tenant},
@@ -41,7 +41,7 @@ use crate::{
     kernel::{
         chance::{Chance, SystemChance},
         clock::{Clock, SystemClock},
-        error::Error,
+        error::{Error, chain},
         page::PageBounds,
         secret::Secret,
     },
@@ -110,6 +110,8 @@ pub struct Prepared {
     pub migrations: usize,
     /// The first tenant, if it was made now.
     pub tenant: Option<Tenant>,
+    /// Where its administrator signs in, once; made with it.
+    pub sign_in: Option<Secret>,
     /// The file with a new master key, if one was made now.
     pub made_key: Option<PathBuf>,
 }
@@ -132,8 +134,8 @@ impl App {
         let migrations = database::migrate(&database_settings(config)).await?;
         let app = Self::build(config, world, metrics, database, found.ring)?;
         keyring::master::register(&app.hub).await?;
-        let tenant = access::bootstrap(&app.hub).await?;
-        Ok((app, Prepared { migrations, tenant, made_key: found.made }))
+        let (tenant, sign_in) = access::bootstrap(&app.hub).await?.unzip();
+        Ok((app, Prepared { migrations, tenant, sign_in, made_key: found.made }))
     }
 
     fn build(
@@ -151,6 +153,7 @@ impl App {
             chance: world.chance,
             ring,
             data_keys: DataKeys::default(),
+            refusals: Refusals::default(),
             public_keys: Cache::new(PUBLIC_KEYS),
             access: access_settings(config),
             hashing: Semaphore::new(HASHES),
@@ -231,6 +234,10 @@ impl App {
     /// Waits for what outlives its request, and gives the connections back.
     pub async fn close(self) {
         self.door.stopping.cancel();
+        // What was counted and not written yet would be lost.
+        if let Err(error) = Refusals::flush(&self.hub, true).await {
+            tracing::warn!(error = chain(&error), "refused attempts were not noted in the audit log");
+        }
         self.hub.tasks.close();
         let left = tokio::time::timeout(self.serve.drain, self.hub.tasks.wait()).await;
         if left.is_err() {
@@ -304,12 +311,22 @@ fn access_settings(config: &Config) -> AccessSettings {
     let public = config.server.public_url.as_ref();
     AccessSettings {
         issuer: public.map_or_else(|| "portolan".to_owned(), |url| url.as_str().to_owned()),
+        base_url: public.map_or_else(|| reachable(config.server.listen), |url| url.as_str().to_owned()),
         access_life: span(of.jwt_expiration),
         refresh_life: span(of.refresh_token_expiration),
         audit_retention: span(of.audit_retention),
         password_memory_kib: narrow(of.password_memory.bytes() / 1024),
         password_passes: of.password_passes,
         password_lanes: of.password_lanes,
+    }
+}
+
+/// The address under which a server that listens there is reached from the same machine.
+fn reachable(listen: SocketAddr) -> String {
+    if listen.ip().is_unspecified() {
+        format!("http://localhost:{}", listen.port())
+    } else {
+        format!("http://{listen}")
     }
 }
 

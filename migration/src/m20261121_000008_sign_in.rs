@@ -25,6 +25,8 @@ impl MigrationTrait for Migration {
             .table(Alias::new("sessions"))
             .col(id())
             .col(required("user_id", ColumnType::Uuid))
+            // The person's choice; not tenant_id, because a session is no row of a tenant.
+            .col(optional("chosen_tenant", ColumnType::Uuid))
             .col(optional("address", text.clone()))
             .col(optional("user_agent", text.clone()))
             .col(required("created_at", MOMENT))

@@ -7,7 +7,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
-use super::{DataKeys, Database};
+use super::{DataKeys, Database, Refusals};
 use crate::{
     event::Feed,
     kernel::{chance::Chance, clock::Clock, id::SigningKeyId, page::PageBounds},
@@ -19,6 +19,8 @@ use crate::{
 pub struct AccessSettings {
     /// Who issues tokens, as they say it.
     pub issuer: String,
+    /// Under which address clients reach the hub, for links.
+    pub base_url: String,
     /// How long an access token is good.
     pub access_life: TimeDelta,
     /// How long a session lasts.
@@ -60,6 +62,8 @@ pub struct Hub {
     pub access: AccessSettings,
     /// Passwords are hashed two at a time.
     pub hashing: Semaphore,
+    /// Attempts that were refused lately.
+    pub refusals: Refusals,
     /// How large pages of lists may be.
     pub pages: PageBounds,
     /// How much of the event log is kept.

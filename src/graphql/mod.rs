@@ -8,6 +8,8 @@
 //! the thing and `userErrors`. Lists are connections with opaque cursors.
 
 pub mod access;
+pub mod agent;
+pub mod attempt;
 pub mod audit;
 pub mod context;
 pub mod document;
@@ -21,6 +23,7 @@ pub mod live;
 pub mod loader;
 pub mod node;
 pub mod page;
+mod patch;
 pub mod scope;
 pub mod session;
 pub mod tenant;
@@ -36,6 +39,7 @@ pub struct Query(
     node::NodeQuery,
     tenant::TenantQuery,
     access::AccessQuery,
+    agent::AgentQuery,
     audit::AuditQuery,
     event::EventQuery,
 );
@@ -43,7 +47,13 @@ pub struct Query(
 /// Everything that can be changed.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(tenant::TenantMutation, keyring::KeyringMutation, access::AccessMutation, session::SessionMutation);
+pub struct Mutation(
+    tenant::TenantMutation,
+    keyring::KeyringMutation,
+    access::AccessMutation,
+    agent::AgentMutation,
+    session::SessionMutation,
+);
 
 /// Everything that can be followed.
 #[derive(MergedSubscription, Default)]

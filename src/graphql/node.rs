@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::{
     access::{ApiToken, Membership, User},
+    agent::Agent,
     audit::AuditEntry,
     context::Ask,
     error::Result,
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     context::Cx,
     domain::{
-        access::{membership, token, user},
+        access::{agent, membership, token, user},
         audit, tenant,
     },
     kernel::{
@@ -38,6 +39,8 @@ pub enum Node {
     User(User),
     /// The bond of a person to a tenant.
     Membership(Membership),
+    /// A machine user.
+    Agent(Agent),
     /// An API token.
     ApiToken(ApiToken),
     /// An entry of the audit log.
@@ -101,6 +104,11 @@ async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
                 .into_iter()
                 .map(|row| (row.id.to_string(), Node::Membership(Membership(row)))),
         );
+    }
+    let agents = of_kind::<kind::Agent>(cx, ids, Scope::AccessRead);
+    if !agents.is_empty() {
+        let rows = agent::by_ids(cx, &agents).await?;
+        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::Agent(Agent(row)))));
     }
     let tokens = of_kind::<kind::ApiToken>(cx, ids, Scope::AccessRead);
     if !tokens.is_empty() {

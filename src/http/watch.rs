@@ -20,12 +20,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     context::{Cx, Hub},
-    domain::access::standing::{self, Standing},
+    domain::access::hold::{self, Hold},
     event::Entry,
     kernel::{
         actor::{Actor, Caller},
         error::chain,
-        id::{SessionId, TenantId},
+        id::{ApiTokenId, SessionId, TenantId},
     },
 };
 
@@ -51,6 +51,7 @@ pub struct Watch {
 struct Who {
     actor: Actor,
     session: Option<SessionId>,
+    token: Option<ApiTokenId>,
     tenant: Option<TenantId>,
 }
 
@@ -74,6 +75,7 @@ impl Watch {
         let who = Who {
             actor: caller.actor,
             session: principal.and_then(|principal| principal.session),
+            token: principal.and_then(|principal| principal.token),
             tenant: principal.map(|principal| principal.tenant),
         };
         let id = self.next.fetch_add(1, Ordering::Relaxed);
@@ -115,10 +117,10 @@ impl Watch {
             .map(|(who, streams)| (*who, Arc::clone(&streams.caller)))
             .collect();
         for (who, caller) in callers {
-            let reason = match standing::of(hub, &caller).await {
-                Ok(Standing::Holds) => continue,
-                Ok(Standing::Changed) => "the rights of this credential changed; connect anew",
-                Ok(Standing::Ended) => "the credential does not hold any more",
+            let reason = match hold::of(hub, &caller).await {
+                Ok(Hold::Holds) => continue,
+                Ok(Hold::Changed) => "the rights of this credential changed; connect anew",
+                Ok(Hold::Ended) => "the credential does not hold any more",
                 Err(error) => {
                     // Nothing is known then; the next look finds out.
                     tracing::warn!(error = chain(&error), "credentials of streams cannot be looked at");

@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::{
     clock::Moment,
-    id::{ApiTokenId, PartnerOrganizationId, SessionId, TenantId, UserId},
+    id::{AgentId, ApiTokenId, PartnerOrganizationId, SessionId, TenantId, UserId},
     scope::{Role, Scope, Scopes},
 };
 
@@ -16,8 +16,10 @@ use super::{
 pub enum Actor {
     /// Nobody signed in.
     Anonymous,
-    /// Somebody's API token.
+    /// A program with an API token of its own.
     ApiToken(ApiTokenId),
+    /// A machine user, whichever of its tokens it used.
+    Agent(AgentId),
     /// A person.
     User(UserId),
     /// A part of the program itself: a job, the command line.
@@ -31,6 +33,7 @@ impl Actor {
         match self {
             Self::Anonymous => "ANONYMOUS",
             Self::ApiToken(_) => "API_TOKEN",
+            Self::Agent(_) => "AGENT",
             Self::User(_) => "USER",
             Self::System(_) => "SYSTEM",
         }
@@ -42,6 +45,7 @@ impl fmt::Display for Actor {
         match self {
             Self::Anonymous => f.write_str("anonymous"),
             Self::ApiToken(id) => id.fmt(f),
+            Self::Agent(id) => id.fmt(f),
             Self::User(id) => id.fmt(f),
             Self::System(part) => write!(f, "system:{part}"),
         }
@@ -63,6 +67,8 @@ pub struct Principal {
     pub partner: Option<PartnerOrganizationId>,
     /// The session of a person; tokens have none.
     pub session: Option<SessionId>,
+    /// The API token of a program; people have none.
+    pub token: Option<ApiTokenId>,
     /// When the credential ends.
     pub expires_at: Option<Moment>,
 }
@@ -92,6 +98,7 @@ impl Caller {
                 scopes: Scopes::all(),
                 partner: None,
                 session: None,
+                token: None,
                 expires_at: None,
             }),
         }

@@ -23,7 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// Concerns of the domain, in the order in which they may call each other: only those before.
-const CONCERNS: &[&str] = &["tenant", "keyring", "audit", "event", "access"];
+const CONCERNS: &[&str] = &["keyring", "tenant", "audit", "event", "access"];
 
 /// Crates that a room must not name.
 const MUST_NOT_NAME: &[(&str, &[&str])] = &[

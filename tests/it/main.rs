@@ -12,6 +12,7 @@
 )]
 
 mod access;
+mod agent;
 mod architecture;
 mod audit;
 mod command_line;
@@ -19,15 +20,19 @@ mod coverage;
 mod crash;
 mod documents;
 mod feed;
+mod first_start;
 mod gapless;
 mod hostile;
 mod keyring;
+mod lifecycle;
 mod lists;
 mod live_list;
 mod metrics;
 mod migration;
 mod once;
 mod process;
+mod refusal;
+mod reset;
 mod session;
 mod slow;
 mod storage;

@@ -1,34 +1,54 @@
-//! Who may come in: people, their memberships, API tokens.
+//! Who may come in: people, their memberships, agents, API tokens.
 //!
-//! Three kinds of record. A *user* is a person, known in the hub by an email address. A *membership*
-//! binds a person to a tenant with a role. An *API token* lets a program act in one tenant with a role,
-//! narrowed to some scopes if wished.
+//! Four kinds of record. A *user* is a person, known in the hub by an email address. A *membership*
+//! binds a person to a tenant with a role. An *agent* is a machine user of one tenant. An *API token* lets
+//! a program act in one tenant with a role, narrowed to some scopes if wished, as itself or as an agent.
 //!
 //! One rule holds everywhere: nobody gives what they do not have. And a tenant never loses its last
 //! administrator, also when two administrators demote each other at the same instant: whoever changes
 //! memberships holds the tenant's row.
 
+pub mod agent;
 mod bootstrap;
+pub mod hold;
 mod jwt;
 pub mod link;
 mod lock;
 pub mod membership;
+mod narrowed;
 mod password;
 pub mod people;
+mod refusal;
+pub mod reset;
 pub mod session;
-pub mod standing;
+mod standing;
 pub mod token;
 pub mod user;
 
-pub use bootstrap::bootstrap;
+pub use bootstrap::{ADMINISTRATOR, bootstrap};
 
 use crate::{
     context::Cx,
     kernel::{
+        actor::Caller,
         error::{Error, Result},
         scope::{Role, Scopes},
     },
 };
+
+/// Checks the credential of a request and says who calls. `chosen` is a tenant named by the request.
+///
+/// Whatever is wrong with a credential looks the same from outside: whether it was mistyped, expired or
+/// revoked is nobody's business. The log of the tenant whose it was says more.
+pub async fn identify(cx: &Cx, text: &str, chosen: Option<&str>) -> Result<Caller> {
+    // A JWT has two dots; tokens of ours have none.
+    let outcome = if text.contains('.') {
+        session::authenticate(cx.hub(), text, chosen).await
+    } else {
+        token::authenticate(cx.hub(), text, chosen).await
+    };
+    refusal::noted(cx, "credential", outcome)
+}
 
 /// Passes only roles that allow nothing the caller may not do.
 fn may_grant(cx: &Cx, role: Role, scopes: Scopes) -> Result<()> {

@@ -165,8 +165,10 @@ fn a_refusal_with_data_or_at_another_place_is_no_refusal() {
     assert!(!passes(200, &json!({ "data": null })));
     assert!(!passes(401, &json!({ "data": null, "errors": [at_root] })));
     let turned_away = json!({ "errors": [error(&Value::Null, Code::Unauthenticated)] });
-    assert!(Expected::TurnedAway.judge(&walk, &reply(401, &turned_away)).is_ok());
-    assert!(Expected::TurnedAway.judge(&walk, &reply(200, &turned_away)).is_err());
+    let refused = Expected::TurnedAway(Code::Unauthenticated);
+    assert!(refused.judge(&walk, &reply(401, &turned_away)).is_ok());
+    assert!(refused.judge(&walk, &reply(200, &turned_away)).is_err());
+    assert!(Expected::TurnedAway(Code::TenantSuspended).judge(&walk, &reply(403, &turned_away)).is_err());
 }
 
 #[test]

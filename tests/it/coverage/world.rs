@@ -14,12 +14,13 @@ use chrono::TimeDelta;
 use portolan::{
     domain::{
         access::{
+            agent,
             link::{self, Purpose},
             membership,
-            session::Client,
+            session::{self, Client},
             token,
         },
-        tenant::Tenant,
+        tenant::{Tenant, lifecycle},
     },
     kernel::{chance::SeededChance, cursor::Cursor, scope::Role, token as text},
 };
@@ -61,6 +62,10 @@ impl Side {
         ids.insert("refreshToken", pair.refresh.expose().to_owned());
         ids.insert("signInLink", link(Purpose::SignIn).await.expose().to_owned());
         ids.insert("passwordLink", link(Purpose::PasswordReset).await.expose().to_owned());
+        ids.insert("agent", hub.agent_of(&tenant, "helper", Role::Viewer).await.to_string());
+        let spare = hub.another_tenant(&format!("spare-of-{}", tenant.slug)).await;
+        ids.insert("spareTenant", spare.id.to_string());
+        ids.insert("spareSlug", spare.slug);
         Self { tenant, ids }
     }
 
@@ -109,7 +114,7 @@ impl Index<&str> for Side {
     }
 }
 
-/// A hub with two tenants, and the tokens of everybody who asked so far.
+/// A hub with two tenants, and the credentials of everybody who asked so far.
 pub struct World {
     pub hub: TestHub,
     pub here: Side,
@@ -123,7 +128,10 @@ impl World {
         // The clock stands still, so a budget per minute would never fill again.
         let budget = ("PORTOLAN_GRAPHQL_COST_PER_MINUTE", "0");
         let hash = ("PORTOLAN_ACCESS_PASSWORD_MEMORY", "64KiB");
-        let hub = TestHub::with(&[budget, hash]).await;
+        // The matrix moves the clock from case to case; sessions of people last through all of them.
+        let life = ("PORTOLAN_ACCESS_JWT_EXPIRATION", "30d");
+        let session = ("PORTOLAN_ACCESS_REFRESH_TOKEN_EXPIRATION", "60d");
+        let hub = TestHub::with(&[budget, hash, life, session]).await;
         let here = Side::prepare(&hub, hub.tenant.clone()).await;
         let there = Side::prepare(&hub, hub.another_tenant("elsewhere").await).await;
         Self { hub, here, there, tokens: HashMap::new() }
@@ -132,7 +140,10 @@ impl World {
     /// Asks as somebody. Subscriptions will have to be asked here in their own way: open, and read one item.
     pub async fn ask(&mut self, who: &Principal, case: &Case, variables: Value) -> Reply {
         let token = self.token(who).await;
-        self.hub.ask(&token, case.document, variables).await
+        let reply = self.hub.ask(&token, case.document, variables).await;
+        // What is noted after the answer belongs to this run and not to the next.
+        self.hub.settle().await;
+        reply
     }
 
     /// The credential of somebody, made when it is first asked for.
@@ -157,6 +168,32 @@ impl World {
             Credential::Revoked => {
                 let (id, token) = hub.new_token(tenant, Role::SuperAdmin, None, None).await;
                 token::revoke(&hub.cx_of(tenant), id.parse().unwrap()).await.unwrap();
+                token
+            }
+            Credential::Agent(role) => {
+                let agent = hub.agent_of(tenant, &who.name, role).await;
+                hub.agent_token(tenant, agent, role).await
+            }
+            Credential::DisabledAgent => {
+                let agent = hub.agent_of(tenant, &who.name, Role::SuperAdmin).await;
+                let token = hub.agent_token(tenant, agent, Role::SuperAdmin).await;
+                agent::enable(&hub.cx_of(tenant), agent, false).await.unwrap();
+                token
+            }
+            Credential::Person(role) => {
+                let name = format!("{}@{}.test", who.name.replace([' ', '\''], "-"), tenant.slug);
+                hub.session_of(tenant, hub.user_of(tenant, &name, role).await.id).await
+            }
+            Credential::EndedSession => {
+                let user = hub.user_of(tenant, "ended@example.test", Role::SuperAdmin).await;
+                let token = hub.session_of(tenant, user.id).await;
+                session::revoke_all(&hub.cx_of(tenant), user.id).await.unwrap();
+                token
+            }
+            Credential::Suspended => {
+                let asleep = hub.another_tenant("asleep").await;
+                let token = hub.token_of(&asleep, Role::SuperAdmin).await;
+                lifecycle::suspend(&hub.cx(), asleep.id, "a test").await.unwrap();
                 token
             }
             Credential::Mistyped => "ptl_nonsense".to_owned(),

@@ -21,6 +21,8 @@ use portolan::{
     context::Cx,
     domain::{
         access::{
+            agent::{self, NewAgent},
+            link, session,
             token::{self, NewApiToken},
             user::{self, NewUser, RoleName},
         },
@@ -30,6 +32,7 @@ use portolan::{
     kernel::{
         chance::SeededChance,
         clock::ManualClock,
+        id::{AgentId, UserId},
         scope::{Role, Scope},
     },
 };
@@ -133,9 +136,31 @@ impl TestHub {
             role: RoleName(role),
             scopes: scopes.map(|scopes| scopes.iter().map(|scope| scope.name().to_owned()).collect()),
             expires_at: lasting.map(|span| beginning() + span),
+            agent: None,
         };
         let (made, secret) = token::create(&self.cx_of(tenant), new, None).await.unwrap();
         (made.id.to_string(), secret.unwrap().expose().to_owned())
+    }
+
+    /// An agent of a tenant, and its id.
+    pub async fn agent_of(&self, tenant: &Tenant, name: &str, role: Role) -> AgentId {
+        let new = NewAgent { name: name.to_owned(), description: None, role: RoleName(role), scopes: None };
+        agent::create(&self.cx_of(tenant), new, None).await.unwrap().id
+    }
+
+    /// A token of an agent.
+    pub async fn agent_token(&self, tenant: &Tenant, agent: AgentId, role: Role) -> String {
+        let (name, role) = ("test".to_owned(), RoleName(role));
+        let new = NewApiToken { name, role, scopes: None, expires_at: None, agent: Some(agent) };
+        token::create(&self.cx_of(tenant), new, None).await.unwrap().1.unwrap().expose().to_owned()
+    }
+
+    /// Signs a person in, and gives the access token.
+    pub async fn session_of(&self, tenant: &Tenant, user: UserId) -> String {
+        let cx = self.cx_of(tenant);
+        let (link, _) = link::make(&cx, user, link::Purpose::SignIn).await.unwrap();
+        let pair = link::sign_in(&cx, link.expose(), &session::Client::default()).await.unwrap();
+        pair.access.expose().to_owned()
     }
 
     /// A person in a tenant.
@@ -164,7 +189,13 @@ impl TestHub {
 
     /// Waits until no small work is left that outlives its request.
     pub async fn settle(&self) {
-        self.until(async || self.app.hub().tasks.is_empty().then_some(())).await;
+        for _ in 0..10_000 {
+            if self.app.hub().tasks.is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("small work went on for ten seconds");
     }
 
     /// Sends any request.

@@ -12,7 +12,7 @@ pub const CASES: &[Case] = &[
            users(first: 2, after: $after) {
              edges { cursor node { id } }
              nodes {
-               id email name createdAt updatedAt
+               id email name passwordResetRequestedAt createdAt updatedAt
                membership { id role createdAt updatedAt user { id } }
              }
              pageInfo { endCursor }
@@ -27,7 +27,7 @@ pub const CASES: &[Case] = &[
         "query ApiTokens($after: String, $before: String) {
            apiTokens(first: 2, after: $after) {
              edges { cursor node { id } }
-             nodes { id name hint role scopes createdBy createdAt expiresAt lastUsedAt revokedAt }
+             nodes { id name hint role scopes agent { id } createdBy createdAt expiresAt lastUsedAt revokedAt }
              pageInfo { endCursor }
              totalCount
            }
@@ -80,7 +80,7 @@ pub const CASES: &[Case] = &[
         |side| {
             json!({ "input": {
                 "name": "New", "role": "VIEWER", "scopes": ["TENANT_READ"], "expiresAt": "2100-01-01T00:00:00Z",
-                "idempotencyKey": side.fresh(),
+                "agentId": side["agent"], "idempotencyKey": side.fresh(),
             } })
         },
     ),

@@ -5,6 +5,7 @@
 //! forgotten, the tests in `rules` name by its coordinate.
 
 mod access;
+mod agent;
 mod audit;
 mod node;
 mod session;
@@ -15,5 +16,5 @@ use super::case::Case;
 
 /// Every case.
 pub fn all() -> Vec<Case> {
-    [tenant::CASES, access::CASES, audit::CASES, session::CASES, viewer::CASES, node::CASES].concat()
+    [tenant::CASES, access::CASES, agent::CASES, audit::CASES, session::CASES, viewer::CASES, node::CASES].concat()
 }
