@@ -94,7 +94,9 @@ impl Principal {
         match (case.needs, self.scopes()) {
             (Needs::Anyone, _) => !self.is_turned_away(),
             (Needs::SignedIn, scopes) => scopes.is_some(),
-            (Needs::Scope(scope) | Needs::Sight(scope), scopes) => scopes.is_some_and(|scopes| scopes.has(scope)),
+            (Needs::Scope(scope) | Needs::Sight(scope) | Needs::Asked(scope), scopes) => {
+                scopes.is_some_and(|scopes| scopes.has(scope))
+            }
         }
     }
 }

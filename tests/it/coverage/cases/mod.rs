@@ -6,6 +6,7 @@
 
 mod access;
 mod audit;
+mod event;
 mod node;
 mod session;
 mod tenant;
@@ -15,5 +16,5 @@ use super::case::Case;
 
 /// Every case.
 pub fn all() -> Vec<Case> {
-    [tenant::CASES, access::CASES, audit::CASES, session::CASES, viewer::CASES, node::CASES].concat()
+    [tenant::CASES, access::CASES, audit::CASES, event::CASES, session::CASES, viewer::CASES, node::CASES].concat()
 }
