@@ -23,13 +23,15 @@ pub enum Needs {
     Scope(Scope),
     /// Everybody with a valid credential, but who lacks the scope sees nothing: null or an empty list.
     Sight(Scope),
+    /// Everybody with a valid credential, but what is asked for here needs the scope; others are refused.
+    Asked(Scope),
 }
 
 impl Needs {
     /// The scope that decides, if one does.
     pub fn scope(self) -> Option<Scope> {
         match self {
-            Self::Scope(scope) | Self::Sight(scope) => Some(scope),
+            Self::Scope(scope) | Self::Sight(scope) | Self::Asked(scope) => Some(scope),
             Self::Anyone | Self::SignedIn | Self::Person => None,
         }
     }

@@ -39,7 +39,11 @@ impl Run<'_> {
         // Made before the rows are counted: making a token leaves rows too.
         self.world.token(who).await;
         let before = self.world.rows().await;
-        let reply = self.world.ask(who, self.case, variables).await;
+        let reply = if self.walk.follows() {
+            self.world.follow(who, self.case, variables, expected == Expected::Hidden).await
+        } else {
+            self.world.ask(who, self.case, variables).await
+        };
         let after = self.world.rows().await;
         let changed: Vec<_> = after.keys().filter(|table| after[*table] != before[*table]).collect();
         let mut fail = |what: String| self.failures.push(format!("{} as {}{how}: {what}", self.walk.name, who.name));

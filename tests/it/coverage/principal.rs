@@ -137,7 +137,9 @@ impl Principal {
             (Needs::Anyone, _) => self.turned_away().is_none(),
             (Needs::SignedIn, scopes) => scopes.is_some(),
             (Needs::Person, _) => matches!(self.credential, Credential::Person(_)),
-            (Needs::Scope(scope) | Needs::Sight(scope), scopes) => scopes.is_some_and(|scopes| scopes.has(scope)),
+            (Needs::Scope(scope) | Needs::Sight(scope) | Needs::Asked(scope), scopes) => {
+                scopes.is_some_and(|scopes| scopes.has(scope))
+            }
         }
     }
 }

@@ -94,7 +94,7 @@ async fn the_description_of_a_root_field_names_what_it_needs() {
         let field = schema.root(walk.operation).and_then(|root| schema.field(root, &walk.field)).unwrap();
         let promise = match case.needs {
             Needs::Anyone => "Needs no credential".to_owned(),
-            Needs::SignedIn => "Needs any valid credential".to_owned(),
+            Needs::SignedIn | Needs::Asked(_) => "Needs any valid credential".to_owned(),
             Needs::Person => "Needs a signed-in person".to_owned(),
             Needs::Scope(scope) => format!("Needs `{}`", scope.name()),
             // Which scope it is depends on what is asked for.

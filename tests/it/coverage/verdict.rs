@@ -68,7 +68,8 @@ impl Expected {
             Self::Refused(code) => {
                 // A field that may be null leaves data with a null in it; the transport answers 200 to data.
                 let nobody = *code == Code::Unauthenticated && body["data"].is_null();
-                let status = if nobody { 401 } else { 200 };
+                // On a stream, an error of the operation is an item.
+                let status = if nobody && !walk.follows() { 401 } else { 200 };
                 let at_root = |(path, found): &(String, String)| walk.keys.contains(path) && found == code.name();
                 let errors = errors(&body);
                 reply.status == status && !errors.is_empty() && errors.iter().all(at_root) && is_bare(&body["data"])

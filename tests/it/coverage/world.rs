@@ -25,14 +25,14 @@ use portolan::{
     kernel::{chance::SeededChance, cursor::Cursor, scope::Role, token as text},
 };
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
     case::Case,
     principal::{Credential, Principal},
 };
-use crate::support::{Reply, TestHub};
+use crate::support::{Reply, TestHub, stream::Heard};
 
 /// The password of the person on either side.
 pub const PASSWORD: &str = "correct horse battery";
@@ -131,16 +131,43 @@ impl World {
         // The matrix moves the clock from case to case; sessions of people last through all of them.
         let life = ("PORTOLAN_ACCESS_JWT_EXPIRATION", "30d");
         let session = ("PORTOLAN_ACCESS_REFRESH_TOKEN_EXPIRATION", "60d");
-        let hub = TestHub::with(&[budget, hash, life, session]).await;
+        // A sign of life on a stream tells that there was nothing to say.
+        let ping = ("PORTOLAN_LIVE_PING_INTERVAL", "500ms");
+        let hub = TestHub::with(&[budget, hash, life, session, ping]).await;
         let here = Side::prepare(&hub, hub.tenant.clone()).await;
         let there = Side::prepare(&hub, hub.another_tenant("elsewhere").await).await;
         Self { hub, here, there, tokens: HashMap::new() }
     }
 
-    /// Asks as somebody. Subscriptions will have to be asked here in their own way: open, and read one item.
+    /// Asks as somebody.
     pub async fn ask(&mut self, who: &Principal, case: &Case, variables: Value) -> Reply {
         let token = self.token(who).await;
         let reply = self.hub.ask(&token, case.document, variables).await;
+        // What is noted after the answer belongs to this run and not to the next.
+        self.hub.settle().await;
+        reply
+    }
+
+    /// Follows as somebody: gives the first item. Where there should be nothing, a sign of life ends the wait.
+    pub async fn follow(&mut self, who: &Principal, case: &Case, variables: Value, nothing: bool) -> Reply {
+        let token = self.token(who).await;
+        self.hub.number_events().await;
+        let mut stream = self.hub.follow(&token, case.document, variables).await;
+        if stream.header("content-type") != "text/event-stream; charset=utf-8" {
+            let reply = stream.reply().await;
+            self.hub.settle().await;
+            return reply;
+        }
+        let text = loop {
+            match stream.heard().await {
+                Heard::Event(event) => break event.data,
+                Heard::Comment if nothing => break json!({ "data": {} }).to_string(),
+                Heard::Comment | Heard::Retry(_) => {}
+                Heard::End => break json!({ "errors": [{ "message": "the stream ended" }] }).to_string(),
+            }
+        };
+        let reply = Reply { status: stream.status, headers: stream.headers.clone(), text };
+        drop(stream);
         // What is noted after the answer belongs to this run and not to the next.
         self.hub.settle().await;
         reply

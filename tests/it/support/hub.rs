@@ -42,6 +42,8 @@ use tower::ServiceExt;
 use super::{
     Reply,
     database::{TestDatabase, on_postgres},
+    request::With,
+    stream::Stream,
 };
 
 /// When every test begins.
@@ -211,6 +213,18 @@ impl TestHub {
     pub async fn ask(&self, token: &str, query: &str, variables: Value) -> Reply {
         let body = json!({ "query": query, "variables": variables }).to_string();
         self.send(post(token, body)).await
+    }
+
+    /// Sends any request whose answer may last.
+    pub async fn open(&self, request: Request<Body>) -> Stream {
+        let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        Stream::new(head.status, head.headers, body)
+    }
+
+    /// Asks for a stream of events.
+    pub async fn follow(&self, token: &str, query: &str, variables: Value) -> Stream {
+        let body = json!({ "query": query, "variables": variables }).to_string();
+        self.open(post(token, body).with("accept", "text/event-stream")).await
     }
 
     /// Asks by POST, in a tenant that is not the token's own.

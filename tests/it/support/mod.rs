@@ -10,6 +10,7 @@ pub mod records;
 pub mod reply;
 pub mod request;
 pub mod sse;
+pub mod stream;
 pub mod text;
 pub mod wire;
 

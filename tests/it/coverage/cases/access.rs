@@ -91,4 +91,13 @@ pub const CASES: &[Case] = &[
          }",
         |side| json!({ "input": { "id": side["apiToken"] } }),
     ),
+    Case::new(
+        Needs::Scope(Scope::AccessRead),
+        "subscription UsersFollowed($role: Role, $after: String) {
+           usersLive(role: $role, after: $after) {
+             cursor complete removed snapshot { id email membership { role } } upserted { id }
+           }
+         }",
+        |side| json!({ "role": "VIEWER", "after": side.number_before("events") }),
+    ),
 ];

@@ -7,6 +7,7 @@
 mod access;
 mod agent;
 mod audit;
+mod event;
 mod node;
 mod session;
 mod tenant;
@@ -16,5 +17,15 @@ use super::case::Case;
 
 /// Every case.
 pub fn all() -> Vec<Case> {
-    [tenant::CASES, access::CASES, agent::CASES, audit::CASES, session::CASES, viewer::CASES, node::CASES].concat()
+    let of_concerns = [
+        tenant::CASES,
+        access::CASES,
+        agent::CASES,
+        audit::CASES,
+        event::CASES,
+        session::CASES,
+        viewer::CASES,
+        node::CASES,
+    ];
+    of_concerns.concat()
 }
