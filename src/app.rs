@@ -43,6 +43,7 @@ use crate::{
         page::PageBounds,
         secret::Secret,
     },
+    provider::client::{CallError, Client},
     telemetry::Metrics,
     vault::Ring,
     worker,
@@ -86,6 +87,9 @@ pub enum StartError {
     /// The folder of trusted documents.
     #[error("the trusted documents cannot be used")]
     Trust(#[from] TrustError),
+    /// Our side of TLS.
+    #[error("other servers cannot be called")]
+    Outgoing(#[from] CallError),
     /// The address to listen on.
     #[error("{0} cannot be listened on")]
     Listen(SocketAddr, #[source] std::io::Error),
@@ -150,6 +154,7 @@ impl App {
             data_keys: DataKeys::default(),
             public_keys: Cache::new(PUBLIC_KEYS),
             access: access_settings(config),
+            client: Client::new(config.outgoing.allow.clone())?,
             hashing: Semaphore::new(HASHES),
             pages: PageBounds { default: narrow(config.graphql.page_default), max: narrow(config.graphql.page_max) },
             chores: Notify::new(),

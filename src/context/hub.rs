@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::{DataKeys, Database};
 use crate::{
     kernel::{chance::Chance, clock::Clock, id::SigningKeyId, page::PageBounds},
+    provider::client::Client,
     vault::Ring,
 };
 
@@ -48,6 +49,8 @@ pub struct Hub {
     pub public_keys: Cache<SigningKeyId, [u8; 32]>,
     /// What was chosen about signing in.
     pub access: AccessSettings,
+    /// Calls other servers.
+    pub client: Client,
     /// Passwords are hashed two at a time.
     pub hashing: Semaphore,
     /// How large pages of lists may be.
