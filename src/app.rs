@@ -22,6 +22,7 @@ use crate::{
     context::{
         AccessSettings, DataKeys, Database, Hub,
         database::{self, Place},
+        issuer_keys::IssuerKeys,
     },
     domain::{access, keyring, tenant::Tenant},
     graphql::{
@@ -153,6 +154,7 @@ impl App {
             ring,
             data_keys: DataKeys::default(),
             public_keys: Cache::new(PUBLIC_KEYS),
+            issuer_keys: IssuerKeys::default(),
             access: access_settings(config),
             client: Client::new(config.outgoing.allow.clone())?,
             hashing: Semaphore::new(HASHES),

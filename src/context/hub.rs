@@ -7,7 +7,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
-use super::{DataKeys, Database};
+use super::{DataKeys, Database, issuer_keys::IssuerKeys};
 use crate::{
     kernel::{chance::Chance, clock::Clock, id::SigningKeyId, page::PageBounds},
     provider::client::Client,
@@ -47,6 +47,8 @@ pub struct Hub {
     pub data_keys: DataKeys,
     /// Public halves of signing keys that were read.
     pub public_keys: Cache<SigningKeyId, [u8; 32]>,
+    /// Keys of outside issuers that were fetched.
+    pub issuer_keys: IssuerKeys,
     /// What was chosen about signing in.
     pub access: AccessSettings,
     /// Calls other servers.

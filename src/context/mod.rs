@@ -13,6 +13,7 @@ mod cx;
 mod data_keys;
 pub mod database;
 mod hub;
+pub mod issuer_keys;
 mod once;
 mod txn;
 

@@ -15,6 +15,7 @@ pub mod endpoint;
 pub mod error;
 pub mod guard;
 pub mod id;
+pub mod issuer;
 pub mod keyring;
 pub mod loader;
 pub mod node;
@@ -29,12 +30,25 @@ use async_graphql::{EmptySubscription, MergedObject, SchemaBuilder};
 /// Everything that can be read.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Query")]
-pub struct Query(viewer::ViewerQuery, node::NodeQuery, tenant::TenantQuery, access::AccessQuery, audit::AuditQuery);
+pub struct Query(
+    viewer::ViewerQuery,
+    node::NodeQuery,
+    tenant::TenantQuery,
+    access::AccessQuery,
+    issuer::IssuerQuery,
+    audit::AuditQuery,
+);
 
 /// Everything that can be changed.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(tenant::TenantMutation, keyring::KeyringMutation, access::AccessMutation, session::SessionMutation);
+pub struct Mutation(
+    tenant::TenantMutation,
+    keyring::KeyringMutation,
+    access::AccessMutation,
+    issuer::IssuerMutation,
+    session::SessionMutation,
+);
 
 /// The schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;

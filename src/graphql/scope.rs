@@ -28,9 +28,9 @@ pub enum Scope {
     TenantRead,
     /// Change the tenant and its settings.
     TenantWrite,
-    /// Read users, memberships and API tokens.
+    /// Read users, memberships, API tokens and outside issuers.
     AccessRead,
-    /// Change users, memberships and API tokens.
+    /// Change users, memberships, API tokens and outside issuers.
     AccessWrite,
     /// Read the audit log.
     AuditRead,

@@ -22,6 +22,8 @@ pub enum ActorKind {
     ApiToken,
     /// A person.
     User,
+    /// Somebody whom an outside issuer vouches for.
+    Outside,
     /// A part of the hub itself.
     System,
 }
@@ -40,11 +42,12 @@ impl Viewer {
         match self.actor {
             kernel::Actor::ApiToken(_) => ActorKind::ApiToken,
             kernel::Actor::User(_) => ActorKind::User,
+            kernel::Actor::Outside(..) => ActorKind::Outside,
             kernel::Actor::System(_) | kernel::Actor::Anonymous => ActorKind::System,
         }
     }
 
-    /// What records of your actions name: the id of your token or account.
+    /// What records of your actions name: the id of your token or account, or the id of your issuer and its name for you.
     async fn actor(&self) -> String {
         self.actor.to_string()
     }

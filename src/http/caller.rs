@@ -1,4 +1,4 @@
-//! Who knocks: a bearer token of a program or a person, and the tenant it wants to act in.
+//! Who knocks: a bearer token of a program, of a person or of an outside issuer, and the tenant it wants to act in.
 //!
 //! No credential is an anonymous caller, who may use what needs none. A credential that is wrong in any
 //! way is refused before anything runs: a client that believes to be signed in must hear that it is not.
@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{
     context::Cx,
-    domain::access::{session, token},
+    domain::access,
     kernel::error::{Error, Result},
 };
 
@@ -32,12 +32,7 @@ pub async fn identify(cx: &Cx, headers: &HeaderMap) -> Result<Cx> {
     let chosen = headers.get(TENANT).map(HeaderValue::to_str).transpose();
     let chosen = chosen.map_err(|_| Error::NotFound("tenant"))?;
     let text = text.trim();
-    // A JWT has two dots; tokens of ours have none.
-    let caller = if text.contains('.') {
-        session::authenticate(cx.hub(), text, chosen).await?
-    } else {
-        token::authenticate(cx.hub(), text, chosen).await?
-    };
+    let caller = access::authenticate(cx.hub(), text, chosen).await?;
     if let Some(principal) = &caller.principal {
         tracing::Span::current().record("tenant", tracing::field::display(principal.tenant));
     }

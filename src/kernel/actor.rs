@@ -3,16 +3,16 @@
 //! Every effect has an actor, background work included. An [`Actor`] is what the audit log remembers;
 //! a [`Caller`] adds what is needed to decide: tenant, role, scopes.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use super::{
     clock::Moment,
-    id::{ApiTokenId, PartnerOrganizationId, SessionId, TenantId, UserId},
+    id::{ApiTokenId, IssuerId, PartnerOrganizationId, SessionId, TenantId, UserId},
     scope::{Role, Scope, Scopes},
 };
 
 /// Who did it, as the audit log and the events say it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Actor {
     /// Nobody signed in.
     Anonymous,
@@ -20,6 +20,8 @@ pub enum Actor {
     ApiToken(ApiTokenId),
     /// A person.
     User(UserId),
+    /// Somebody whom an outside issuer vouches for, by the name it has for them.
+    Outside(IssuerId, Arc<str>),
     /// A part of the program itself: a job, the command line.
     System(&'static str),
 }
@@ -32,6 +34,7 @@ impl Actor {
             Self::Anonymous => "ANONYMOUS",
             Self::ApiToken(_) => "API_TOKEN",
             Self::User(_) => "USER",
+            Self::Outside(..) => "OUTSIDE",
             Self::System(_) => "SYSTEM",
         }
     }
@@ -43,6 +46,7 @@ impl fmt::Display for Actor {
             Self::Anonymous => f.write_str("anonymous"),
             Self::ApiToken(id) => id.fmt(f),
             Self::User(id) => id.fmt(f),
+            Self::Outside(issuer, subject) => write!(f, "{issuer}:{subject}"),
             Self::System(part) => write!(f, "system:{part}"),
         }
     }
