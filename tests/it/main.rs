@@ -19,6 +19,7 @@ mod coverage;
 mod crash;
 mod documents;
 mod hostile;
+mod issuer;
 mod keyring;
 mod lists;
 mod metrics;

@@ -14,10 +14,12 @@ use chrono::TimeDelta;
 use portolan::{
     domain::{
         access::{
+            issuer::{self, Algorithm, NewIssuer},
             link::{self, Purpose},
             membership,
             session::Client,
             token,
+            user::RoleName,
         },
         tenant::Tenant,
     },
@@ -36,6 +38,9 @@ use crate::support::{Reply, TestHub};
 /// The password of the person on either side.
 pub const PASSWORD: &str = "correct horse battery";
 
+/// Where nobody answers, and nobody is kept waiting.
+const NOWHERE: &str = "127.0.0.1:1";
+
 /// A tenant and the ids of its things.
 pub struct Side {
     pub tenant: Tenant,
@@ -52,6 +57,7 @@ impl Side {
         ids.insert("membership", bonds[0].id.to_string());
         ids.insert("apiToken", hub.new_token(&tenant, Role::Viewer, None, None).await.0);
         let cx = hub.cx_of(&tenant);
+        ids.insert("issuer", issuer::create(&cx, issuer_of(&tenant), None).await.unwrap().id.to_string());
         let signer = hub.user_of(&tenant, &format!("signer@{}.test", tenant.slug), Role::Viewer).await;
         let link = async |purpose| link::make(&cx, signer.id, purpose).await.unwrap().0;
         let (first, client) = (link(Purpose::Invitation).await, Client { user_agent: Some("test".to_owned()) });
@@ -109,6 +115,20 @@ impl Index<&str> for Side {
     }
 }
 
+/// An issuer where nobody answers.
+fn issuer_of(tenant: &Tenant) -> NewIssuer {
+    NewIssuer {
+        name: "Nobody".to_owned(),
+        issuer: format!("http://{NOWHERE}"),
+        audience: tenant.slug.clone(),
+        jwks_url: None,
+        algorithm: Algorithm::Rs256,
+        roles_claim: Vec::new(),
+        role_map: Vec::new(),
+        default_role: Some(RoleName(Role::Viewer)),
+    }
+}
+
 /// A hub with two tenants, and the tokens of everybody who asked so far.
 pub struct World {
     pub hub: TestHub,
@@ -123,7 +143,8 @@ impl World {
         // The clock stands still, so a budget per minute would never fill again.
         let budget = ("PORTOLAN_GRAPHQL_COST_PER_MINUTE", "0");
         let hash = ("PORTOLAN_ACCESS_PASSWORD_MEMORY", "64KiB");
-        let hub = TestHub::with(&[budget, hash]).await;
+        let outgoing = ("PORTOLAN_OUTGOING_ALLOW", NOWHERE);
+        let hub = TestHub::with(&[budget, hash, outgoing]).await;
         let here = Side::prepare(&hub, hub.tenant.clone()).await;
         let there = Side::prepare(&hub, hub.another_tenant("elsewhere").await).await;
         Self { hub, here, there, tokens: HashMap::new() }

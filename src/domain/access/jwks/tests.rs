@@ -1,3 +1,5 @@
+//! Which keys are used.
+
 use serde_json::json;
 
 use super::*;

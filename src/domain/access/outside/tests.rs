@@ -1,3 +1,5 @@
+//! Signatures, times, roles and the form of tokens; the rest needs a hub and is in `tests/it/issuer.rs`.
+
 use std::fmt::Write;
 
 use serde_json::json;

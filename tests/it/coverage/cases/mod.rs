@@ -6,6 +6,7 @@
 
 mod access;
 mod audit;
+mod issuer;
 mod node;
 mod session;
 mod tenant;
@@ -15,5 +16,5 @@ use super::case::Case;
 
 /// Every case.
 pub fn all() -> Vec<Case> {
-    [tenant::CASES, access::CASES, audit::CASES, session::CASES, viewer::CASES, node::CASES].concat()
+    [tenant::CASES, access::CASES, issuer::CASES, audit::CASES, session::CASES, viewer::CASES, node::CASES].concat()
 }
