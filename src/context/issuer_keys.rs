@@ -26,7 +26,7 @@ const SLOTS: usize = 1000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The name of the issuer.
-    pub issuer: String,
+    pub iss: String,
     /// Where its keys are, if it was said.
     pub jwks_url: Option<String>,
     /// With what it signs.

@@ -17,7 +17,7 @@ pub struct Model {
     pub tenant_id: TenantId,
     pub name: String,
     /// What the tokens say in `iss`.
-    pub issuer: String,
+    pub iss: String,
     /// What they say in `aud`, among others.
     pub audience: String,
     /// Where its keys are; null means where its discovery document says.
@@ -60,12 +60,18 @@ impl Algorithm {
     }
 }
 
+impl serde::Serialize for Algorithm {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
 /// The issuers of the tenant.
 pub fn of(tenant: TenantId) -> Select<Entity> {
     Entity::find().filter(COLUMN.tenant_id.eq(tenant))
 }
 
 /// Those with that name in `iss`, before it is known whose token it is; none of a tenant that is not served.
-pub fn by_issuer(issuer: &str) -> Select<Entity> {
-    Entity::find().filter(COLUMN.issuer.eq(issuer)).filter(Column::TenantId.in_subquery(tenant::served_ids()))
+pub fn by_iss(iss: &str) -> Select<Entity> {
+    Entity::find().filter(COLUMN.iss.eq(iss)).filter(Column::TenantId.in_subquery(tenant::served_ids()))
 }

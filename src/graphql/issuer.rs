@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::access::{
-        issuer::{self, Algorithm, IssuerChange, NewIssuer},
+        issuer::{self, Algorithm, IssuerChange, NewIssuer, Open},
         jwks::{FetchError, Published},
         user::RoleName,
     },
@@ -53,8 +53,8 @@ impl Issuer {
     }
 
     /// What its tokens say in `iss`, letter by letter.
-    async fn issuer(&self) -> &str {
-        &self.0.issuer
+    async fn iss(&self) -> &str {
+        &self.0.iss
     }
 
     /// What its tokens say in `aud`, alone or among others.
@@ -128,8 +128,8 @@ pub struct CreateIssuerInput {
     /// The name for people.
     name: String,
     /// What its tokens say in `iss`. Without `jwksUrl` it is the address of the issuer, as OpenID has it.
-    issuer: String,
-    /// What its tokens say in `aud`. Together with `issuer` it is unique in the hub.
+    iss: String,
+    /// What its tokens say in `aud`. Together with `iss` it is unique in the hub.
     audience: String,
     /// Where its keys are, beginning with `https:`; left out, where its discovery document says.
     jwks_url: Option<String>,
@@ -165,7 +165,7 @@ pub struct UpdateIssuerInput {
     /// A new name.
     name: Option<String>,
     /// What its tokens say in `iss`.
-    issuer: Option<String>,
+    iss: Option<String>,
     /// What its tokens say in `aud`.
     audience: Option<String>,
     /// Where its keys are; null, where its discovery document says.
@@ -305,7 +305,7 @@ impl IssuerMutation {
     ) -> Result<CreateIssuerPayload> {
         let new = NewIssuer {
             name: input.name,
-            issuer: input.issuer,
+            iss: input.iss,
             audience: input.audience,
             jwks_url: input.jwks_url,
             algorithm: input.algorithm.into(),
@@ -326,13 +326,13 @@ impl IssuerMutation {
     ) -> Result<UpdateIssuerPayload> {
         let change = IssuerChange {
             name: input.name,
-            issuer: input.issuer,
+            iss: input.iss,
             audience: input.audience,
-            jwks_url: input.jwks_url.as_opt_deref().map(|url| url.map(str::to_owned)),
+            jwks_url: open(input.jwks_url),
             algorithm: input.algorithm.map(Into::into),
             roles_claim: input.roles_claim,
             role_map: input.role_map.map(mappings),
-            default_role: input.default_role.as_opt_ref().map(|role| role.copied().map(role_name)),
+            default_role: open(input.default_role.map_value(role_name)),
         };
         let (issuer, user_errors) = outcome(issuer::update(ctx.cx(), input.id, change).await)?;
         Ok(UpdateIssuerPayload { issuer: issuer.map(Issuer), user_errors })
@@ -364,6 +364,14 @@ impl IssuerMutation {
 
 fn role_name(role: Role) -> RoleName {
     RoleName(role.into())
+}
+
+fn open<T>(input: MaybeUndefined<T>) -> Open<T> {
+    match input {
+        MaybeUndefined::Undefined => Open::Stays,
+        MaybeUndefined::Null => Open::Left,
+        MaybeUndefined::Value(value) => Open::Is(value),
+    }
 }
 
 fn mappings(input: Vec<RoleMappingInput>) -> Vec<(String, RoleName)> {

@@ -56,13 +56,12 @@ pub struct NewIssuer {
     /// For people.
     pub name: String,
     /// What the tokens say in `iss`.
-    pub issuer: String,
+    pub iss: String,
     /// What they say in `aud`.
     pub audience: String,
     /// Where the keys are; left out, where the discovery document says.
     pub jwks_url: Option<String>,
     /// With what it signs.
-    #[serde(serialize_with = "by_name")]
     pub algorithm: Algorithm,
     /// The names on the way to the claim that holds roles.
     pub roles_claim: Vec<String>,
@@ -72,8 +71,26 @@ pub struct NewIssuer {
     pub default_role: Option<RoleName>,
 }
 
-fn by_name<S: serde::Serializer>(algorithm: &Algorithm, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(algorithm.name())
+/// A change of what may be left open.
+#[derive(Clone, Debug, Default)]
+pub enum Open<T> {
+    /// It stays.
+    #[default]
+    Stays,
+    /// It is left open.
+    Left,
+    /// It is this.
+    Is(T),
+}
+
+impl<T> Open<T> {
+    fn over(self, before: Option<T>) -> Option<T> {
+        match self {
+            Self::Stays => before,
+            Self::Left => None,
+            Self::Is(value) => Some(value),
+        }
+    }
 }
 
 /// What to change of an issuer; what is left out stays.
@@ -82,11 +99,11 @@ pub struct IssuerChange {
     /// For people.
     pub name: Option<String>,
     /// What the tokens say in `iss`.
-    pub issuer: Option<String>,
+    pub iss: Option<String>,
     /// What they say in `aud`.
     pub audience: Option<String>,
     /// Where the keys are.
-    pub jwks_url: Option<Option<String>>,
+    pub jwks_url: Open<String>,
     /// With what it signs.
     pub algorithm: Option<Algorithm>,
     /// The names on the way to the claim that holds roles.
@@ -94,7 +111,7 @@ pub struct IssuerChange {
     /// Roles by values of that claim.
     pub role_map: Option<Vec<(String, RoleName)>>,
     /// The role of tokens with no value that is mapped.
-    pub default_role: Option<Option<RoleName>>,
+    pub default_role: Open<RoleName>,
 }
 
 impl Issuer {
@@ -147,7 +164,7 @@ pub async fn create(cx: &Cx, new: NewIssuer, key: Option<&str>) -> Result<Issuer
                 id: txn.id(),
                 tenant_id: cx.tenant()?,
                 name: checked(cx, &new)?,
-                issuer: new.issuer.clone(),
+                iss: new.iss.clone(),
                 audience: new.audience.clone(),
                 jwks_url: new.jwks_url.clone(),
                 algorithm: new.algorithm,
@@ -160,7 +177,7 @@ pub async fn create(cx: &Cx, new: NewIssuer, key: Option<&str>) -> Result<Issuer
             };
             let inserted = entity::Entity::insert(row.clone().into_active_model()).exec_without_returning(&**txn).await;
             inserted.map_err(taken)?;
-            let fact = AccessEvent::IssuerCreated { issuer: row.id, name: row.name.clone(), iss: row.issuer.clone() };
+            let fact = AccessEvent::IssuerCreated { issuer: row.id, name: row.name.clone(), iss: row.iss.clone() };
             txn.emit(&fact)?;
             txn.audit(Audit::of(&fact).after(shown(&row)))?;
             ticket.created(txn, row.id).await?;
@@ -177,18 +194,18 @@ pub async fn update(cx: &Cx, id: IssuerId, change: IssuerChange) -> Result<Issue
         let roles = before.mapped_roles().into_iter().map(|(value, role)| (value, RoleName(role)));
         let wanted = NewIssuer {
             name: change.name.unwrap_or_else(|| before.name.clone()),
-            issuer: change.issuer.unwrap_or_else(|| before.issuer.clone()),
+            iss: change.iss.unwrap_or_else(|| before.iss.clone()),
             audience: change.audience.unwrap_or_else(|| before.audience.clone()),
-            jwks_url: change.jwks_url.unwrap_or_else(|| before.jwks_url.clone()),
+            jwks_url: change.jwks_url.over(before.jwks_url.clone()),
             algorithm: change.algorithm.unwrap_or(before.algorithm),
             roles_claim: change.roles_claim.unwrap_or_else(|| before.claim_path()),
             role_map: change.role_map.unwrap_or_else(|| roles.collect()),
-            default_role: change.default_role.unwrap_or(before.default_role.map(RoleName)),
+            default_role: change.default_role.over(before.default_role.map(RoleName)),
         };
         let after = Issuer {
             // The whole is checked: who moves an issuer elsewhere gives every role that it gives.
             name: checked(cx, &wanted)?,
-            issuer: wanted.issuer,
+            iss: wanted.iss,
             audience: wanted.audience,
             jwks_url: wanted.jwks_url,
             algorithm: wanted.algorithm,
@@ -220,7 +237,7 @@ pub async fn update(cx: &Cx, id: IssuerId, change: IssuerChange) -> Result<Issue
 pub async fn delete(cx: &Cx, id: IssuerId) -> Result<IssuerId> {
     cx.write(async |txn| {
         let before = held(txn, id).await?;
-        let fact = AccessEvent::IssuerDeleted { issuer: id, name: before.name.clone(), iss: before.issuer.clone() };
+        let fact = AccessEvent::IssuerDeleted { issuer: id, name: before.name.clone(), iss: before.iss.clone() };
         txn.emit(&fact)?;
         txn.audit(Audit::of(&fact).before(shown(&before)))?;
         before.delete(&**txn).await?;
@@ -245,7 +262,7 @@ async fn held(txn: &Txn, id: IssuerId) -> Result<Issuer> {
 fn checked(cx: &Cx, new: &NewIssuer) -> Result<String> {
     let mut check = Check::new();
     let name = check.take("name", input::name(&new.name));
-    check.take("issuer", issuer(cx, new));
+    check.take("iss", iss(cx, new));
     check.take("audience", plain("an audience", &new.audience, LONGEST));
     if let Some(url) = &new.jwks_url {
         check.take("jwksUrl", cx.hub().client.check(url).map_err(|refusal| refusal.to_string()));
@@ -280,8 +297,8 @@ fn checked(cx: &Cx, new: &NewIssuer) -> Result<String> {
     Ok(name)
 }
 
-fn issuer(cx: &Cx, new: &NewIssuer) -> Result<(), String> {
-    let text = &new.issuer;
+fn iss(cx: &Cx, new: &NewIssuer) -> Result<(), String> {
+    let text = &new.iss;
     plain("an issuer", text, LONGEST_ISSUER)?;
     if *text == cx.hub().access.issuer {
         return Err("this is the hub itself".to_owned());
@@ -328,7 +345,7 @@ fn taken(error: sea_orm::DbErr) -> Error {
 
 fn shown(issuer: &Issuer) -> Value {
     json!({
-        "name": issuer.name, "issuer": issuer.issuer, "audience": issuer.audience, "jwksUrl": issuer.jwks_url,
+        "name": issuer.name, "iss": issuer.iss, "audience": issuer.audience, "jwksUrl": issuer.jwks_url,
         "algorithm": issuer.algorithm.name(), "rolesClaim": issuer.roles_claim, "roleMap": issuer.role_map,
         "defaultRole": issuer.default_role.map(Role::name),
     })

@@ -114,7 +114,7 @@ pub(super) async fn key(hub: &Arc<Hub>, issuer: &Issuer, id: &str) -> Result<Opt
 }
 
 fn origin(issuer: &Issuer) -> Origin {
-    Origin { issuer: issuer.issuer.clone(), jwks_url: issuer.jwks_url.clone(), algorithm: issuer.algorithm }
+    Origin { iss: issuer.iss.clone(), jwks_url: issuer.jwks_url.clone(), algorithm: issuer.algorithm }
 }
 
 fn fresh(hub: &Hub, slot: &Slot, origin: &Origin, id: &str) -> Option<DecodingKey> {
@@ -163,16 +163,15 @@ async fn fetch(client: &Client, origin: &Origin) -> Result<Published, FetchError
     struct Set {
         keys: Vec<Value>,
     }
-    let jwks_url = match &origin.jwks_url {
-        Some(url) => url.clone(),
-        None => {
-            let url = format!("{}/.well-known/openid-configuration", origin.issuer.trim_end_matches('/'));
-            let found: Discovery = get(client, "discovery document", url).await?;
-            if found.issuer != origin.issuer {
-                return Err(FetchError::OtherIssuer);
-            }
-            found.jwks_uri
+    let jwks_url = if let Some(url) = &origin.jwks_url {
+        url.clone()
+    } else {
+        let url = format!("{}/.well-known/openid-configuration", origin.iss.trim_end_matches('/'));
+        let found: Discovery = get(client, "discovery document", url).await?;
+        if found.issuer != origin.iss {
+            return Err(FetchError::OtherIssuer);
         }
+        found.jwks_uri
     };
     let set: Set = get(client, "key set", jwks_url.clone()).await?;
     Ok(Published { jwks_url, keys: read(set.keys, origin.algorithm) })

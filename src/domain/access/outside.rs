@@ -173,9 +173,9 @@ async fn registered(hub: &Hub, parts: &Parts<'_>, chosen: Option<&str>) -> Resul
         },
         None => None,
     };
-    let mut fitting = entity::by_issuer(&parts.claims.iss).all(hub.database.reader()).await?;
+    let mut fitting = entity::by_iss(&parts.claims.iss).all(hub.database.reader()).await?;
     fitting.retain(|issuer| {
-        issuer.issuer == parts.claims.iss
+        issuer.iss == parts.claims.iss
             && parts.header.alg == issuer.algorithm.name()
             && parts.claims.aud.has(&issuer.audience)
             && tenant.is_none_or(|tenant| issuer.tenant_id == tenant)

@@ -1,4 +1,5 @@
 use super::*;
+use crate::kernel::chance::{Chance, SeededChance};
 
 /// What must never be called, as it could be written in a URL, with a part of the reason.
 pub(in crate::provider) const REFUSED: &[(&str, &str)] = &[
@@ -193,4 +194,84 @@ fn what_an_operator_opens_is_open_and_nothing_beside_it() {
     assert_eq!(leads("example.com", "93.184.216.34:80"), Err(Refusal::Plain));
     assert_eq!(leads("IDP.corp", "192.168.7.7:3000"), Ok(()));
     assert!(leads("idp.corp", "192.168.7.7:3001").is_err());
+}
+
+/// Two readers are at work: one that is asked before, one that dials. They must never see different hosts.
+#[test]
+fn whatever_passes_leads_where_it_says_for_both_readers() {
+    const PARTS: &[&str] = &[
+        "https://",
+        "http://",
+        "HTTPS://",
+        "127.0.0.1",
+        "8.8.8.8",
+        "localhost",
+        "example.com",
+        "EXAMPLE.com",
+        "[::1]",
+        "[2606:4700::1]",
+        "[",
+        "]",
+        "@",
+        ":",
+        "\\",
+        "/",
+        "//",
+        "#",
+        "?",
+        ".",
+        "..",
+        "%",
+        "%2e",
+        "%00",
+        "80",
+        "443",
+        "0x7f",
+        "0",
+        "1",
+        "a",
+        "-",
+        "_",
+        " ",
+        "\t",
+        "é",
+        "xn--",
+        "。",
+        "user",
+        "&",
+        "=",
+        ";",
+        "|",
+        "^",
+        "{",
+        "\"",
+        "<",
+        "`",
+        "~",
+        "*",
+        "$",
+    ];
+    let chance = SeededChance::new(7);
+    let (mut passed, mut picks) = (0, [0; 8]);
+    for _ in 0..200_000 {
+        chance.fill(&mut picks);
+        // Half of them begin as they should.
+        let first = if picks[0] < 128 { "https://" } else { PARTS[usize::from(picks[0]) % PARTS.len()] };
+        let length = 2 + usize::from(picks[7]) % 5;
+        let text =
+            picks[1..length].iter().fold(first.to_owned(), |text, pick| text + PARTS[usize::from(*pick) % PARTS.len()]);
+        let Ok(target) = Guard::default().check(&text) else { continue };
+        passed += 1;
+        let (host, dialled) = (target.url.host_str().unwrap(), target.uri.host().unwrap());
+        assert_eq!(host, dialled, "{text:?}");
+        let authority = text[8..].split(['/', '?', '#']).next().unwrap();
+        assert!(authority.to_ascii_lowercase().starts_with(host), "{text:?}: {host}");
+        assert!(!["127.0.0.1", "localhost", "[::1]"].contains(&host), "{text:?}");
+        assert_eq!(target.uri.port_u16().unwrap_or(443), target.url.port_or_known_default().unwrap(), "{text:?}");
+        assert!(
+            target.uri.scheme_str() == Some("https") && !target.uri.authority().unwrap().as_str().contains('@'),
+            "{text:?}"
+        );
+    }
+    assert!(passed > 1000, "{passed}");
 }

@@ -119,7 +119,7 @@ impl Index<&str> for Side {
 fn issuer_of(tenant: &Tenant) -> NewIssuer {
     NewIssuer {
         name: "Nobody".to_owned(),
-        issuer: format!("http://{NOWHERE}"),
+        iss: format!("http://{NOWHERE}"),
         audience: tenant.slug.clone(),
         jwks_url: None,
         algorithm: Algorithm::Rs256,

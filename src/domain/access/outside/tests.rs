@@ -152,7 +152,7 @@ fn roles_come_from_the_claim_that_was_named_and_from_values_letter_by_letter() {
         id: Id::new(uuid::Uuid::nil()),
         tenant_id: Id::new(uuid::Uuid::nil()),
         name: "test".to_owned(),
-        issuer: "https://idp.example.com".to_owned(),
+        iss: "https://idp.example.com".to_owned(),
         audience: "portolan".to_owned(),
         jwks_url: None,
         algorithm: Algorithm::Rs256,

@@ -12,7 +12,7 @@ pub const CASES: &[Case] = &[
            issuers(first: 2, after: $after) {
              edges { cursor node { id } }
              nodes {
-               id name issuer audience jwksUrl algorithm rolesClaim roleMap { value role } defaultRole
+               id name iss audience jwksUrl algorithm rolesClaim roleMap { value role } defaultRole
                createdBy createdAt updatedAt
              }
              pageInfo { endCursor }
@@ -34,7 +34,7 @@ pub const CASES: &[Case] = &[
          }",
         |side| {
             json!({ "input": {
-                "name": "New", "issuer": "https://idp.example.com", "audience": side.fresh(), "algorithm": "ES256",
+                "name": "New", "iss": "https://idp.example.com", "audience": side.fresh(), "algorithm": "ES256",
                 "jwksUrl": "https://idp.example.com/keys", "rolesClaim": ["realm_access", "roles"],
                 "roleMap": [{ "value": "ops", "role": "OPERATOR" }], "defaultRole": "VIEWER",
                 "idempotencyKey": side.fresh(),
@@ -48,7 +48,7 @@ pub const CASES: &[Case] = &[
          }",
         |side| {
             json!({ "input": {
-                "id": side["issuer"], "name": "Other", "issuer": "https://idp.example.com", "audience": side.fresh(),
+                "id": side["issuer"], "name": "Other", "iss": "https://idp.example.com", "audience": side.fresh(),
                 "jwksUrl": "https://idp.example.com/keys", "algorithm": "RS256", "rolesClaim": ["roles"],
                 "roleMap": [{ "value": "ops", "role": "VIEWER" }], "defaultRole": "VIEWER",
             } })
