@@ -320,19 +320,22 @@ async fn an_issuer_that_misbehaves_is_unavailable_and_a_test_says_why() {
         (Mood::Json(json!({ "issuer": "https://idp.example.com", "jwks_uri": "x" })), "of another issuer"),
         (Mood::Elsewhere(format!("{}{DISCOVERY}", elsewhere.url())), "the status 302"),
     ];
-    let tried = moods.map(|(mood, problem)| async move {
-        let (hub, issuer, key, id) = known("EdDSA").await;
+    let (hub, key) = (hub().await, TestKey::new("EdDSA", "first"));
+    let admin = hub.token(Role::Admin).await;
+    // At once, since one of them takes its time.
+    let tried = moods.map(async |(mood, problem)| {
+        let issuer = TestIssuer::start(&[&key]).await;
+        let id = register(&hub, &hub.tenant, &input(&issuer, "EdDSA")).await;
         issuer.set(mood);
-        let reply = me(&hub, &key.token(&issuer.claims("portolan"))).await;
-        reply.refused(503, "SERVICE_UNAVAILABLE");
-        let admin = hub.token(Role::Admin).await;
+        me(&hub, &key.token(&issuer.claims("portolan"))).await.refused(503, "SERVICE_UNAVAILABLE");
         let test = hub.ask(&admin, TEST, json!({ "input": { "id": id } })).await.data()["testIssuer"]["test"].clone();
         assert_eq!((&test["usable"], &test["keys"]), (&json!(false), &json!([])), "{test}");
         assert!(test["problem"].as_str().unwrap().contains(problem), "{problem}: {test}");
     });
     join_all(tried).await;
     assert_eq!(elsewhere.asked_at_all(), 0);
-    let (hub, issuer, key, _) = known("EdDSA").await;
+    let issuer = TestIssuer::start(&[&key]).await;
+    register(&hub, &hub.tenant, &input(&issuer, "EdDSA")).await;
     let token = key.token(&issuer.claims("portolan"));
     drop(issuer);
     me(&hub, &token).await.refused(503, "SERVICE_UNAVAILABLE");

@@ -67,9 +67,9 @@ pub enum FetchError {
     /// The answer was none.
     #[error("the {0} could not be fetched: the answer had the status {1}")]
     Status(&'static str, u16),
-    /// The answer was something else.
-    #[error("what came is not a {0}")]
-    NotJson(&'static str, #[source] serde_json::Error),
+    /// The answer was something else, from that line and column on.
+    #[error("what came is not a {0}, from line {1}, column {2} on")]
+    NotJson(&'static str, usize, usize),
     /// The discovery document is of another issuer.
     #[error("the discovery document is of another issuer")]
     OtherIssuer,
@@ -183,7 +183,8 @@ async fn get<T: for<'de> Deserialize<'de>>(client: &Client, what: &'static str, 
     if reply.status.as_u16() != 200 {
         return Err(FetchError::Status(what, reply.status.as_u16()));
     }
-    serde_json::from_slice(&reply.body).map_err(|error| FetchError::NotJson(what, error))
+    // The library's own text repeats what came, however long it is.
+    serde_json::from_slice(&reply.body).map_err(|error| FetchError::NotJson(what, error.line(), error.column()))
 }
 
 /// Sorts out which keys can be used.
