@@ -23,6 +23,7 @@ use crate::{
     context::{
         AccessSettings, DataKeys, Database, EventSettings, Hub, Refusals,
         database::{self, Place},
+        issuer_keys::IssuerKeys,
     },
     domain::{access, keyring, tenant::Tenant},
     event::{Feed, bus, sequencer},
@@ -45,6 +46,7 @@ use crate::{
         page::PageBounds,
         secret::Secret,
     },
+    provider::client::{CallError, Client},
     telemetry::Metrics,
     vault::Ring,
     worker,
@@ -88,6 +90,9 @@ pub enum StartError {
     /// The folder of trusted documents.
     #[error("the trusted documents cannot be used")]
     Trust(#[from] TrustError),
+    /// Our side of TLS.
+    #[error("other servers cannot be called")]
+    Outgoing(#[from] CallError),
     /// The address to listen on.
     #[error("{0} cannot be listened on")]
     Listen(SocketAddr, #[source] std::io::Error),
@@ -155,7 +160,9 @@ impl App {
             data_keys: DataKeys::default(),
             refusals: Refusals::default(),
             public_keys: Cache::new(PUBLIC_KEYS),
+            issuer_keys: IssuerKeys::default(),
             access: access_settings(config),
+            client: Client::new(config.outgoing.allow.clone())?,
             hashing: Semaphore::new(HASHES),
             pages: PageBounds { default: narrow(config.graphql.page_default), max: narrow(config.graphql.page_max) },
             events: EventSettings { retention: span(config.events.retention), most: config.events.most },

@@ -38,7 +38,7 @@ steps=(
   'test-postgres  the integration tests, on PostgreSQL'
   'schema         schema.graphql is what the binary prints'
   'settings       docs of settings and errors are what the binary prints'
-  'js             GraphQL-over-HTTP audit, schema lint, breaking changes'
+  'js             GraphQL-over-HTTP audit, a real token issuer, schema lint, breaking changes'
 )
 
 # --- Steps ---------------------------------------------------------------------------------
@@ -98,6 +98,7 @@ step_settings() {
 step_js() {
   local refused=0
   node "$js/audit.mjs" "$hub/graphql" || refused=1
+  node "$js/issuer.mjs" "$hub/graphql" "$hub_token" || refused=1
   node "$js/lint.mjs" || refused=1
   no_breaking_changes || refused=1
   return $refused

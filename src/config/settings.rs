@@ -21,7 +21,7 @@ use super::{
     url::{Origin, Url},
     value::{Kind, Value, choice},
 };
-use crate::kernel::secret::Secret;
+use crate::kernel::{network::Place, secret::Secret};
 
 settings! {
     /// Where and as whom the server runs.
@@ -196,6 +196,13 @@ settings! {
         password_passes: u32 = "2",
         /// Lanes in which it is done.
         password_lanes: u32 = "1",
+    }
+
+    /// Calls to other servers.
+    outgoing: Outgoing, keys "outgoing." {
+        /// Networks, addresses and hosts that may be called although they are not of the public
+        /// internet, and without TLS; for development. A host by name is trusted wherever it leads.
+        allow: Vec<Place> = "",
     }
 
     /// What is written to standard error.

@@ -7,10 +7,11 @@ use quick_cache::sync::Cache;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
-use super::{DataKeys, Database, Refusals};
+use super::{DataKeys, Database, Refusals, issuer_keys::IssuerKeys};
 use crate::{
     event::Feed,
     kernel::{chance::Chance, clock::Clock, id::SigningKeyId, page::PageBounds},
+    provider::client::Client,
     vault::Ring,
 };
 
@@ -58,8 +59,12 @@ pub struct Hub {
     pub data_keys: DataKeys,
     /// Public halves of signing keys that were read.
     pub public_keys: Cache<SigningKeyId, [u8; 32]>,
+    /// Keys of outside issuers that were fetched.
+    pub issuer_keys: IssuerKeys,
     /// What was chosen about signing in.
     pub access: AccessSettings,
+    /// Calls other servers.
+    pub client: Client,
     /// Passwords are hashed two at a time.
     pub hashing: Semaphore,
     /// Attempts that were refused lately.

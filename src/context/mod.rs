@@ -15,6 +15,7 @@ mod cx;
 mod data_keys;
 pub mod database;
 mod hub;
+pub mod issuer_keys;
 mod once;
 mod refusals;
 mod txn;

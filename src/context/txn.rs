@@ -146,7 +146,7 @@ impl Txn {
 
     /// Emits an event of another tenant, for who runs the whole hub.
     pub fn emit_in(&self, tenant: TenantId, fact: &impl Fact) -> Result<()> {
-        let draft = Draft::new(fact, self.id(), tenant, self.cx.actor(), &self.cx.request().id, self.now())?;
+        let draft = Draft::new(fact, self.id(), tenant, &self.cx.actor(), &self.cx.request().id, self.now())?;
         self.pending(|pending| pending.events.push(draft));
         Ok(())
     }

@@ -1,11 +1,11 @@
-//! What can happen to users, memberships, agents and API tokens.
+//! What can happen to users, memberships, agents, API tokens and outside issuers.
 
 #![expect(missing_docs, reason = "the fields of a fact say what they are by their names")]
 
 use serde::{Deserialize, Serialize};
 
 use super::{Changes, Fact};
-use crate::kernel::id::{AgentId, ApiTokenId, MembershipId, SessionId, UserId};
+use crate::kernel::id::{AgentId, ApiTokenId, IssuerId, MembershipId, SessionId, UserId};
 
 /// A change of who may come in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,12 @@ pub enum AccessEvent {
     },
     /// An API token was revoked.
     ApiTokenRevoked { api_token: ApiTokenId, name: String },
+    /// Tokens of an outside issuer are accepted from now on.
+    IssuerCreated { issuer: IssuerId, name: String, iss: String },
+    /// What is known of an outside issuer changed.
+    IssuerUpdated { issuer: IssuerId, changes: Changes },
+    /// Tokens of an outside issuer are accepted no longer.
+    IssuerDeleted { issuer: IssuerId, name: String, iss: String },
 }
 
 impl Fact for AccessEvent {
@@ -78,6 +84,9 @@ impl Fact for AccessEvent {
             Self::AgentDeleted { .. } => "agent.deleted",
             Self::ApiTokenCreated { .. } => "api_token.created",
             Self::ApiTokenRevoked { .. } => "api_token.revoked",
+            Self::IssuerCreated { .. } => "issuer.created",
+            Self::IssuerUpdated { .. } => "issuer.updated",
+            Self::IssuerDeleted { .. } => "issuer.deleted",
         }
     }
 
@@ -100,6 +109,9 @@ impl Fact for AccessEvent {
             | Self::AgentEnabled { agent, .. }
             | Self::AgentDeleted { agent, .. } => agent.to_string(),
             Self::ApiTokenCreated { api_token, .. } | Self::ApiTokenRevoked { api_token, .. } => api_token.to_string(),
+            Self::IssuerCreated { issuer, .. }
+            | Self::IssuerUpdated { issuer, .. }
+            | Self::IssuerDeleted { issuer, .. } => issuer.to_string(),
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod error;
 pub mod event;
 pub mod guard;
 pub mod id;
+pub mod issuer;
 pub mod keyring;
 pub mod live;
 pub mod loader;
@@ -40,6 +41,7 @@ pub struct Query(
     tenant::TenantQuery,
     access::AccessQuery,
     agent::AgentQuery,
+    issuer::IssuerQuery,
     audit::AuditQuery,
     event::EventQuery,
 );
@@ -52,6 +54,7 @@ pub struct Mutation(
     keyring::KeyringMutation,
     access::AccessMutation,
     agent::AgentMutation,
+    issuer::IssuerMutation,
     session::SessionMutation,
 );
 

@@ -13,12 +13,13 @@ use super::{
     context::Ask,
     error::Result,
     guard::SignedIn,
+    issuer::Issuer,
     tenant::Tenant,
 };
 use crate::{
     context::Cx,
     domain::{
-        access::{agent, membership, token, user},
+        access::{agent, issuer, membership, token, user},
         audit, tenant,
     },
     kernel::{
@@ -43,6 +44,8 @@ pub enum Node {
     Agent(Agent),
     /// An API token.
     ApiToken(ApiToken),
+    /// An outside issuer of tokens.
+    Issuer(Issuer),
     /// An entry of the audit log.
     AuditEntry(AuditEntry),
 }
@@ -118,6 +121,11 @@ async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
                 .into_iter()
                 .map(|row| (row.id.to_string(), Node::ApiToken(ApiToken(row)))),
         );
+    }
+    let issuers = of_kind::<kind::Issuer>(cx, ids, Scope::AccessRead);
+    if !issuers.is_empty() {
+        let rows = issuer::by_ids(cx, &issuers).await?;
+        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::Issuer(Issuer(row)))));
     }
     let entries = of_kind::<kind::AuditEntry>(cx, ids, Scope::AuditRead);
     if !entries.is_empty() {

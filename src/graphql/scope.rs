@@ -28,9 +28,9 @@ pub enum Scope {
     TenantRead,
     /// Change the tenant and its settings.
     TenantWrite,
-    /// Read users, memberships, agents and API tokens.
+    /// Read users, memberships, agents, API tokens and outside issuers.
     AccessRead,
-    /// Change users, memberships, agents, API tokens and keys.
+    /// Change users, memberships, agents, API tokens, outside issuers and keys.
     AccessWrite,
     /// Read the audit log.
     AuditRead,

@@ -24,6 +24,8 @@ pub enum ActorKind {
     Agent,
     /// A person.
     User,
+    /// Somebody whom an outside issuer vouches for.
+    Outside,
     /// A part of the hub itself.
     System,
 }
@@ -43,11 +45,13 @@ impl Viewer {
             kernel::Actor::ApiToken(_) => ActorKind::ApiToken,
             kernel::Actor::Agent(_) => ActorKind::Agent,
             kernel::Actor::User(_) => ActorKind::User,
+            kernel::Actor::Outside(..) => ActorKind::Outside,
             kernel::Actor::System(_) | kernel::Actor::Anonymous => ActorKind::System,
         }
     }
 
-    /// What records of your actions name: the id of your account, your agent or your token.
+    /// What records of your actions name: the id of your account, your agent or your token, or the id of your
+    /// issuer and its name for you.
     async fn actor(&self) -> String {
         self.actor.to_string()
     }

@@ -1,4 +1,4 @@
-//! Who knocks: a bearer token of a program or a person, and the tenant it wants to act in.
+//! Who knocks: a bearer token of a program, of a person or of an outside issuer, and the tenant it wants to act in.
 //!
 //! No credential is an anonymous caller, who may use what needs none. A credential that is wrong in any
 //! way is refused before anything runs: a client that believes to be signed in must hear that it is not.

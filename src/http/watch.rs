@@ -24,6 +24,7 @@ use crate::{
     event::Entry,
     kernel::{
         actor::{Actor, Caller},
+        clock::Moment,
         error::chain,
         id::{ApiTokenId, SessionId, TenantId},
     },
@@ -47,7 +48,7 @@ pub struct Watch {
 }
 
 /// Whose streams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Who {
     actor: Actor,
     session: Option<SessionId>,
@@ -57,6 +58,8 @@ struct Who {
 
 struct Streams {
     caller: Arc<Caller>,
+    /// When the first of them was let in.
+    since: Moment,
     close: HashMap<u64, Close>,
 }
 
@@ -73,15 +76,18 @@ impl Watch {
         let caller = cx.caller();
         let principal = caller.principal.as_ref();
         let who = Who {
-            actor: caller.actor,
+            actor: caller.actor.clone(),
             session: principal.and_then(|principal| principal.session),
             token: principal.and_then(|principal| principal.token),
             tenant: principal.map(|principal| principal.tenant),
         };
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let mut entered = self.entered();
-        let streams =
-            entered.entry(who).or_insert_with(|| Streams { caller: Arc::new(caller.clone()), close: HashMap::new() });
+        let streams = entered.entry(who.clone()).or_insert_with(|| Streams {
+            caller: Arc::new(caller.clone()),
+            since: cx.now(),
+            close: HashMap::new(),
+        });
         // Who has not signed in is bounded by the connections of its address.
         if principal.is_some() && streams.close.len() >= most {
             return None;
@@ -114,10 +120,10 @@ impl Watch {
             .entered()
             .iter()
             .filter(|(_, streams)| streams.caller.principal.is_some() && !streams.close.is_empty())
-            .map(|(who, streams)| (*who, Arc::clone(&streams.caller)))
+            .map(|(who, streams)| (who.clone(), Arc::clone(&streams.caller), streams.since))
             .collect();
-        for (who, caller) in callers {
-            let reason = match hold::of(hub, &caller).await {
+        for (who, caller, since) in callers {
+            let reason = match hold::of(hub, &caller, since).await {
                 Ok(Hold::Holds) => continue,
                 Ok(Hold::Changed) => "the rights of this credential changed; connect anew",
                 Ok(Hold::Ended) => "the credential does not hold any more",

@@ -3,16 +3,16 @@
 //! Every effect has an actor, background work included. An [`Actor`] is what the audit log remembers;
 //! a [`Caller`] adds what is needed to decide: tenant, role, scopes.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use super::{
     clock::Moment,
-    id::{AgentId, ApiTokenId, PartnerOrganizationId, SessionId, TenantId, UserId},
+    id::{AgentId, ApiTokenId, IssuerId, PartnerOrganizationId, SessionId, TenantId, UserId},
     scope::{Role, Scope, Scopes},
 };
 
 /// Who did it, as the audit log and the events say it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Actor {
     /// Nobody signed in.
     Anonymous,
@@ -22,6 +22,8 @@ pub enum Actor {
     Agent(AgentId),
     /// A person.
     User(UserId),
+    /// Somebody whom an outside issuer vouches for, by the name it has for them.
+    Outside(IssuerId, Arc<str>),
     /// A part of the program itself: a job, the command line.
     System(&'static str),
 }
@@ -35,6 +37,7 @@ impl Actor {
             Self::ApiToken(_) => "API_TOKEN",
             Self::Agent(_) => "AGENT",
             Self::User(_) => "USER",
+            Self::Outside(..) => "OUTSIDE",
             Self::System(_) => "SYSTEM",
         }
     }
@@ -47,6 +50,7 @@ impl fmt::Display for Actor {
             Self::ApiToken(id) => id.fmt(f),
             Self::Agent(id) => id.fmt(f),
             Self::User(id) => id.fmt(f),
+            Self::Outside(issuer, subject) => write!(f, "{issuer}:{subject}"),
             Self::System(part) => write!(f, "system:{part}"),
         }
     }

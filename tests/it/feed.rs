@@ -167,7 +167,7 @@ async fn a_transaction_that_stays_open_holds_back_its_own_events_and_nobody_else
                 // Emitting waits for the end of the work; this is put down at its beginning.
                 let (tenant, now) = (cx.tenant()?, txn.now());
                 let tick = Tick { writer: 1, count: 1 };
-                let draft = Draft::new(&tick, txn.id(), tenant, cx.actor(), &cx.request().id, now)?;
+                let draft = Draft::new(&tick, txn.id(), tenant, &cx.actor(), &cx.request().id, now)?;
                 write::write(&**txn, vec![draft]).await?;
                 wrote.notify_one();
                 go.notified().await;

@@ -23,6 +23,7 @@ mod feed;
 mod first_start;
 mod gapless;
 mod hostile;
+mod issuer;
 mod keyring;
 mod lifecycle;
 mod lists;

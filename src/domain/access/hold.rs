@@ -5,9 +5,10 @@
 
 use crate::{
     context::Hub,
-    domain::access::{refusal::TurnedAway, session, token},
+    domain::access::{outside, refusal::TurnedAway, session, token},
     kernel::{
         actor::{Actor, Caller},
+        clock::Moment,
         error::{Error, Result},
     },
 };
@@ -23,13 +24,17 @@ pub enum Hold {
     Ended,
 }
 
-/// Whether the caller's credential holds now.
-pub async fn of(hub: &Hub, caller: &Caller) -> Result<Hold> {
+/// Whether the credential of a caller who was let in at a moment holds now.
+pub async fn of(hub: &Hub, caller: &Caller, since: Moment) -> Result<Hold> {
     let Some(before) = &caller.principal else { return Ok(Hold::Holds) };
     let chosen = before.tenant.to_string();
-    let now = match (caller.actor, before.session, before.token) {
+    let now = match (&caller.actor, before.session, before.token) {
         (_, _, Some(token)) => token::again(hub, token, Some(&chosen)).await,
-        (Actor::User(user), Some(session), _) => session::again(hub, user, session, Some(&chosen)).await,
+        (Actor::User(user), Some(session), _) => session::again(hub, *user, session, Some(&chosen)).await,
+        (Actor::Outside(issuer, _), ..) => {
+            let holds = outside::holds(hub, *issuer, since).await?;
+            return Ok(if holds { Hold::Holds } else { Hold::Ended });
+        }
         _ => return Ok(Hold::Holds),
     };
     let now = now.map_err(TurnedAway::into_error);

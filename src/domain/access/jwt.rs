@@ -30,7 +30,8 @@ const LEEWAY: TimeDelta = TimeDelta::seconds(30);
 /// No token of ours is longer.
 const LONGEST: usize = 2048;
 
-const REFUSED: Error = Error::Unauthenticated("this token is not valid");
+/// Whatever is wrong with a token, this is what is said.
+pub(super) const REFUSED: Error = Error::Unauthenticated("this token is not valid");
 
 #[derive(Serialize, Deserialize)]
 struct Claims {

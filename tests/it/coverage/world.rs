@@ -15,10 +15,12 @@ use portolan::{
     domain::{
         access::{
             agent,
+            issuer::{self, Algorithm, NewIssuer},
             link::{self, Purpose},
             membership,
             session::{self, Client},
             token,
+            user::RoleName,
         },
         tenant::{Tenant, lifecycle},
     },
@@ -37,6 +39,9 @@ use crate::support::{Reply, TestHub, stream::Heard};
 /// The password of the person on either side.
 pub const PASSWORD: &str = "correct horse battery";
 
+/// Where nobody answers, and nobody is kept waiting.
+const NOWHERE: &str = "127.0.0.1:1";
+
 /// A tenant and the ids of its things.
 pub struct Side {
     pub tenant: Tenant,
@@ -53,6 +58,7 @@ impl Side {
         ids.insert("membership", bonds[0].id.to_string());
         ids.insert("apiToken", hub.new_token(&tenant, Role::Viewer, None, None).await.0);
         let cx = hub.cx_of(&tenant);
+        ids.insert("issuer", issuer::create(&cx, issuer_of(&tenant), None).await.unwrap().id.to_string());
         let signer = hub.user_of(&tenant, &format!("signer@{}.test", tenant.slug), Role::Viewer).await;
         let link = async |purpose| link::make(&cx, signer.id, purpose).await.unwrap().0;
         let (first, client) = (link(Purpose::Invitation).await, Client { user_agent: Some("test".to_owned()) });
@@ -114,6 +120,20 @@ impl Index<&str> for Side {
     }
 }
 
+/// An issuer where nobody answers.
+fn issuer_of(tenant: &Tenant) -> NewIssuer {
+    NewIssuer {
+        name: "Nobody".to_owned(),
+        iss: format!("http://{NOWHERE}"),
+        audience: tenant.slug.clone(),
+        jwks_url: None,
+        algorithm: Algorithm::Rs256,
+        roles_claim: Vec::new(),
+        role_map: Vec::new(),
+        default_role: Some(RoleName(Role::Viewer)),
+    }
+}
+
 /// A hub with two tenants, and the credentials of everybody who asked so far.
 pub struct World {
     pub hub: TestHub,
@@ -133,7 +153,8 @@ impl World {
         let session = ("PORTOLAN_ACCESS_REFRESH_TOKEN_EXPIRATION", "60d");
         // A sign of life on a stream tells that there was nothing to say.
         let ping = ("PORTOLAN_LIVE_PING_INTERVAL", "500ms");
-        let hub = TestHub::with(&[budget, hash, life, session, ping]).await;
+        let outgoing = ("PORTOLAN_OUTGOING_ALLOW", NOWHERE);
+        let hub = TestHub::with(&[budget, hash, life, session, ping, outgoing]).await;
         let here = Side::prepare(&hub, hub.tenant.clone()).await;
         let there = Side::prepare(&hub, hub.another_tenant("elsewhere").await).await;
         Self { hub, here, there, tokens: HashMap::new() }

@@ -4,6 +4,7 @@
 pub mod cpu;
 pub mod database;
 pub mod hub;
+pub mod issuer;
 pub mod nats;
 pub mod process;
 pub mod records;

@@ -8,6 +8,7 @@ mod access;
 mod agent;
 mod audit;
 mod event;
+mod issuer;
 mod node;
 mod session;
 mod tenant;
@@ -21,6 +22,7 @@ pub fn all() -> Vec<Case> {
         tenant::CASES,
         access::CASES,
         agent::CASES,
+        issuer::CASES,
         audit::CASES,
         event::CASES,
         session::CASES,
