@@ -23,26 +23,26 @@ const UNDER_WAY: usize = 4;
 const PHASE: Duration = Duration::from_millis(1_500);
 
 /// What is asked of a server.
-pub struct Work {
+pub(crate) struct Work {
     sockets: usize,
     documents: usize,
     own_topics: bool,
 }
 
 impl Work {
-    pub fn one_topic(sockets: usize) -> Self {
+    pub(crate) fn one_topic(sockets: usize) -> Self {
         Self { sockets, documents: 1, own_topics: false }
     }
 
-    pub fn documents(sockets: usize, documents: usize) -> Self {
+    pub(crate) fn documents(sockets: usize, documents: usize) -> Self {
         Self { sockets, documents, own_topics: false }
     }
 
-    pub fn own_topics(sockets: usize) -> Self {
+    pub(crate) fn own_topics(sockets: usize) -> Self {
         Self { sockets, documents: 1, own_topics: true }
     }
 
-    pub fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         match self {
             Self { own_topics: true, sockets, .. } => format!("{sockets} sockets, a topic each"),
             Self { documents: 1, sockets, .. } => format!("{sockets} sockets, one topic"),
@@ -61,17 +61,17 @@ impl Work {
 
 /// What was measured.
 #[derive(Clone, Copy, Default)]
-pub struct Figures {
-    pub rate: f64,
-    pub p50: f64,
-    pub p99: f64,
-    pub cpu: f64,
-    pub kib: f64,
-    pub subscribe: f64,
+pub(crate) struct Figures {
+    pub(crate) rate: f64,
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    pub(crate) cpu: f64,
+    pub(crate) kib: f64,
+    pub(crate) subscribe: f64,
 }
 
 impl Figures {
-    pub fn median(of: &[Self]) -> Self {
+    pub(crate) fn median(of: &[Self]) -> Self {
         let middle = |figure: fn(&Self) -> f64| {
             let mut figures: Vec<_> = of.iter().map(figure).collect();
             figures.sort_by(f64::total_cmp);
@@ -105,7 +105,7 @@ struct Shared {
 }
 
 /// Measures one target with one work.
-pub async fn run(target: Target, work: &Work) -> Figures {
+pub(crate) async fn run(target: Target, work: &Work) -> Figures {
     LocalSet::new().run_until(measured(target, work)).await
 }
 
@@ -130,8 +130,8 @@ async fn measured(target: Target, work: &Work) -> Figures {
     }
     // The last subscribe has been sent; an event that reaches everybody tells that all were taken.
     let of_all = if work.own_topics { topics.len() } else { 1 };
-    for place in 0..of_all {
-        publisher.publish(&shared, place, &topics[place]).await;
+    for (place, topic) in topics.iter().enumerate().take(of_all) {
+        publisher.publish(&shared, place, topic).await;
     }
     let everybody = async {
         while shared.tally.borrow().received < work.sockets {
@@ -145,7 +145,7 @@ async fn measured(target: Target, work: &Work) -> Figures {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), everybody).await.expect("everybody subscribed");
+    tokio::time::timeout(Duration::from_mins(1), everybody).await.expect("everybody subscribed");
     let subscribe = begun.elapsed().as_secs_f64();
     tokio::time::sleep(Duration::from_millis(300)).await;
     let kib = (server.resident() - before) / work.sockets as f64;
@@ -207,8 +207,8 @@ async fn all_received(shared: &Shared, all: usize) {
             shared.moved.notified().await;
         }
     };
-    let arrived = tokio::time::timeout(Duration::from_secs(60), arrives).await;
-    assert!(arrived.is_ok(), "{} of {all} deliveries arrived", shared.tally.borrow().received);
+    let outcome = tokio::time::timeout(Duration::from_mins(1), arrives).await;
+    assert!(outcome.is_ok(), "{} of {all} deliveries arrived", shared.tally.borrow().received);
 }
 
 fn text_frame(text: &str) -> Vec<u8> {
@@ -216,7 +216,7 @@ fn text_frame(text: &str) -> Vec<u8> {
     match text.len() {
         short @ 0..126 => frame.push(0x80 | u8::try_from(short).unwrap()),
         long => {
-            frame.push(0x80 | 126);
+            frame.push(0x80 | 0x7e);
             frame.extend_from_slice(&u16::try_from(long).unwrap().to_be_bytes());
         }
     }

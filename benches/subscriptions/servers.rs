@@ -12,14 +12,14 @@ use tempfile::TempDir;
 
 /// Which server.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Target {
+pub(crate) enum Target {
     Bound,
     Portolan,
     Plain,
 }
 
 impl Target {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Bound => "bound",
             Self::Portolan => "portolan",
@@ -29,9 +29,9 @@ impl Target {
 }
 
 /// A running server.
-pub struct Server {
-    pub address: SocketAddr,
-    pub token: String,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) token: String,
     child: Child,
     _folder: TempDir,
 }
@@ -60,7 +60,7 @@ fn rivals() -> PathBuf {
 }
 
 impl Server {
-    pub fn start(target: Target) -> Self {
+    pub(crate) fn start(target: Target) -> Self {
         let folder = tempfile::tempdir().unwrap();
         if target != Target::Portolan {
             let child = on_its_core(rivals()).arg(target.name()).stdout(Stdio::piped()).spawn();
@@ -95,7 +95,7 @@ impl Server {
     }
 
     /// CPU it used so far, in microseconds.
-    pub fn cpu(&self) -> f64 {
+    pub(crate) fn cpu(&self) -> f64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let fields: Vec<_> = stat.rsplit(") ").next().unwrap().split(' ').collect();
         let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
@@ -103,7 +103,7 @@ impl Server {
     }
 
     /// Memory it holds, in KiB.
-    pub fn resident(&self) -> f64 {
+    pub(crate) fn resident(&self) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
@@ -118,7 +118,7 @@ impl Drop for Server {
 }
 
 /// Ten thousand sockets are ten thousand files, here and there.
-pub fn raise_limits() {
+pub(crate) fn raise_limits() {
     let limit = fs::read_to_string("/proc/self/limits").unwrap();
     let line = limit.lines().find(|line| line.starts_with("Max open files")).unwrap();
     let soft: u64 = line.split_whitespace().nth(3).unwrap().parse().unwrap_or(u64::MAX);

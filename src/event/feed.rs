@@ -165,13 +165,12 @@ impl Feed {
 
     /// Hands out everything beyond `at`.
     async fn catch_up(&self, db: &DatabaseConnection, at: &mut Option<i64>) -> Result<()> {
-        let mut position = match *at {
-            Some(position) => position,
-            None => {
-                let position = *at.insert(log::position(db).await?);
-                self.0.follows.store(true, Ordering::Release);
-                position
-            }
+        let mut position = if let Some(position) = *at {
+            position
+        } else {
+            let position = *at.insert(log::position(db).await?);
+            self.0.follows.store(true, Ordering::Release);
+            position
         };
         let mut look = self.0.look.swap(false, Ordering::AcqRel);
         let mut announced = std::mem::take(&mut *held(&self.0.announced));

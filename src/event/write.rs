@@ -80,18 +80,16 @@ pub async fn write(db: &impl ConnectionTrait, drafts: Vec<Draft>) -> Result<Writ
     if drafts.is_empty() {
         return Ok(Written::Nothing);
     }
-    match db.get_database_backend() {
-        DbBackend::Sqlite => Ok(Written::Logged(append(db, drafts).await?)),
-        _ => {
-            let rows = drafts.into_iter().map(|draft| {
-                let mut row = draft.row.into_active_model();
-                row.position = NotSet;
-                row
-            });
-            outbox::Entity::insert_many(rows).exec_without_returning(db).await?;
-            Ok(Written::Waiting)
-        }
+    if db.get_database_backend() == DbBackend::Sqlite {
+        return Ok(Written::Logged(append(db, drafts).await?));
     }
+    let rows = drafts.into_iter().map(|draft| {
+        let mut row = draft.row.into_active_model();
+        row.position = NotSet;
+        row
+    });
+    outbox::Entity::insert_many(rows).exec_without_returning(db).await?;
+    Ok(Written::Waiting)
 }
 
 /// Numbers and appends; whoever calls this is the only writer.

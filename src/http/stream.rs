@@ -69,7 +69,7 @@ pub async fn begin(door: &Door, cx: Cx, call: Call, resume: Option<String>) -> R
             return graphql::respond(Media::Json, code.status(), answer);
         }
         Outcome::Answered(answer) => {
-            pipe.last(answer.body);
+            pipe.last(&answer.body);
             None
         }
         Outcome::Failed(body) => {
@@ -150,8 +150,8 @@ impl Pipe {
     }
 
     /// The only answer, and the end.
-    fn last(&self, body: Bytes) {
-        self.put(event(None, &body, true), true);
+    fn last(&self, body: &[u8]) {
+        self.put(event(None, body, true), true);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -189,7 +189,7 @@ impl Sink for Pipe {
     }
 
     fn fail(&self, body: Bytes) {
-        self.last(body);
+        self.last(&body);
     }
 }
 

@@ -237,7 +237,7 @@ async fn storm(mut nats: Option<Nats>) {
     let begin = log::head(cx.db(), home.id).await.unwrap().number;
     let first = portolan::graphql::live::Item::cursor_of(begin);
 
-    let begun = Instant::now();
+    let started = Instant::now();
     let addresses: Vec<_> = nodes.iter().map(|node| node.address).collect();
     let (end, ended) = watch::channel(None);
     let mut following = Vec::new();
@@ -291,7 +291,7 @@ async fn storm(mut nats: Option<Nats>) {
         Some(log::head(cx.db(), home.id).await.ok()?.number)
     })
     .await;
-    let wrote = begun.elapsed();
+    let wrote = started.elapsed();
     end.send_replace(Some(last));
 
     let committed = committed.lock().unwrap().clone();
@@ -315,7 +315,7 @@ async fn storm(mut nats: Option<Nats>) {
          all complete {:.1} s after the last commit",
         last - begin,
         wrote.as_secs_f64(),
-        (begun.elapsed() - wrote).as_secs_f64(),
+        (started.elapsed() - wrote).as_secs_f64(),
     );
     app.close().await;
 }

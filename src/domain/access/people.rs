@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Rows of a page.
-const PAGE: u64 = 100;
+const PAGE: usize = 100;
 
 /// Who is in the list.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,13 +30,13 @@ fn filtered(cx: &Cx, filter: PeopleFilter) -> Result<Select<entity::Entity>> {
 
 /// A page of the list after somebody, and whether there are more.
 pub async fn page(cx: &Cx, filter: PeopleFilter, after: Option<UserId>) -> Result<(Vec<User>, bool)> {
-    let mut select = filtered(cx, filter)?.order_by_asc(entity::Column::Id).limit(PAGE + 1);
+    let mut select = filtered(cx, filter)?.order_by_asc(entity::Column::Id).limit(PAGE as u64 + 1);
     if let Some(after) = after {
         select = select.filter(entity::Column::Id.gt(after));
     }
     let mut rows = select.all(cx.db()).await?;
-    let more = rows.len() as u64 > PAGE;
-    rows.truncate(PAGE as usize);
+    let more = rows.len() > PAGE;
+    rows.truncate(PAGE);
     Ok((rows, more))
 }
 

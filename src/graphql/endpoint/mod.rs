@@ -111,7 +111,7 @@ pub(super) struct Ready {
 /// A call that may not run.
 struct Refused {
     kind: &'static str,
-    answer: Answer,
+    answer: Box<Answer>,
 }
 
 /// Runs operations.
@@ -169,7 +169,7 @@ impl Endpoint {
 
     /// Makes a call ready to run: everything that can be said before it runs is said here.
     fn ready(&self, cx: &Cx, call: &mut Call) -> Result<Ready, Refused> {
-        let refuse = |kind, fault: Fault| Refused { kind, answer: Answer::refused(cx, fault) };
+        let refuse = |kind, fault: Fault| Refused { kind, answer: Answer::refused(cx, fault).into() };
         let unknown = |refusal| refuse("unknown", self.count(refusal).into());
         let prepared = self.documents.prepare(call).map_err(unknown)?;
         let (name, operation) =
@@ -192,7 +192,7 @@ impl Endpoint {
         if let Err(issues) = document::coerce(operation, &variables, &self.shape, &self.settings.limits) {
             self.refused("variables");
             let faults = issues.into_iter().map(Fault::from).collect();
-            return Err(Refused { kind, answer: Answer::refused_all(cx, faults) });
+            return Err(Refused { kind, answer: Answer::refused_all(cx, faults).into() });
         }
         let cost = document::cost(prepared.document(), operation, &variables, &self.shape, &self.settings.limits);
         #[expect(clippy::cast_precision_loss, reason = "a histogram needs no more than a float holds")]
@@ -204,7 +204,7 @@ impl Endpoint {
             self.refused("rate");
             let message = format!("this tenant has spent its cost for now; try again in {} seconds", rate.reset);
             let refused = refuse(Fault::new(Code::RateLimited, message));
-            Refused { answer: refused.answer.with_rate(Some(rate)), ..refused }
+            Refused { answer: refused.answer.with_rate(Some(rate)).into(), ..refused }
         })?;
         let (ty, name) = (operation.ty, name.map(str::to_owned));
         let operation = Operation { prepared, name, variables };
@@ -214,7 +214,7 @@ impl Endpoint {
     async fn answer(&self, cx: &Cx, mut call: Call) -> (&'static str, Answer) {
         let ready = match self.ready(cx, &mut call) {
             Ok(ready) => ready,
-            Err(Refused { kind, answer }) => return (kind, answer),
+            Err(Refused { kind, answer }) => return (kind, *answer),
         };
         if ready.ty == OperationType::Subscription {
             let message = "a subscription is a stream: ask with Accept: text/event-stream, or over a WebSocket";

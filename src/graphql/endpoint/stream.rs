@@ -41,7 +41,7 @@ impl Endpoint {
             Ok(ready) => ready,
             Err(Refused { kind, answer }) => {
                 self.note(started, kind, &answer);
-                return Outcome::Answered(answer);
+                return Outcome::Answered(*answer);
             }
         };
         let kind = ready.kind;

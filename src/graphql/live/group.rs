@@ -331,13 +331,11 @@ impl Run {
 
     /// What is told to whoever was served when it cannot go on.
     fn last_word(&self, response: Option<Response>) -> Bytes {
-        match response {
-            Some(response) => self.endpoint.body(&self.cx, &self.operation, response),
-            None => {
-                tracing::error!(code = Code::Internal.name(), "a subscription ended or panicked");
-                ours(&self.cx)
-            }
+        if let Some(response) = response {
+            return self.endpoint.body(&self.cx, &self.operation, response);
         }
+        tracing::error!(code = Code::Internal.name(), "a subscription ended or panicked");
+        ours(&self.cx)
     }
 
     fn obey(&mut self, order: Command) {

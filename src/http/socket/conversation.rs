@@ -110,9 +110,9 @@ impl Conversation {
             outcome = Ok(());
             let writable = async {
                 if self.line.waits() {
-                    drop(self.line.stream.writable().await)
+                    drop(self.line.stream.writable().await);
                 } else {
-                    self.line.wake.notified().await
+                    self.line.wake.notified().await;
                 }
             };
             tokio::select! {
@@ -314,7 +314,6 @@ fn begin(
                         drop(operations);
                         drop(subscription);
                     }
-                    return;
                 }
                 Outcome::Answered(answer) => {
                     if held(&operations).remove(&id).is_some() {

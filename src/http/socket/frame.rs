@@ -82,11 +82,16 @@ impl Decoder {
             return Err(Breach(1002, "a frame without a mask"));
         }
         let control = first & 0x08 != 0;
-        let (extended, length) = match (second & 0x7f, rest) {
-            (126, [a, b, ..]) => (2, u64::from(u16::from_be_bytes([*a, *b]))),
-            (127, [a, b, c, d, e, f, g, h, ..]) => (8, u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h])),
-            (126 | 127, _) => return Ok(None),
-            (short, _) => (0, u64::from(short)),
+        let (extended, length) = match second & 0x7f {
+            126 => match rest.first_chunk() {
+                Some(length) => (2, u64::from(u16::from_be_bytes(*length))),
+                None => return Ok(None),
+            },
+            127 => match rest.first_chunk() {
+                Some(length) => (8, u64::from_be_bytes(*length)),
+                None => return Ok(None),
+            },
+            short => (0, u64::from(short)),
         };
         if control && (length > 125 || first & 0x80 == 0) {
             return Err(Breach(1002, "a control frame that is long or in pieces"));
@@ -212,7 +217,7 @@ mod tests {
         bytes.extend(sent(0x01, b"in "));
         bytes.extend(sent(0x89, b"there?"));
         bytes.extend(sent(0x80, b"pieces"));
-        bytes.extend(sent(0x81, &[b'x'; 70_000]));
+        bytes.extend(sent(0x81, &vec![b'x'; 70_000]));
         bytes.extend(sent(0x8a, b""));
         bytes.extend(sent(0x88, &[3, 232]));
         let expected = [
@@ -243,8 +248,8 @@ mod tests {
         for (bytes, code) in cases {
             assert_eq!(taken(bytes, bytes.len()).unwrap_err().0, code, "{bytes:?}");
         }
-        let mut pieces = sent(0x01, &[b'x'; 60_000]);
-        pieces.extend(sent(0x80, &[b'x'; 60_000]));
+        let mut pieces = sent(0x01, &vec![b'x'; 60_000]);
+        pieces.extend(sent(0x80, &vec![b'x'; 60_000]));
         assert_eq!(taken(&pieces, pieces.len()).unwrap_err().0, 1009);
         let mut two = sent(0x01, b"a");
         two.extend(sent(0x01, b"b"));
@@ -258,7 +263,7 @@ mod tests {
             let mut bytes = Vec::new();
             for _ in 0..(seed % 40) {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                bytes.push((seed >> 33) as u8);
+                bytes.push(seed.to_be_bytes()[2]);
             }
             seed = seed.wrapping_add(1);
             let (mut decoder, mut whole) = (Decoder::new(1_000), Vec::new());
