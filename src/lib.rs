@@ -24,6 +24,7 @@ pub mod event;
 pub mod graphql;
 pub mod http;
 pub mod kernel;
+pub mod provider;
 pub mod telemetry;
 pub mod vault;
 pub mod worker;

@@ -11,9 +11,11 @@ pub mod cursor;
 pub mod error;
 pub mod id;
 pub mod input;
+pub mod measure;
 pub mod page;
 pub mod scope;
 pub mod secret;
+pub mod suggest;
 pub mod token;
 
 pub use actor::{Actor, Caller, Principal};

@@ -1,0 +1,33 @@
+//! Providers: what each is like, and everything that can be said about it without asking it.
+//!
+//! A provider is one TOML file ([`manifest`]); the files of the binary and of the operator are the
+//! [`catalogue`]. What they say is carried out by engines, one file each, that do no I/O: they make a request
+//! or judge an answer, so each can be tried alone, and the simulator can be their mirror image.
+//!
+//! | engine | from | to |
+//! |---|---|---|
+//! | [`request`] | a request of the file, values | what is sent |
+//! | [`auth`] | an auth method, values | the credential in what is sent |
+//! | [`token`] | an auth method, values | OAuth calls, and what their answers give |
+//! | [`classify`] | an answer | success, or a class of failure with the provider's own words |
+//! | [`probe`] | an answer to the probe | a verdict on credential, reach and permission |
+//! | [`limit`] | what was asked and answered so far, the time | go, or wait until |
+//! | [`paging`] | a request, its answer | the next request, or the end |
+//! | [`extract`] | an answer | records with id and time |
+//! | [`webhook`] | raw bytes and headers | a verdict on the signature; events in our words |
+//!
+//! Expressions are [`expression`], texts with gaps [`template`].
+
+pub mod auth;
+pub mod classify;
+pub mod expression;
+pub mod extract;
+pub mod limit;
+pub mod manifest;
+pub mod paging;
+pub mod probe;
+pub mod redact;
+pub mod request;
+pub mod template;
+pub mod token;
+pub mod webhook;
