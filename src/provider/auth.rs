@@ -19,6 +19,11 @@ pub fn inject(places: &[Inject], values: &Values, outgoing: &mut Outgoing) -> Re
                 let filled = it.value.fill(values, Place::Header)?;
                 outgoing.header(it.name.0.as_str(), secret(filled.text))?;
             }
+            Inject::NamedHeader(it) => {
+                let name = it.name.fill(values, Place::Header)?.text;
+                let filled = it.value.fill(values, Place::Header)?;
+                outgoing.header(&name, secret(filled.text))?;
+            }
             Inject::Query(it) => {
                 let filled = it.value.fill(values, Place::Value)?;
                 outgoing.parameter(&it.name, secret(filled.text));

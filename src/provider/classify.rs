@@ -20,6 +20,10 @@ use crate::kernel::{clock::Moment, secret::Secret};
 /// Longest part of a body in which words are looked for.
 const SEARCHED: usize = 64 * 1024;
 
+/// Longest message that comes out, with the mark that it was cut.
+#[cfg(test)]
+const MAX_SEEN: usize = redact::MAX_MESSAGE + 1;
+
 /// Longest wait that is believed.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3_600);
 
@@ -64,7 +68,9 @@ pub fn judge<'s>(
         Some(rule) => Some(rule.class),
         None => usual(errors, reply, document.is_some()),
     };
-    let Some(class) = class else { return Ok(document.unwrap_or_else(Document::null)) };
+    let Some(class) = class.map(|class| patient(class, reply)) else {
+        return Ok(document.unwrap_or_else(Document::null));
+    };
     let said = |path: &Option<Expression>| {
         let (path, document) = (path.as_ref()?, document.as_ref()?);
         path.text(document).filter(|text| !text.trim().is_empty())
@@ -81,6 +87,17 @@ pub fn judge<'s>(
         request_id: errors.request_id.as_ref().and_then(|name| text(reply.headers, name.0.as_str())).map(clean),
         until: retry_after(reply.headers, now).or_else(|| resets.and_then(|resets| next(resets, now))),
     })
+}
+
+/// Whoever asks to wait is throttling, whatever else is said.
+fn patient(class: Class, reply: Reply<'_>) -> Class {
+    let asks = reply.status == 429 || reply.headers.contains_key(header::RETRY_AFTER);
+    match class {
+        Class::Auth | Class::Permission if asks => Class::Throttled,
+        Class::Throttled | Class::Quota | Class::Down => class,
+        _ if reply.status == 429 => Class::Throttled,
+        _ => class,
+    }
 }
 
 /// The JSON of a body; a byte order mark before it is passed over. Nothing if it is no JSON or empty.
@@ -113,14 +130,13 @@ fn contains(text: &[u8], part: &str) -> bool {
 
 /// What the status means when the file says nothing; nothing for a success.
 fn usual(errors: &Errors, reply: Reply<'_>, is_json: bool) -> Option<Class> {
-    let asks_to_wait = reply.headers.contains_key(header::RETRY_AFTER);
     let empty = reply.body.iter().all(u8::is_ascii_whitespace);
     Some(match reply.status {
         200..=299 if errors.json && !is_json && !empty => Class::Unreadable,
         200..=299 => return None,
         100..=199 | 300..=399 => Class::Unreadable,
         429 => Class::Throttled,
-        400 | 401 | 403 | 409 | 420 if asks_to_wait => Class::Throttled,
+        420 => Class::Throttled,
         401 => Class::Auth,
         402 | 403 => Class::Permission,
         404 | 410 => Class::NotFound,
@@ -189,3 +205,6 @@ fn next(resets: Resets, now: Moment) -> Option<Moment> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,7 @@
 //! Expressions are [`expression`], texts with gaps [`template`].
 
 pub mod auth;
+pub mod catalogue;
 pub mod classify;
 pub mod expression;
 pub mod extract;

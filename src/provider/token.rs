@@ -272,3 +272,6 @@ pub fn after(after: &After, values: &Values) -> Result<Outgoing, Unmade> {
 pub fn fill(set: &BTreeMap<String, Expression>, document: &Document) -> BTreeMap<String, String> {
     set.iter().filter_map(|(name, path)| Some((name.clone(), path.text(document)?))).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,18 +85,23 @@ impl Limiter {
     }
 
     /// From when on a request may be made: now, if nothing holds it back. The limits must be those it was
-    /// made with.
+    /// made with. Asking takes nothing.
     pub fn ready_at(&mut self, limits: &[&Limit], now: Moment) -> Moment {
         let blocked = self.blocked_until.filter(|until| *until > now).unwrap_or(now);
         let each = self.states.iter_mut().zip(limits).map(|(state, limit)| state.ready_at(limit, now));
         each.fold(blocked, Moment::max)
     }
 
-    /// Takes what a request needs. To be called when it is ready.
-    pub fn take(&mut self, limits: &[&Limit], now: Moment) {
+    /// Takes what a request needs from every limit, or nothing from any: then the moment to ask again.
+    pub fn take(&mut self, limits: &[&Limit], now: Moment) -> Result<(), Moment> {
+        let ready = self.ready_at(limits, now);
+        if ready > now {
+            return Err(ready);
+        }
         for (state, limit) in self.states.iter_mut().zip(limits) {
             state.take(limit, now);
         }
+        Ok(())
     }
 
     /// Learns from the answer to a request that was taken for.

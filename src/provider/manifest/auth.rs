@@ -291,6 +291,8 @@ choice! {
     pub enum Inject by "into" {
         /// In a header.
         Header(InHeader) = "header",
+        /// In a header whose name a setting says.
+        NamedHeader(InNamedHeader) = "named_header",
         /// Among the parameters of the address. Logs leave it out.
         Query(InQuery) = "query",
         /// In the body, beside what is there.
@@ -307,6 +309,16 @@ shape! {
     pub struct InHeader {
         /// Which one.
         name: Header,
+        /// What it says.
+        value: Template,
+    }
+}
+
+shape! {
+    /// In a header whose name a setting says.
+    pub struct InNamedHeader {
+        /// Which one.
+        name: Template,
         /// What it says.
         value: Template,
     }

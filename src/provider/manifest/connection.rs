@@ -191,3 +191,34 @@ shape! {
         example: Json,
     }
 }
+
+impl Setting {
+    /// Whether a text may be its value; the reason if not.
+    pub fn fits(&self, text: &str) -> Result<(), String> {
+        if let Some(choices) = &self.choices
+            && !choices.iter().any(|choice| choice == text)
+        {
+            return Err(format!("it is one of {}", choices.join(", ")));
+        }
+        if let Some(pattern) = &self.pattern
+            && !pattern.fits(text)
+        {
+            return Err(format!("it has the form {}", pattern.as_str()));
+        }
+        match self.kind {
+            SettingKind::Number if text.parse::<u64>().is_err() => Err("it is a whole number".to_owned()),
+            SettingKind::Flag if !matches!(text, "true" | "false") => Err("it is true or false".to_owned()),
+            SettingKind::Url if !url::Url::parse(text).is_ok_and(|url| is_base(&url)) => {
+                Err("it is an address that begins with https:// and has no parameters".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether an address can be the beginning of others.
+fn is_base(url: &url::Url) -> bool {
+    let plain =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    matches!(url.scheme(), "https" | "http") && plain && url.host_str().is_some()
+}

@@ -49,6 +49,8 @@ fn made<T: Shape>(node: &Node<'_>, reader: &mut Reader<'_>, rule: impl FnOnce(&s
 macro_rules! text_shape {
     ($type:ty, $expected:literal, $example:literal, $schema:tt, $rule:expr) => {
         impl Shape for $type {
+            const IS_TEXT: bool = true;
+
             fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
                 made(node, reader, $rule)
             }

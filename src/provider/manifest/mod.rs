@@ -190,3 +190,6 @@ fn read(text: &str, reader: &mut Reader<'_>) -> Option<Manifest> {
     let line = reader.line(&(0..0));
     Manifest::read(&Node { value: &root, line, path: String::new() }, reader)
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,9 @@ use super::{
 
 /// Something that can be read out of a manifest.
 pub trait Shape: Sized {
+    /// Whether it is written as a text.
+    const IS_TEXT: bool = false;
+
     /// Reads a value; notes the reason when it cannot.
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self>;
 
@@ -159,7 +162,7 @@ impl<T: Shape> Shape for OrNone<T> {
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         match node.value {
             DeValue::String(text) if text == "none" => Some(Self::None),
-            DeValue::String(_) => {
+            DeValue::String(_) if !T::IS_TEXT => {
                 reader.wrong::<Self>(node);
                 None
             }

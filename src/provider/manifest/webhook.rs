@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     answer::Answer,
     connection::Field,
-    leaf::{Header, Json, Name},
+    leaf::{Header, Json, Name, Pattern},
     shape::{OrNone, choice, shape, words},
 };
 use crate::provider::{expression::Expression, template::Template};
@@ -170,6 +170,8 @@ shape! {
     pub struct Account {
         /// Where the webhook says so.
         at: Place,
+        /// Its first group is the part of it that counts.
+        part: Option<Pattern> = None,
         /// The setting of an integration that has the same value.
         setting: Name,
     }

@@ -13,7 +13,7 @@ use crate::{
         classify,
         expression::{Document, Expression},
         extract::moment,
-        manifest::webhook::{BodyFormat, Happening, Place, Route, Webhook},
+        manifest::webhook::{Account, BodyFormat, Happening, Place, Route, Webhook},
     },
 };
 
@@ -107,13 +107,22 @@ fn event(webhook: &Webhook, received: Received<'_>, item: &Document, at: Option<
     let route = webhook.routes.iter().find(|route| leads(route, &kind, item));
     Ok(Event {
         at: webhook.time.get().and_then(|place| find(place, received, item)).and_then(|text| moment(&text)),
-        account: webhook.account.get().and_then(|account| find(&account.at, received, item)),
+        account: webhook.account.get().and_then(|account| self::account(account, received, item)),
         is: route.and_then(|route| route.is),
         subject: route.and_then(|route| route.subject.as_ref()).and_then(|path| path.text(item)),
         data: item.to_value().unwrap_or_else(|_| json!({})),
         kind,
         id,
     })
+}
+
+/// Whose event it is.
+fn account(account: &Account, received: Received<'_>, item: &Document) -> Option<String> {
+    let found = find(&account.at, received, item)?;
+    match &account.part {
+        Some(pattern) => pattern.part(&found).map(str::to_owned),
+        None => Some(found),
+    }
 }
 
 /// Whether a route is for an event.

@@ -149,3 +149,6 @@ fn timely(text: &str, tolerance: std::time::Duration, now: Moment) -> Result<i64
     let apart = now.timestamp().abs_diff(time);
     if apart > tolerance.as_secs() { Err(Refusal::Stale) } else { Ok(time) }
 }
+
+#[cfg(test)]
+mod tests;
