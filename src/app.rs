@@ -43,6 +43,7 @@ use crate::{
         page::PageBounds,
         secret::Secret,
     },
+    provider::catalogue::Catalogue,
     telemetry::Metrics,
     vault::Ring,
     worker,
@@ -86,6 +87,9 @@ pub enum StartError {
     /// The folder of trusted documents.
     #[error("the trusted documents cannot be used")]
     Trust(#[from] TrustError),
+    /// The folder of providers.
+    #[error("the folder of providers {} cannot be read", .0.display())]
+    Providers(PathBuf, #[source] std::io::Error),
     /// The address to listen on.
     #[error("{0} cannot be listened on")]
     Listen(SocketAddr, #[source] std::io::Error),
@@ -150,6 +154,7 @@ impl App {
             data_keys: DataKeys::default(),
             public_keys: Cache::new(PUBLIC_KEYS),
             access: access_settings(config),
+            catalogue: catalogue(config)?,
             hashing: Semaphore::new(HASHES),
             pages: PageBounds { default: narrow(config.graphql.page_default), max: narrow(config.graphql.page_max) },
             chores: Notify::new(),
@@ -212,6 +217,17 @@ impl App {
         }
         self.hub.database.close().await;
     }
+}
+
+/// The providers of the binary and of the operator's folder. A file that is wrong is said in the log and left
+/// out: one slip must not take down what works.
+fn catalogue(config: &Config) -> Result<Arc<Catalogue>, StartError> {
+    let Some(folder) = &config.server.providers_dir else { return Ok(Catalogue::embedded()) };
+    let catalogue = Catalogue::load(folder).map_err(|error| StartError::Providers(folder.clone(), error))?;
+    for refused in catalogue.refused() {
+        tracing::warn!(file = %refused.file, "provider.refused: {refused}");
+    }
+    Ok(Arc::new(catalogue))
 }
 
 async fn connect(config: &Config, metrics: &Arc<Metrics>) -> Result<Database, StartError> {

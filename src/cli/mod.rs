@@ -59,7 +59,7 @@ enum Command {
     Audit(audit::Audit),
     /// Make, rotate and check master keys.
     Keys(keys::Keys),
-    /// List providers, check files about them.
+    /// List and play providers, check files about them.
     Provider(provider::Provider),
     /// Show and document settings.
     Config(config::Settings),

@@ -1,19 +1,30 @@
 //! `portolan provider`: what is known of providers, and whether a file about one is right.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::{Args, Subcommand};
+use tokio::net::TcpListener;
+use url::Url;
 
 use super::{
-    Failure, Outcome,
+    Failure, Outcome, block_on,
     speak::{print, say},
 };
-use crate::provider::{
-    catalogue::Catalogue,
-    manifest::{Manifest, schema},
+use crate::{
+    kernel::{clock::SystemClock, suggest::did_you_mean},
+    provider::{
+        catalogue::Catalogue,
+        manifest::{Manifest, schema},
+        simulator::serve::Simulator,
+    },
 };
 
-/// List providers, check files about them.
+/// List and play providers, check files about them.
 #[derive(Args, Debug)]
 pub(super) struct Provider {
     #[command(subcommand)]
@@ -32,6 +43,17 @@ enum Command {
     },
     /// Print the JSON Schema of a provider's file, for editors.
     Schema,
+    /// Play providers on the loopback, from their files.
+    Simulate {
+        /// Their keys; all if none is given.
+        providers: Vec<String>,
+        /// The port; any free one if it is 0.
+        #[arg(long, default_value_t = 9900)]
+        port: u16,
+        /// A folder with further files about providers.
+        #[arg(long)]
+        providers_dir: Option<PathBuf>,
+    },
 }
 
 impl Provider {
@@ -40,6 +62,9 @@ impl Provider {
             Command::List => list(),
             Command::Lint { files } => return lint(&files),
             Command::Schema => print(&schema::document()),
+            Command::Simulate { providers, port, providers_dir } => {
+                return simulate(&providers, port, providers_dir.as_deref());
+            }
         }
         Ok(())
     }
@@ -68,4 +93,31 @@ fn lint(files: &[PathBuf]) -> Outcome {
         return Err(Failure::Said);
     }
     Ok(())
+}
+
+fn simulate(keys: &[String], port: u16, folder: Option<&Path>) -> Outcome {
+    let catalogue = folder.map_or_else(|| Ok(Catalogue::embedded()), |folder| Catalogue::load(folder).map(Arc::new))?;
+    for refused in catalogue.refused() {
+        say(&refused.to_string());
+    }
+    let unknown = keys.iter().find(|key| catalogue.get(key).is_none());
+    if let Some(unknown) = unknown {
+        let known: Vec<&str> = catalogue.iter().map(|manifest| manifest.key.as_str()).collect();
+        let hint = did_you_mean(unknown, known.iter().copied());
+        return Err(Failure::Usage(format!("there is no provider {unknown:?}{hint}; there is {}", known.join(", "))));
+    }
+    let chosen: Vec<_> =
+        catalogue.iter().filter(|manifest| keys.is_empty() || keys.contains(&manifest.key.0)).cloned().collect();
+    block_on(async {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let origin = Url::parse(&format!("http://{}", listener.local_addr()?))
+            .map_err(|error| Failure::Usage(error.to_string()))?;
+        for manifest in &chosen {
+            let base = manifest.environments.first().map_or("", |environment| environment.base_url.0.as_str());
+            let host = base.strip_prefix("https://").unwrap_or(base);
+            print(&format!("{:24} {origin}{}/{host}", manifest.key, manifest.key));
+        }
+        Simulator::new(chosen, origin, Arc::new(SystemClock)).serve(listener).await?;
+        Ok(())
+    })
 }

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::{DataKeys, Database};
 use crate::{
     kernel::{chance::Chance, clock::Clock, id::SigningKeyId, page::PageBounds},
+    provider::catalogue::Catalogue,
     vault::Ring,
 };
 
@@ -48,6 +49,8 @@ pub struct Hub {
     pub public_keys: Cache<SigningKeyId, [u8; 32]>,
     /// What was chosen about signing in.
     pub access: AccessSettings,
+    /// What is known of providers.
+    pub catalogue: Arc<Catalogue>,
     /// Passwords are hashed two at a time.
     pub hashing: Semaphore,
     /// How large pages of lists may be.

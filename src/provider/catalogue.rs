@@ -5,7 +5,12 @@
 //! folder may also bring a provider that the binary has, and then counts instead of it: a provider changes
 //! when it likes, not when we release.
 
-use std::{collections::BTreeMap, fs, io, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::Path,
+    sync::{Arc, LazyLock},
+};
 
 use super::manifest::{
     Manifest,
@@ -60,19 +65,22 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// What the binary has.
+    /// What the binary has. It is read once in a process.
     #[must_use]
-    pub fn embedded() -> Self {
-        let mut catalogue = Self::default();
-        for (name, text) in EMBEDDED {
-            catalogue.read(name, text);
-        }
-        catalogue
+    pub fn embedded() -> Arc<Self> {
+        static EMBEDDED_ONCE: LazyLock<Arc<Catalogue>> = LazyLock::new(|| {
+            let mut catalogue = Catalogue::default();
+            for (name, text) in EMBEDDED {
+                catalogue.read(name, text);
+            }
+            Arc::new(catalogue)
+        });
+        Arc::clone(&EMBEDDED_ONCE)
     }
 
     /// What the binary has, and the files `*.toml` of a folder.
     pub fn load(folder: &Path) -> io::Result<Self> {
-        let mut catalogue = Self::embedded();
+        let mut catalogue = Self::clone(&Self::embedded());
         let mut own = Self::default();
         let mut paths: Vec<_> =
             fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;

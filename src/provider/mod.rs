@@ -16,7 +16,8 @@
 //! | [`extract`] | an answer | records with id and time |
 //! | [`webhook`] | raw bytes and headers | a verdict on the signature; events in our words |
 //!
-//! Expressions are [`expression`], texts with gaps [`template`].
+//! Expressions are [`expression`], texts with gaps [`template`]. The [`simulator`] plays any provider from its
+//! file; it is the one part that listens on a socket, and only on the loopback.
 
 pub mod auth;
 pub mod catalogue;
@@ -29,6 +30,7 @@ pub mod paging;
 pub mod probe;
 pub mod redact;
 pub mod request;
+pub mod simulator;
 pub mod template;
 pub mod token;
 pub mod webhook;

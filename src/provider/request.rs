@@ -19,7 +19,7 @@ use super::{
         leaf::{Name, Templates},
         request::Request,
     },
-    template::{Filled, Place, Template, Unfilled, Values},
+    template::{Filled, Place, Template, Unfilled, Values, may_be_missing},
 };
 use crate::kernel::secret::Secret;
 
@@ -225,11 +225,6 @@ pub fn optional(template: &Template, values: &Values, place: Place) -> Result<Op
         Err(Unfilled::Missing(name)) if may_be_missing(&name) || template.lone().is_some() => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Whether a request may do without the value: what the occasion gives, not what the connection has.
-fn may_be_missing(name: &str) -> bool {
-    name == "since" || name.starts_with("input.")
 }
 
 impl Outgoing {

@@ -109,6 +109,13 @@ impl Template {
         &self.text
     }
 
+    /// Whether a text could be this one with its gaps filled in. A gap takes anything but `/`; one at the
+    /// beginning takes anything.
+    #[must_use]
+    pub fn could_be(&self, text: &str) -> bool {
+        fits(&self.parts, text, true)
+    }
+
     /// The names of its gaps.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
@@ -147,6 +154,19 @@ impl Template {
 impl std::fmt::Display for Template {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+fn fits(parts: &[Part], text: &str, first: bool) -> bool {
+    match parts.split_first() {
+        None => text.is_empty(),
+        Some((Part::Text(plain), rest)) => {
+            text.strip_prefix(plain.as_str()).is_some_and(|text| fits(rest, text, false))
+        }
+        Some((Part::Gap(_), rest)) => {
+            let ends = text.char_indices().map(|(at, letter)| (at + letter.len_utf8(), letter));
+            ends.take_while(|(_, letter)| first || *letter != '/').any(|(end, _)| fits(rest, &text[end..], false))
+        }
     }
 }
 
@@ -258,6 +278,11 @@ impl Values {
         self.secret.values()
     }
 
+    /// The names of all secrets.
+    pub fn secret_names(&self) -> impl Iterator<Item = &str> {
+        self.secret.keys().map(String::as_str)
+    }
+
     /// Every setting that is no secret.
     pub fn plain(&self) -> impl Iterator<Item = (&str, &str)> {
         self.plain.iter().map(|(name, text)| (name.as_str(), text.as_str()))
@@ -333,8 +358,16 @@ fn fill_text(template: &Template, values: &Values) -> Result<(Option<Value>, boo
         }
         None => {}
     }
-    let filled = template.fill(values, Place::Value)?;
-    Ok((Some(Value::String(filled.text)), filled.secret))
+    match template.fill(values, Place::Value) {
+        Ok(filled) => Ok((Some(Value::String(filled.text)), filled.secret)),
+        Err(Unfilled::Missing(name)) if may_be_missing(&name) => Ok((None, false)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a request may do without a value: what the occasion gives, not what the connection has.
+pub fn may_be_missing(name: &str) -> bool {
+    name == "since" || name.starts_with("input.")
 }
 
 #[cfg(test)]

@@ -1,16 +1,22 @@
 //! Paths backwards: builds the document in which a path would find a value.
 //!
 //! The simulator knows a provider from the same file as the hub, and the file says where things are found.
-//! So it puts them there. Only plain paths can be turned round: names, indices, and lists that are walked.
+//! So it puts them there. Plain paths can be turned round: names, indices, lists and objects that are walked.
 
 use jmespath::ast::Ast;
 use serde_json::{Map, Value};
+
+/// Most elements that a list is filled up to for the sake of an index.
+const MAX_FILLED: usize = 100;
 
 /// One step from the whole towards the value.
 enum Step {
     Field(String),
     At(usize),
+    /// Each element of a list.
     Each,
+    /// Each value that an object has already.
+    Values,
 }
 
 /// Puts the value where the path finds it. Below a walked list, a list gives each element its own.
@@ -21,6 +27,21 @@ pub(super) fn put(path: &Ast, value: Value, into: &mut Value) -> bool {
     }
     place(&steps, value, into);
     true
+}
+
+/// Puts the value at the first plain path inside an expression that is none itself, such as
+/// `join('.', [a, b])`.
+pub(super) fn put_somewhere(expression: &Ast, value: &Value, into: &mut Value) -> bool {
+    if put(expression, value.clone(), into) {
+        return true;
+    }
+    let mut first = |parts: &[&Ast]| parts.iter().any(|part| put_somewhere(part, value, into));
+    match expression {
+        Ast::Function { args, .. } => first(&args.iter().collect::<Vec<_>>()),
+        Ast::MultiList { elements, .. } => first(&elements.iter().collect::<Vec<_>>()),
+        Ast::Subexpr { lhs, .. } | Ast::Or { lhs, .. } | Ast::And { lhs, .. } => first(&[lhs]),
+        _ => false,
+    }
 }
 
 /// The steps of a path, outermost first.
@@ -36,13 +57,22 @@ fn walk(path: &Ast, steps: &mut Vec<Step>) -> bool {
             steps.push(Step::At(usize::try_from(*idx).unwrap_or_default()));
             true
         }
+        // One of those that a walk finds stands for all.
+        Ast::Subexpr { lhs, rhs, .. } if matches!((&**lhs, &**rhs), (Ast::Projection { .. }, Ast::Index { .. })) => {
+            walk(lhs, steps)
+        }
         Ast::Subexpr { lhs, rhs, .. } => walk(lhs, steps) && walk(rhs, steps),
         Ast::Projection { lhs, rhs, .. } => {
-            let list = if let Ast::Flatten { node, .. } = &**lhs { node } else { lhs };
-            if matches!(&**list, Ast::ObjectValues { .. } | Ast::Slice { .. }) || !walk(list, steps) {
+            let (list, step) = match &**lhs {
+                Ast::Flatten { node, .. } => (&**node, Step::Each),
+                Ast::ObjectValues { node, .. } => (&**node, Step::Values),
+                Ast::Slice { .. } => return false,
+                list => (list, Step::Each),
+            };
+            if !walk(list, steps) {
                 return false;
             }
-            steps.push(Step::Each);
+            steps.push(step);
             walk(rhs, steps)
         }
         Ast::Condition { then, .. } => walk(then, steps),
@@ -69,9 +99,14 @@ fn place(steps: &[Step], value: Value, into: &mut Value) {
                 place(rest, value, fields.entry(name.clone()).or_insert(Value::Null));
             }
         }
+        Some((Step::Values, rest)) => {
+            if let Value::Object(fields) = into {
+                fields.values_mut().for_each(|inner| place(rest, value.clone(), inner));
+            }
+        }
         Some((Step::At(index), rest)) => {
             let items = list(into);
-            while items.len() <= *index && items.len() < 100 {
+            while items.len() <= *index && items.len() < MAX_FILLED {
                 items.push(Value::Null);
             }
             if let Some(item) = items.get_mut(*index) {

@@ -121,6 +121,11 @@ impl Expression {
     pub fn put(&self, value: Value, into: &mut Value) -> bool {
         invert::put(&self.ast, value, into)
     }
+
+    /// Puts a value at the first plain path of this expression.
+    pub fn put_somewhere(&self, value: &Value, into: &mut Value) -> bool {
+        invert::put_somewhere(&self.ast, value, into)
+    }
 }
 
 /// The fault of a text, counted in characters.
