@@ -14,3 +14,5 @@ pub mod keyring;
 pub mod access;
 
 pub mod audit;
+
+pub mod provider;

@@ -19,6 +19,7 @@ pub mod keyring;
 pub mod loader;
 pub mod node;
 pub mod page;
+pub mod provider;
 pub mod scope;
 pub mod session;
 pub mod tenant;
@@ -29,7 +30,14 @@ use async_graphql::{EmptySubscription, MergedObject, SchemaBuilder};
 /// Everything that can be read.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Query")]
-pub struct Query(viewer::ViewerQuery, node::NodeQuery, tenant::TenantQuery, access::AccessQuery, audit::AuditQuery);
+pub struct Query(
+    viewer::ViewerQuery,
+    node::NodeQuery,
+    tenant::TenantQuery,
+    access::AccessQuery,
+    audit::AuditQuery,
+    provider::ProviderQuery,
+);
 
 /// Everything that can be changed.
 #[derive(MergedObject, Default)]

@@ -25,7 +25,7 @@ const SEARCHED: usize = 64 * 1024;
 const MAX_SEEN: usize = redact::MAX_MESSAGE + 1;
 
 /// Longest wait that is believed.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3_600);
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
 /// What came back.
 #[derive(Clone, Copy, Debug)]
@@ -135,8 +135,7 @@ fn usual(errors: &Errors, reply: Reply<'_>, is_json: bool) -> Option<Class> {
         200..=299 if errors.json && !is_json && !empty => Class::Unreadable,
         200..=299 => return None,
         100..=199 | 300..=399 => Class::Unreadable,
-        429 => Class::Throttled,
-        420 => Class::Throttled,
+        420 | 429 => Class::Throttled,
         401 => Class::Auth,
         402 | 403 => Class::Permission,
         404 | 410 => Class::NotFound,

@@ -159,7 +159,7 @@ mod tests {
         let last = "2026-11-21T00:05:00Z".parse::<Moment>().unwrap();
         let of = |form| {
             let line = crate::provider::manifest::problem::Line(1);
-            since(&Since { line, form, overlap: std::time::Duration::from_secs(600) }, last)
+            since(&Since { line, form, overlap: std::time::Duration::from_mins(10) }, last)
         };
         assert_eq!(of(TimeForm::Rfc3339), "2026-11-20T23:55:00Z");
         assert_eq!(of(TimeForm::Date), "2026-11-20");

@@ -188,7 +188,7 @@ fn link(headers: &HeaderMap) -> Option<String> {
         let mut rest = value.to_str().ok()?;
         while let Some((_, after)) = rest.split_once('<') {
             let (address, after) = after.split_once('>')?;
-            let (parameters, following) = after.split_once(",").map_or((after, ""), |(own, other)| (own, other));
+            let (parameters, following) = after.split_once(',').map_or((after, ""), |(own, other)| (own, other));
             let is_next = parameters.split(';').any(|parameter| {
                 let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
                 let mut words = value.trim().trim_matches('"').split_ascii_whitespace();

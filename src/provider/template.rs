@@ -185,7 +185,6 @@ fn fit<'a>(value: &'a str, place: Place, before: &str) -> Option<Cow<'a, str>> {
     match place {
         Place::Value => Some(Cow::Borrowed(value)),
         Place::Header => (!value.chars().any(char::is_control)).then_some(Cow::Borrowed(value)),
-        Place::Path => segment(value),
         // A value that is the whole beginning is an address of its own, which its setting has checked.
         Place::Address if before.is_empty() => (!value.chars().any(char::is_control)).then_some(Cow::Borrowed(value)),
         Place::Address if in_host(before) => {
@@ -193,7 +192,7 @@ fn fit<'a>(value: &'a str, place: Place, before: &str) -> Option<Cow<'a, str>> {
             let fits = !value.is_empty() && value.bytes().all(host) && !value.contains("..") && !value.starts_with('.');
             fits.then_some(Cow::Borrowed(value))
         }
-        Place::Address => segment(value),
+        Place::Address | Place::Path => segment(value),
     }
 }
 

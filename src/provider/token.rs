@@ -46,9 +46,9 @@ pub enum Purpose {
 #[derive(Clone, Debug)]
 pub struct Token {
     /// The token.
-    pub access_token: Secret,
+    pub access: Secret,
     /// The token for the next one.
-    pub refresh_token: Option<Secret>,
+    pub refresh: Option<Secret>,
     /// When it is gone, if that is known.
     pub expires_at: Option<Moment>,
     /// Settings that the answer fills.
@@ -209,12 +209,12 @@ fn client(call: &TokenCall, purpose: Purpose, values: &Values) -> Result<(String
     if call.client == ClientPlace::Nowhere {
         return Ok((String::new(), String::new()));
     }
-    let of = |template: &Option<Template>, own: &str, apps: &str| match template {
-        Some(template) => Ok(template.fill(values, Place::Value)?.text),
-        None => {
-            let name = if purpose == Purpose::Credentials { own } else { apps };
-            Ok::<_, Unmade>(values.get(name).map(|(value, _)| value.into_owned()).unwrap_or_default())
+    let of = |template: &Option<Template>, own: &str, apps: &str| {
+        if let Some(template) = template {
+            return Ok::<_, Unmade>(template.fill(values, Place::Value)?.text);
         }
+        let name = if purpose == Purpose::Credentials { own } else { apps };
+        Ok(values.get(name).map(|(value, _)| value.into_owned()).unwrap_or_default())
     };
     Ok((
         of(&call.client_id, "client_id", "app.client_id")?,
@@ -249,8 +249,8 @@ pub fn read(call: &TokenCall, document: &Document, now: Moment) -> Result<Token,
     let life = seconds.or_else(|| answer.and_then(|answer| answer.lives));
     let set = answer.and_then(|answer| answer.set.as_ref());
     Ok(Token {
-        access_token: Secret::from(token),
-        refresh_token: refresh.filter(|token| !token.is_empty()).map(Secret::from),
+        access: Secret::from(token),
+        refresh: refresh.filter(|token| !token.is_empty()).map(Secret::from),
         expires_at: life.map(|life| now + life),
         set: set.map(|set| fill(set, document)).unwrap_or_default(),
     })

@@ -35,6 +35,9 @@ fn failure(key: &str, status: u16, pairs: &[(&str, &str)], body: &[u8]) -> Failu
     judge(errors, Reply { status, headers: &headers, body }, now(), &secrets).unwrap_err()
 }
 
+/// A provider, and what it answers: status, headers, body.
+type Fault = (&'static str, u16, &'static [(&'static str, &'static str)], &'static str);
+
 const HTML: &str = "<!doctype html><html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>";
 
 /// What is the same for everybody, whatever the file says.
@@ -65,7 +68,7 @@ fn faults_of_the_way_are_told_apart_for_every_provider() {
 
 #[test]
 fn a_throttled_refusal_is_never_a_refused_credential() {
-    let throttled: &[(&str, u16, &[(&str, &str)], &str)] = &[
+    let throttled: &[Fault] = &[
         ("mailchimp", 403, &[("content-type", "text/html")], "<html>Forbidden</html>"),
         ("mailchimp", 403, &[], ""),
         (

@@ -9,7 +9,7 @@ use crate::{
     kernel::clock::Moment,
     provider::{
         classify::text,
-        manifest::limit::{Adaptive, Remaining, ResetIs, Usage},
+        manifest::limit::{Adaptive, HeaderLimit, ResetIs, Usage},
     },
 };
 
@@ -119,7 +119,7 @@ impl Rest {
         self.left = self.left.saturating_sub(1);
     }
 
-    pub(super) fn learn(&mut self, remaining: &Remaining, headers: &HeaderMap, now: Moment) {
+    pub(super) fn learn(&mut self, remaining: &HeaderLimit, headers: &HeaderMap, now: Moment) {
         let number = |name: &str| text(headers, name)?.trim().parse::<i64>().ok().filter(|number| *number >= 0);
         let (Some(left), Some(reset)) = (number(remaining.remaining.0.as_str()), number(remaining.reset.0.as_str()))
         else {

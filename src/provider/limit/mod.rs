@@ -119,7 +119,7 @@ impl Limiter {
 }
 
 /// A day.
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 impl State {
     fn ready_at(&mut self, limit: &Limit, now: Moment) -> Moment {

@@ -21,7 +21,7 @@ choice! {
         /// A token that does not change by itself, sent as `Authorization: Bearer`.
         BearerToken(Static) = "bearer_token",
         /// User and password, sent as `Authorization: Basic`.
-        BasicAuth(Static) = "basic_auth",
+        Basic(Static) = "basic_auth",
         /// Fields inside the body of every request.
         BodyCredentials(Static) = "body_credentials",
         /// A token that a client id and secret buy.
@@ -36,9 +36,9 @@ choice! {
 impl Auth {
     /// The name by which it is chosen.
     #[must_use]
-    pub const fn key(&self) -> &Name {
+    pub fn key(&self) -> &Name {
         match self {
-            Self::ApiKey(it) | Self::BearerToken(it) | Self::BasicAuth(it) | Self::BodyCredentials(it) => &it.key,
+            Self::ApiKey(it) | Self::BearerToken(it) | Self::Basic(it) | Self::BodyCredentials(it) => &it.key,
             Self::ClientCredentials(it) => &it.key,
             Self::AuthorizationCode(it) => &it.key,
             Self::Open(it) => &it.key,
@@ -49,7 +49,7 @@ impl Auth {
     #[must_use]
     pub fn label(&self) -> &str {
         match self {
-            Self::ApiKey(it) | Self::BearerToken(it) | Self::BasicAuth(it) | Self::BodyCredentials(it) => &it.label,
+            Self::ApiKey(it) | Self::BearerToken(it) | Self::Basic(it) | Self::BodyCredentials(it) => &it.label,
             Self::ClientCredentials(it) => &it.label,
             Self::AuthorizationCode(it) => &it.label,
             Self::Open(it) => &it.label,
@@ -60,7 +60,7 @@ impl Auth {
     #[must_use]
     pub fn help(&self) -> Option<&str> {
         match self {
-            Self::ApiKey(it) | Self::BearerToken(it) | Self::BasicAuth(it) | Self::BodyCredentials(it) => {
+            Self::ApiKey(it) | Self::BearerToken(it) | Self::Basic(it) | Self::BodyCredentials(it) => {
                 it.help.as_deref()
             }
             Self::ClientCredentials(it) => it.help.as_deref(),
@@ -73,7 +73,7 @@ impl Auth {
     #[must_use]
     pub fn fields(&self) -> &[Field] {
         match self {
-            Self::ApiKey(it) | Self::BearerToken(it) | Self::BasicAuth(it) | Self::BodyCredentials(it) => &it.fields,
+            Self::ApiKey(it) | Self::BearerToken(it) | Self::Basic(it) | Self::BodyCredentials(it) => &it.fields,
             Self::ClientCredentials(it) => &it.fields,
             Self::AuthorizationCode(it) => it.fields.as_deref().unwrap_or_default(),
             Self::Open(_) => &[],
@@ -84,7 +84,7 @@ impl Auth {
     #[must_use]
     pub fn inject(&self) -> &[Inject] {
         match self {
-            Self::ApiKey(it) | Self::BearerToken(it) | Self::BasicAuth(it) | Self::BodyCredentials(it) => &it.inject,
+            Self::ApiKey(it) | Self::BearerToken(it) | Self::Basic(it) | Self::BodyCredentials(it) => &it.inject,
             Self::ClientCredentials(it) => &it.inject,
             Self::AuthorizationCode(it) => &it.inject,
             Self::Open(_) => &[],
@@ -93,7 +93,7 @@ impl Auth {
 
     /// The call that gives a token, if tokens are given by calls.
     #[must_use]
-    pub const fn token(&self) -> Option<&TokenCall> {
+    pub fn token(&self) -> Option<&TokenCall> {
         match self {
             Self::ClientCredentials(it) => Some(&it.token),
             Self::AuthorizationCode(it) => Some(&it.token),

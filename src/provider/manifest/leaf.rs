@@ -233,13 +233,11 @@ impl Shape for u32 {
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let number =
             node.value.as_integer().and_then(|integer| Self::from_str_radix(integer.as_str(), integer.radix()).ok());
-        match number {
-            Some(number) if number > 0 => Some(number),
-            _ => {
-                reader.wrong::<Self>(node);
-                None
-            }
+        let number = number.filter(|number| *number > 0);
+        if number.is_none() {
+            reader.wrong::<Self>(node);
         }
+        number
     }
 
     fn expected() -> String {
@@ -260,13 +258,11 @@ impl Shape for u16 {
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let number =
             node.value.as_integer().and_then(|integer| Self::from_str_radix(integer.as_str(), integer.radix()).ok());
-        match number {
-            Some(number @ 100..=599) => Some(number),
-            _ => {
-                reader.wrong::<Self>(node);
-                None
-            }
+        let status = number.filter(|number| (100..=599).contains(number));
+        if status.is_none() {
+            reader.wrong::<Self>(node);
         }
+        status
     }
 
     fn expected() -> String {

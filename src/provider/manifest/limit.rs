@@ -36,7 +36,7 @@ choice! {
         /// Headers that say how much is used, in percent.
         Usage(Usage) = "usage",
         /// Headers that say how much is left.
-        Headers(Remaining) = "headers",
+        Headers(HeaderLimit) = "headers",
         /// Nothing is published: slower after each refusal, faster after each success.
         Adaptive(Adaptive) = "adaptive",
     }
@@ -45,7 +45,7 @@ choice! {
 impl Limit {
     /// What is common to all shapes.
     #[must_use]
-    pub const fn reach(&self) -> Option<&Reach> {
+    pub fn reach(&self) -> Option<&Reach> {
         match self {
             Self::Window(it) | Self::Sliding(it) => it.reach.as_ref(),
             Self::Bucket(it) => it.reach.as_ref(),
@@ -170,7 +170,7 @@ words! {
 
 shape! {
     /// Headers that say how much is left.
-    pub struct Remaining {
+    pub struct HeaderLimit {
         /// How many there are in all.
         limit: Option<Header> = None,
         /// How many are left.

@@ -136,7 +136,7 @@ impl Manifest {
             check::check(manifest, &mut reader);
         }
         let mut problems = reader.problems;
-        problems.sort_by(|one, other| one.line.cmp(&other.line));
+        problems.sort_by_key(|problem| problem.line);
         problems.dedup();
         match read {
             Some(manifest) if problems.is_empty() => Ok(manifest),

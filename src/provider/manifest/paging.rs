@@ -110,7 +110,7 @@ shape! {
 impl Paging {
     /// How many records make a page.
     #[must_use]
-    pub const fn size(&self) -> Option<&Size> {
+    pub fn size(&self) -> Option<&Size> {
         match self {
             Self::LinkHeader(it) => it.size.as_ref(),
             Self::Cursor(it) => it.size.as_ref(),
@@ -122,7 +122,7 @@ impl Paging {
 
     /// Where parameters go.
     #[must_use]
-    pub const fn into(&self) -> Into {
+    pub fn into(&self) -> Into {
         match self {
             Self::LinkHeader(_) | Self::NextUrl(_) => Into::Query,
             Self::Cursor(it) => it.into,

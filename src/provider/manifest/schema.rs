@@ -20,8 +20,8 @@ impl Schemas {
     pub fn define(&mut self, name: &'static str, make: impl FnOnce(&mut Self) -> Value) -> Value {
         if !self.named.contains_key(name) {
             self.named.insert(name, Value::Null);
-            let made = make(self);
-            self.named.insert(name, made);
+            let definition = make(self);
+            self.named.insert(name, definition);
         }
         json!({"$ref": format!("#/$defs/{name}")})
     }

@@ -270,7 +270,7 @@ macro_rules! choice {
     ) => {
         $(#[doc = $doc])+
         #[derive(Clone, Debug)]
-        pub enum $name { $( $(#[doc = $kind_doc])+ $kind($type), )+ }
+        pub enum $name { $( $(#[doc = $kind_doc])+ $kind(Box<$type>), )+ }
 
         impl $name {
             /// The word by which it is told apart.
@@ -291,7 +291,7 @@ macro_rules! choice {
                     $( $word => {
                         let read = <$type as Fields>::take(&table, reader);
                         table.finish(reader, <$type as Fields>::KEYS, Some($tag));
-                        read.map(Self::$kind)
+                        read.map(Box::new).map(Self::$kind)
                     } )+
                     _ => None,
                 }

@@ -257,7 +257,7 @@ choice! {
         /// HMAC over the body.
         HmacBody(HmacBody) = "hmac_body",
         /// RSA with a certificate that is fetched, over a checksum of the body.
-        Certificate(Certificate) = "certificate",
+        Certificate(FetchedCertificate) = "certificate",
         /// ECDSA on P-256 over time and body.
         Ecdsa(Ecdsa) = "ecdsa",
         /// HMAC over the address and the sorted fields of the form.
@@ -277,7 +277,7 @@ choice! {
     }
 }
 
-const FIVE_MINUTES: Duration = Duration::from_secs(300);
+const FIVE_MINUTES: Duration = Duration::from_mins(5);
 
 shape! {
     /// HMAC-SHA256 in hex over `time.body`.
@@ -315,7 +315,7 @@ shape! {
 
 shape! {
     /// RSA-SHA256 over `id|time|webhook id|CRC32 of the body`.
-    pub struct Certificate {
+    pub struct FetchedCertificate {
         /// The header with the id of the transmission.
         id_header: Header,
         /// The header with its time.

@@ -20,6 +20,7 @@ use crate::{
         manifest::{
             Manifest,
             answer::{Answer, Class},
+            auth::Auth,
             limit::Limit,
         },
         request,
@@ -52,16 +53,14 @@ impl Asked {
     /// The fields of the body, JSON or form.
     #[must_use]
     pub fn fields(&self) -> Map<String, Value> {
-        match self.json() {
-            Value::Object(fields) => fields,
-            _ => {
-                let mut fields = Value::Object(Map::new());
-                for (name, value) in url::form_urlencoded::parse(&self.body) {
-                    nest(&mut fields, &name, json!(value));
-                }
-                if let Value::Object(fields) = fields { fields } else { Map::new() }
-            }
+        if let Value::Object(fields) = self.json() {
+            return fields;
         }
+        let mut fields = Value::Object(Map::new());
+        for (name, value) in url::form_urlencoded::parse(&self.body) {
+            nest(&mut fields, &name, json!(value));
+        }
+        if let Value::Object(fields) = fields { fields } else { Map::new() }
     }
 }
 
@@ -214,7 +213,7 @@ impl Fake {
         if !self.door.admits(&manifest, &self.values, asked, now) {
             return self.refused();
         }
-        let meant = route::find(&manifest, &asked.method, &asked.url, &self.body_of(asked));
+        let meant = route::find(&manifest, &asked.method, &asked.url, &Value::Object(asked.fields()));
         let of = match meant {
             Some(Meant::Stream(it)) => Some(it.key.as_str()),
             Some(Meant::Action(it)) => Some(it.key.as_str()),
@@ -238,10 +237,6 @@ impl Fake {
         };
         self.tell(&manifest, of, &mut reply, now);
         reply
-    }
-
-    fn body_of(&self, asked: &Asked) -> Value {
-        Value::Object(asked.fields())
     }
 
     /// The example of a class of failures.
@@ -346,7 +341,7 @@ fn examples(manifest: &Manifest) -> Values {
             .or_else(|| setting.choices.as_ref()?.first().cloned())?;
         Some((setting.name.0.clone(), text))
     });
-    let fields = manifest.auth.iter().flat_map(|auth| auth.fields());
+    let fields = manifest.auth.iter().flat_map(Auth::fields);
     let hook = manifest.webhook.get().and_then(|webhook| webhook.fields.as_deref()).unwrap_or_default();
     let secrets = fields.chain(hook).map(|field| (field.name.0.clone(), Secret::from(field.example.clone())));
     let secrets: BTreeMap<String, Secret> = secrets.collect();

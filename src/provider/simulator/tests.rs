@@ -96,8 +96,8 @@ impl Stage {
             let reply = stage.send(&ready);
             let document = stage.judge(&reply)?;
             let token = token::read(call, &document, stage.now).unwrap();
-            values.set_secret("access_token", token.access_token);
-            if let Some(refresh) = token.refresh_token {
+            values.set_secret("access_token", token.access);
+            if let Some(refresh) = token.refresh {
                 values.set_secret("refresh_token", refresh);
             }
             for (name, text) in &token.set {

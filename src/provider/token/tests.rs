@@ -24,7 +24,7 @@ fn method(provider: &str, key: &str) -> Auth {
 
 fn code(provider: &str, key: &str) -> AuthorizationCode {
     match method(provider, key) {
-        Auth::AuthorizationCode(it) => it,
+        Auth::AuthorizationCode(it) => *it,
         other => panic!("{}", other.word()),
     }
 }
@@ -151,8 +151,8 @@ fn answers_give_a_token_or_a_reason() {
     let of = |body: Value| read(&tiktok.token, &Document::from(body), now());
     let token =
         of(json!({"access_token": "act.1", "refresh_token": "rft.1", "expires_in": 86400, "open_id": "o-1"})).unwrap();
-    assert_eq!(token.access_token.expose(), "act.1");
-    assert_eq!(token.refresh_token.as_ref().unwrap().expose(), "rft.1");
+    assert_eq!(token.access.expose(), "act.1");
+    assert_eq!(token.refresh.as_ref().unwrap().expose(), "rft.1");
     assert_eq!(token.set["open_id"], "o-1");
     assert_eq!(token.expires_at, Some(now() + chrono::TimeDelta::days(1)));
     assert_eq!(token.refresh_at(now()), Some(now() + chrono::TimeDelta::days(1) - chrono::TimeDelta::minutes(5)));

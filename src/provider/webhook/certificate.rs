@@ -23,7 +23,7 @@ use x509_cert::{
 use super::{Received, Refusal, any, header, hmac::LENIENT, secrets};
 use crate::{
     kernel::clock::Moment,
-    provider::{manifest::webhook::Certificate, template::Values},
+    provider::{manifest::webhook::FetchedCertificate, template::Values},
 };
 
 /// Largest certificate chain.
@@ -40,7 +40,7 @@ pub struct Fetched<'a> {
 
 /// Whether the provider signed it.
 pub(super) fn verify(
-    scheme: &Certificate,
+    scheme: &FetchedCertificate,
     received: Received<'_>,
     keys: &[&Values],
     fetched: Option<Fetched<'_>>,
@@ -78,7 +78,7 @@ pub(super) fn verify(
 }
 
 /// The address of the certificate, if it is the provider's.
-fn address(scheme: &Certificate, text: &str) -> Result<Url, Refusal> {
+fn address(scheme: &FetchedCertificate, text: &str) -> Result<Url, Refusal> {
     let url = Url::parse(text).map_err(|_| Refusal::Malformed("address of the certificate".to_owned()))?;
     let plain = url.username().is_empty() && url.password().is_none() && url.port().is_none() && url.query().is_none();
     let host = url.host_str().unwrap_or_default();
@@ -96,7 +96,7 @@ fn first(pem: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The key of the first certificate of a chain, if it is valid now and carries the right name.
-fn key(scheme: &Certificate, pem: &[u8], now: Moment) -> Result<VerifyingKey<Sha256>, Refusal> {
+fn key(scheme: &FetchedCertificate, pem: &[u8], now: Moment) -> Result<VerifyingKey<Sha256>, Refusal> {
     let malformed = || Refusal::Malformed("certificate".to_owned());
     if pem.len() > MAX_CHAIN {
         return Err(malformed());

@@ -31,7 +31,9 @@ pub(super) const LENIENT: GeneralPurpose = GeneralPurpose::new(
 pub fn mac(hash: Hash, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     fn of<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
         let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else { unreachable!("a key of HMAC has any length") };
-        parts.iter().for_each(|part| mac.update(part));
+        for part in parts {
+            mac.update(part);
+        }
         mac.finalize().into_bytes().to_vec()
     }
     match hash {

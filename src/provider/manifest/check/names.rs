@@ -243,7 +243,9 @@ fn webhook(manifest: &Manifest, base: &Names, reader: &mut Reader<'_>) {
         Verify::StandardWebhooks(it) => vec![&it.secret],
     };
     let mut look = Look { reader, line: webhook.line, place: "`webhook.verify`".to_owned(), inputs: None };
-    texts.into_iter().for_each(|text| look.text(text, &names));
+    for text in texts {
+        look.text(text, &names);
+    }
     match webhook.handshake.get() {
         Some(Handshake::EchoChallenge(it)) => look.text(&it.token, &names),
         Some(Handshake::SignChallenge(it)) => look.text(&it.secret, &names),

@@ -112,7 +112,7 @@ fn names(manifest: &Manifest, reader: &mut Reader<'_>) {
 
 fn line(auth: &Auth) -> Line {
     match auth {
-        Auth::ApiKey(it) | Auth::BearerToken(it) | Auth::BasicAuth(it) | Auth::BodyCredentials(it) => it.line,
+        Auth::ApiKey(it) | Auth::BearerToken(it) | Auth::Basic(it) | Auth::BodyCredentials(it) => it.line,
         Auth::ClientCredentials(it) => it.line,
         Auth::AuthorizationCode(it) => it.line,
         Auth::Open(it) => it.line,
@@ -215,7 +215,7 @@ fn auth(manifest: &Manifest, auth: &Auth, reader: &mut Reader<'_>) {
     let has = |wanted: fn(&Inject) -> bool| auth.inject().iter().any(wanted);
     let wanting = match auth {
         Auth::BearerToken(_) if !has(|it| matches!(it, Inject::Bearer(_))) => Some("into = \"bearer\""),
-        Auth::BasicAuth(_) if !has(|it| matches!(it, Inject::Basic(_))) => Some("into = \"basic\""),
+        Auth::Basic(_) if !has(|it| matches!(it, Inject::Basic(_))) => Some("into = \"basic\""),
         Auth::BodyCredentials(_) if !has(|it| matches!(it, Inject::Body(_))) => Some("into = \"body\""),
         _ => None,
     };
@@ -282,15 +282,18 @@ fn client(manifest: &Manifest, auth: &Auth, reader: &mut Reader<'_>) {
 }
 
 fn injected(auth: &Auth) -> Vec<&Template> {
-    let of = |inject| match inject {
-        &Inject::Header(ref it) => vec![&it.value],
+    auth.inject().iter().flat_map(texts).collect()
+}
+
+fn texts(inject: &Inject) -> Vec<&Template> {
+    match inject {
+        Inject::Header(it) => vec![&it.value],
         Inject::NamedHeader(it) => vec![&it.value],
         Inject::Query(it) => vec![&it.value],
         Inject::Bearer(it) => vec![&it.token],
         Inject::Basic(it) => std::iter::once(&it.username).chain(&it.password).collect(),
-        Inject::Body(it) => Tree::templates(&it.fields),
-    };
-    auth.inject().iter().flat_map(of).collect()
+        Inject::Body(it) => it.fields.templates(),
+    }
 }
 
 fn is_setting(manifest: &Manifest, name: &str, line: Line, place: &str, reader: &mut Reader<'_>) {

@@ -7,6 +7,7 @@
 mod access;
 mod audit;
 mod node;
+mod provider;
 mod session;
 mod tenant;
 mod viewer;
@@ -15,5 +16,5 @@ use super::case::Case;
 
 /// Every case.
 pub fn all() -> Vec<Case> {
-    [tenant::CASES, access::CASES, audit::CASES, session::CASES, viewer::CASES, node::CASES].concat()
+    [tenant::CASES, access::CASES, audit::CASES, session::CASES, viewer::CASES, node::CASES, provider::CASES].concat()
 }
