@@ -167,6 +167,16 @@ mod tests {
     }
 
     #[test]
+    fn the_provider_of_the_readme_is_right() {
+        let readme = include_str!("../../README.md");
+        let (_, after) = readme.split_once("**A provider** is one file.").unwrap();
+        let (_, after) = after.split_once("```toml\n").unwrap();
+        let (text, _) = after.split_once("```").unwrap();
+        let manifest = Manifest::parse("README.md", text).unwrap_or_else(|refused| panic!("{refused}"));
+        assert_eq!(manifest.key.as_str(), "tea_post");
+    }
+
+    #[test]
     fn a_bad_file_is_refused_by_name_and_the_rest_load() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();

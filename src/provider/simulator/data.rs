@@ -87,9 +87,7 @@ fn record(stream: &Stream, at: usize, began: Moment) -> Value {
     let like = stream.id.value(&document).unwrap_or(Value::Null);
     let id = match like {
         Value::Number(_) => json!(100_000 + at),
-        Value::String(text) => {
-            json!(format!("{}-{at:06}", text.trim_end_matches(|letter: char| letter.is_ascii_digit())))
-        }
+        Value::String(text) => json!(numbered(&text, at)),
         _ => json!(format!("{at:06}")),
     };
     stream.id.put_somewhere(&id, &mut record);
@@ -98,6 +96,13 @@ fn record(stream: &Stream, at: usize, began: Moment) -> Value {
         path.put(as_written(&written, time(at, began)), &mut record);
     }
     record
+}
+
+/// Another id of the same kind: with this number for the digits at its end.
+fn numbered(id: &str, at: usize) -> String {
+    let kind = id.trim_end_matches(|letter: char| letter.is_ascii_digit());
+    let between = if kind.ends_with(char::is_alphanumeric) { "-" } else { "" };
+    format!("{kind}{between}{at:06}")
 }
 
 /// A time in the way in which another is written.
