@@ -46,7 +46,10 @@ use crate::{
         page::PageBounds,
         secret::Secret,
     },
-    provider::client::{CallError, Client},
+    provider::{
+        catalogue::Catalogue,
+        client::{CallError, Client},
+    },
     telemetry::Metrics,
     vault::Ring,
     worker,
@@ -93,6 +96,9 @@ pub enum StartError {
     /// Our side of TLS.
     #[error("other servers cannot be called")]
     Outgoing(#[from] CallError),
+    /// The folder of providers.
+    #[error("the folder of providers {} cannot be read", .0.display())]
+    Providers(PathBuf, #[source] std::io::Error),
     /// The address to listen on.
     #[error("{0} cannot be listened on")]
     Listen(SocketAddr, #[source] std::io::Error),
@@ -163,6 +169,7 @@ impl App {
             issuer_keys: IssuerKeys::default(),
             access: access_settings(config),
             client: Client::new(config.outgoing.allow.clone())?,
+            catalogue: catalogue(config)?,
             hashing: Semaphore::new(HASHES),
             pages: PageBounds { default: narrow(config.graphql.page_default), max: narrow(config.graphql.page_max) },
             events: EventSettings { retention: span(config.events.retention), most: config.events.most },
@@ -252,6 +259,17 @@ impl App {
         }
         self.hub.database.close().await;
     }
+}
+
+/// The providers of the binary and of the operator's folder. A file that is wrong is said in the log and left
+/// out: one slip must not take down what works.
+fn catalogue(config: &Config) -> Result<Arc<Catalogue>, StartError> {
+    let Some(folder) = &config.server.providers_dir else { return Ok(Catalogue::embedded()) };
+    let catalogue = Catalogue::load(folder).map_err(|error| StartError::Providers(folder.clone(), error))?;
+    for refused in catalogue.refused() {
+        tracing::warn!(file = %refused.file, "provider.refused: {refused}");
+    }
+    Ok(Arc::new(catalogue))
 }
 
 async fn connect(config: &Config, metrics: &Arc<Metrics>) -> Result<Database, StartError> {

@@ -20,7 +20,7 @@
 //! | `file`, `environment`, `flags` | the three sources |
 //! | `layers` | puts the sources on top of each other and reads values from them |
 //! | `check` | rules between settings |
-//! | `problem`, `suggest` | what is wrong, where, and what was meant |
+//! | `problem` | what is wrong, and where |
 //! | `shown`, `reference` | settings in force; page and schema made from the registry |
 
 mod check;
@@ -33,7 +33,6 @@ mod problem;
 mod reference;
 mod settings;
 mod shown;
-mod suggest;
 mod table;
 mod url;
 mod value;

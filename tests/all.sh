@@ -37,7 +37,7 @@ steps=(
   'test-sqlite    every test, on SQLite'
   'test-postgres  the integration tests, on PostgreSQL'
   'schema         schema.graphql is what the binary prints'
-  'settings       docs of settings and errors are what the binary prints'
+  'settings       docs of settings, errors and providers are what the binary prints'
   'js             GraphQL-over-HTTP audit, a real token issuer, schema lint, breaking changes'
 )
 
@@ -92,6 +92,7 @@ step_settings() {
   same docs/settings.md config reference || drifted=1
   same docs/settings.schema.json config schema || drifted=1
   same docs/errors.md errors || drifted=1
+  same docs/provider.schema.json provider schema || drifted=1
   return $drifted
 }
 

@@ -11,6 +11,7 @@ mod doctor;
 mod errors;
 mod keys;
 mod migrate;
+mod provider;
 mod schema;
 mod serve;
 mod speak;
@@ -66,6 +67,8 @@ enum Command {
     Audit(audit::Audit),
     /// Make, rotate and check master keys.
     Keys(keys::Keys),
+    /// List and play providers, check files about them.
+    Provider(provider::Provider),
     /// Show and document settings.
     Config(config::Settings),
     /// Check settings, database, clock and network, and say how to mend what is wrong.
@@ -120,6 +123,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::User(command)) => command.run(),
         Some(Command::Audit(command)) => command.run(),
         Some(Command::Keys(command)) => command.run(),
+        Some(Command::Provider(command)) => command.run(),
         Some(Command::Config(command)) => command.run(),
         Some(Command::Doctor(command)) => command.run(),
         Some(Command::Errors(command)) => command.run(),

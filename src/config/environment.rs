@@ -13,9 +13,9 @@ use super::{
     layers::Given,
     problem::{Problem, Source},
     settings::SETTINGS,
-    suggest::did_you_mean,
     table::{Name, PREFIX, Spelling, names},
 };
+use crate::kernel::suggest::did_you_mean;
 
 /// The variables of this process that are ours.
 ///

@@ -23,9 +23,9 @@ use super::{
     layers::Given,
     problem::{Problem, Source},
     settings::{SETTINGS, TOPICS},
-    suggest::did_you_mean,
     table::{Name, Spelling, names},
 };
+use crate::kernel::suggest::did_you_mean;
 
 /// What a file gives, and what is wrong with it, both in the order of its lines.
 #[derive(Default)]

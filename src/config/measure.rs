@@ -7,12 +7,7 @@
 use std::time::Duration;
 
 use super::value::{Kind, Value};
-
-/// Units of time with their milliseconds, largest first.
-const TIMES: &[(&str, u64)] = &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
-
-/// Units of size with their bytes, largest first; the last one is the bare number.
-const SIZES: &[(&str, u64)] = &[("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
+use crate::kernel::measure::{SIZES, duration, parse, show, show_duration};
 
 /// A number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,40 +20,15 @@ impl Size {
     }
 }
 
-/// The amount a text stands for, in the smallest of the units.
-fn parse(text: &str, units: &[(&str, u64)]) -> Result<u64, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    if number.is_empty() {
-        return Err("it does not begin with a whole number".to_owned());
-    }
-    let Some(&(_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
-        return Err(match unit {
-            "" => "the unit is missing".to_owned(),
-            _ => format!("there is no unit {unit:?} here"),
-        });
-    };
-    number.parse().ok().and_then(|number: u64| number.checked_mul(factor)).ok_or_else(|| "it is too large".to_owned())
-}
-
-/// The amount in the largest unit that leaves no rest.
-fn show(amount: u64, units: &[(&str, u64)]) -> String {
-    let fitting = units.iter().find(|(_, factor)| amount != 0 && amount.is_multiple_of(*factor));
-    match fitting.or(units.last()) {
-        Some((name, factor)) => format!("{}{name}", amount / factor),
-        None => amount.to_string(),
-    }
-}
-
 impl Value for Duration {
     const KIND: Kind = Kind::Duration;
 
     fn parse(text: &str) -> Result<Self, String> {
-        parse(text, TIMES).map(Self::from_millis)
+        duration(text)
     }
 
     fn show(&self) -> String {
-        show(u64::try_from(self.as_millis()).unwrap_or(u64::MAX), TIMES)
+        show_duration(*self)
     }
 
     fn is_zero(&self) -> bool {

@@ -46,6 +46,9 @@ settings! {
         /// Folder of documents that clients may run by id. How they are used is said by
         /// `graphql.trusted_documents_mode`.
         trusted_documents: Option<PathBuf> = "",
+        /// Folder with further files about providers, `*.toml`. A file that is wrong is refused by name and
+        /// the rest load; a provider of the folder counts instead of ours of the same key.
+        providers_dir: Option<PathBuf> = "",
     }
 
     /// Where the state is kept, and how long it may take.

@@ -11,7 +11,7 @@ use super::{DataKeys, Database, Refusals, issuer_keys::IssuerKeys};
 use crate::{
     event::Feed,
     kernel::{chance::Chance, clock::Clock, id::SigningKeyId, page::PageBounds},
-    provider::client::Client,
+    provider::{catalogue::Catalogue, client::Client},
     vault::Ring,
 };
 
@@ -65,6 +65,8 @@ pub struct Hub {
     pub access: AccessSettings,
     /// Calls other servers.
     pub client: Client,
+    /// What is known of providers.
+    pub catalogue: Arc<Catalogue>,
     /// Passwords are hashed two at a time.
     pub hashing: Semaphore,
     /// Attempts that were refused lately.

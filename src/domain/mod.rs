@@ -15,3 +15,5 @@ pub mod access;
 
 pub mod audit;
 pub mod event;
+
+pub mod provider;

@@ -25,6 +25,7 @@ pub mod loader;
 pub mod node;
 pub mod page;
 mod patch;
+pub mod provider;
 pub mod scope;
 pub mod session;
 pub mod tenant;
@@ -44,6 +45,7 @@ pub struct Query(
     issuer::IssuerQuery,
     audit::AuditQuery,
     event::EventQuery,
+    provider::ProviderQuery,
 );
 
 /// Everything that can be changed.

@@ -11,10 +11,12 @@ pub mod cursor;
 pub mod error;
 pub mod id;
 pub mod input;
+pub mod measure;
 pub mod network;
 pub mod page;
 pub mod scope;
 pub mod secret;
+pub mod suggest;
 pub mod token;
 
 pub use actor::{Actor, Caller, Principal};

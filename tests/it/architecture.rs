@@ -24,7 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// Concerns of the domain, in the order in which they may call each other: only those before.
-const CONCERNS: &[&str] = &["keyring", "tenant", "audit", "event", "access"];
+const CONCERNS: &[&str] = &["keyring", "tenant", "audit", "event", "access", "provider"];
 
 /// Crates that a room must not name.
 const MUST_NOT_NAME: &[(&str, &[&str])] = &[
@@ -32,6 +32,7 @@ const MUST_NOT_NAME: &[(&str, &[&str])] = &[
     ("entity", &["axum", "async_graphql"]),
     ("vault", &["axum", "async_graphql", "sea_orm", "tokio"]),
     ("provider", &["axum", "async_graphql", "sea_orm"]),
+    ("provider", &["async_graphql", "sea_orm"]),
     ("event", &["axum", "async_graphql"]),
     ("context", &["axum", "async_graphql"]),
     ("domain", &["axum", "async_graphql", "reqwest"]),

@@ -42,7 +42,7 @@ impl Server {
         let app = Router::new()
             .route("/", get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() }))
             .route("/large", get(|| async { vec![b'x'; 64 * 1024 * 1024] }))
-            .route("/refuse", post(|| async { (axum::http::StatusCode::PAYLOAD_TOO_LARGE, "too large") }))
+            .route("/refuse", post(|| async { (http::StatusCode::PAYLOAD_TOO_LARGE, "too large") }))
             .route("/upgrade", any(upgrade))
             .route(
                 "/hold",

@@ -10,6 +10,7 @@ mod audit;
 mod event;
 mod issuer;
 mod node;
+mod provider;
 mod session;
 mod tenant;
 mod viewer;
@@ -28,6 +29,7 @@ pub fn all() -> Vec<Case> {
         session::CASES,
         viewer::CASES,
         node::CASES,
+        provider::CASES,
     ];
     of_concerns.concat()
 }

@@ -4,7 +4,7 @@
 //! a name is compared as a whole, by the number of edits, and by its last part alone.
 
 /// The question to add to "unknown …", or nothing if no name is near.
-pub(super) fn did_you_mean<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+pub fn did_you_mean<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let allowed = 1 + name.chars().count() / 5;
     names
         .into_iter()

@@ -1,0 +1,68 @@
+//! Foreign words made fit to be kept: short, printable, and without our secrets.
+//!
+//! Providers quote what they were sent. A message that says which key was wrong says the key, so whatever a
+//! provider says is looked through for every secret that went into the request, as it was sent and as it
+//! would be encoded in an address.
+
+use crate::kernel::secret::Secret;
+
+/// Longest message that is kept, in characters.
+pub const MAX_MESSAGE: usize = 500;
+
+/// Stands for what was taken out.
+const MARK: &str = "…";
+
+/// Secrets shorter than this are not looked for: they would blot out ordinary words.
+const SHORTEST: usize = 4;
+
+/// A foreign message, made fit.
+pub fn message<'a>(text: &str, secrets: impl IntoIterator<Item = &'a Secret>) -> String {
+    // Cut first, so that the work does not grow with what was sent; the end of a secret may be cut off with
+    // it, so more is kept than is shown.
+    let longest = 4_096;
+    let mut kept: String = text.chars().take(longest).collect();
+    for secret in secrets {
+        kept = without(&kept, secret.expose());
+    }
+    let mut shown = String::new();
+    let mut blank = true;
+    for (count, letter) in kept.chars().enumerate() {
+        if count >= MAX_MESSAGE {
+            shown.push_str(MARK);
+            break;
+        }
+        let space = letter.is_whitespace() || letter.is_control();
+        if !(space && blank) {
+            shown.push(if space { ' ' } else { letter });
+        }
+        blank = space;
+    }
+    shown.trim_end().to_owned()
+}
+
+/// A text without a secret, plain, percent-encoded or as the user of Basic.
+#[must_use]
+pub fn without(text: &str, secret: &str) -> String {
+    if secret.len() < SHORTEST {
+        return text.to_owned();
+    }
+    let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let mut text = text.replace(secret, MARK);
+    if encoded != secret {
+        text = text.replace(&encoded, MARK);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_short_printable_and_without_secrets() {
+        let secrets = [Secret::from("sk_live_abc/1".to_owned()), Secret::from("no".to_owned())];
+        let text = "Invalid key\r\n\t sk_live_abc/1 or sk_live_abc%2F1\u{7}, no";
+        assert_eq!(message(text, &secrets), "Invalid key … or … , no");
+        assert_eq!(message(&"x".repeat(10_000), &secrets).chars().count(), MAX_MESSAGE + 1);
+    }
+}

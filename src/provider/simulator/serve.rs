@@ -1,0 +1,204 @@
+//! The socket of the simulator, on the loopback only.
+//!
+//! | request | |
+//! |---|---|
+//! | `* /{provider}/{host}/{path}` | what the provider would answer |
+//! | `POST /_control/{provider}` | `{"mood": "throttling", "requests": 3}`: behave so, for three requests |
+//! | `POST /_control/{provider}/webhooks` | `{"url": "http://127.0.0.1:8080/hooks/…", "how": "late", "count": 2}`: send some |
+//!
+//! Webhooks go to the loopback only: a simulator is no way to reach anybody else.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{Path, Request, State},
+    http::{StatusCode, Uri},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use url::Url;
+
+use super::{
+    Asked, Fake, Mood,
+    hook::{Delivery, How},
+};
+use crate::{kernel::clock::Clock, provider::manifest::Manifest};
+
+/// Largest body that is taken.
+const MAX_BODY: usize = 4 << 20;
+
+/// How long a slow answer takes.
+const SLOW: Duration = Duration::from_secs(3);
+
+/// How long a webhook may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Fakes behind one port.
+#[derive(Clone)]
+pub struct Simulator {
+    fakes: Arc<BTreeMap<String, Mutex<Fake>>>,
+    origin: Url,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Simulator").field("origin", &self.origin.as_str()).finish_non_exhaustive()
+    }
+}
+
+impl Simulator {
+    /// Fakes of these providers, reached at `origin`.
+    #[must_use]
+    pub fn new(providers: impl IntoIterator<Item = Arc<Manifest>>, origin: Url, clock: Arc<dyn Clock>) -> Self {
+        let now = clock.now();
+        let fakes =
+            providers.into_iter().map(|manifest| (manifest.key.0.clone(), Mutex::new(Fake::new(manifest, now))));
+        Self { fakes: Arc::new(fakes.collect()), origin, clock }
+    }
+
+    /// Works with the fake of a provider, if there is one.
+    pub fn with<T>(&self, provider: &str, work: impl FnOnce(&mut Fake) -> T) -> Option<T> {
+        let fake = self.fakes.get(provider)?;
+        Some(work(&mut fake.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// All routes.
+    pub fn router(self) -> Router {
+        Router::new()
+            .route("/_control/{provider}", post(behave))
+            .route("/_control/{provider}/webhooks", post(send))
+            .fallback(play)
+            .with_state(self)
+    }
+
+    /// Serves until the future is dropped.
+    pub async fn serve(self, listener: TcpListener) -> std::io::Result<()> {
+        axum::serve(listener, self.router()).await
+    }
+}
+
+/// Plays a provider.
+async fn play(State(simulator): State<Simulator>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some((provider, url)) = address(&parts.uri) else {
+        return (StatusCode::NOT_FOUND, "ask /{provider}/{host}/{path}").into_response();
+    };
+    let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let mut public = simulator.origin.clone();
+    public.set_path(parts.uri.path());
+    public.set_query(parts.uri.query());
+    let asked = Asked { method: parts.method, url, public, headers: parts.headers, body: body.to_bytes().to_vec() };
+    let now = simulator.clock.now();
+    let Some((reply, slow)) = simulator.with(&provider, |fake| fake.answer(&asked, now)) else {
+        return (StatusCode::NOT_FOUND, "this provider is not simulated").into_response();
+    };
+    if slow {
+        tokio::time::sleep(SLOW).await;
+    }
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = reply.header_map();
+    (status, headers, Body::from(reply.body)).into_response()
+}
+
+/// The provider and its own address behind one of ours.
+fn address(uri: &Uri) -> Option<(String, Url)> {
+    let (provider, rest) = uri.path().strip_prefix('/')?.split_once('/')?;
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    Some((provider.to_owned(), Url::parse(&format!("https://{rest}{query}")).ok()?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Behave {
+    mood: Mood,
+    requests: Option<u32>,
+}
+
+async fn behave(
+    State(simulator): State<Simulator>,
+    Path(provider): Path<String>,
+    Json(wish): Json<Behave>,
+) -> Response {
+    match simulator.with(&provider, |fake| fake.behave(wish.mood, wish.requests)) {
+        Some(()) => Json(json!({"provider": provider, "mood": wish.mood})).into_response(),
+        None => (StatusCode::NOT_FOUND, "this provider is not simulated").into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Errand {
+    url: Url,
+    #[serde(default)]
+    how: How,
+    #[serde(default = "one")]
+    count: u32,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+async fn send(State(simulator): State<Simulator>, Path(provider): Path<String>, Json(wish): Json<Errand>) -> Response {
+    if !is_loopback(&wish.url) || wish.count > 1_000 {
+        return (StatusCode::BAD_REQUEST, "send at most 1000, to http on the loopback").into_response();
+    }
+    let now = simulator.clock.now();
+    let made = simulator.with(&provider, |fake| fake.webhooks(&wish.url, wish.how, wish.count, now));
+    let deliveries = match made {
+        None => return (StatusCode::NOT_FOUND, "this provider is not simulated").into_response(),
+        Some(Err(reason)) => return (StatusCode::CONFLICT, reason.to_string()).into_response(),
+        Some(Ok(deliveries)) => deliveries,
+    };
+    let mut statuses: Vec<Value> = Vec::new();
+    for delivery in deliveries {
+        let sent = tokio::time::timeout(PATIENCE, deliver(delivery)).await;
+        statuses.push(sent.ok().and_then(Result::ok).map_or(Value::Null, |status| json!(status)));
+    }
+    Json(json!({"provider": provider, "statuses": statuses})).into_response()
+}
+
+fn is_loopback(url: &Url) -> bool {
+    url.scheme() == "http"
+        && match url.host() {
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            _ => false,
+        }
+}
+
+/// Sends one webhook and gives the status of its answer.
+async fn deliver(delivery: Delivery) -> Result<u16, Box<dyn std::error::Error + Send + Sync>> {
+    let address = (delivery.url.host_str().unwrap_or_default(), delivery.url.port_or_known_default().unwrap_or(80));
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let target = match delivery.url.query() {
+        Some(query) => format!("{}?{query}", delivery.url.path()),
+        None => delivery.url.path().to_owned(),
+    };
+    let mut request =
+        http::Request::builder().method("POST").uri(target).header("host", format!("{}:{}", address.0, address.1));
+    for (name, value) in &delivery.headers {
+        request = request.header(name, value);
+    }
+    let request = request.body(Full::new(bytes::Bytes::from(delivery.body)))?;
+    // The connection lives as long as the call, so no task is left behind.
+    tokio::select! {
+        answer = sender.send_request(request) => Ok(answer?.status().as_u16()),
+        ended = connection => Err(ended.err().map_or_else(|| "the connection was closed".into(), Into::into)),
+    }
+}
