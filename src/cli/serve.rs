@@ -16,6 +16,7 @@ use super::{Failure, Outcome, block_on, load, speak::say};
 use crate::{
     app::{App, Prepared, StartError, World},
     config::Flags,
+    http::pages,
     telemetry,
 };
 
@@ -35,7 +36,7 @@ impl Serve {
             let listener = TcpListener::bind(wanted).await.map_err(|error| StartError::Listen(wanted, error))?;
             let address = listener.local_addr()?;
             let (app, prepared) = App::start(&config, World::default()).await?;
-            greet(address, &prepared);
+            greet(address, &prepared, config.playground() && pages::embedded());
             let stop = CancellationToken::new();
             let watched = watch_signals(stop.clone())?;
             let drained = app.serve(listener, stop).await;
@@ -47,7 +48,7 @@ impl Serve {
     }
 }
 
-fn greet(address: SocketAddr, prepared: &Prepared) {
+fn greet(address: SocketAddr, prepared: &Prepared, playground: bool) {
     tracing::info!(%address, migrations = prepared.migrations, "serving");
     say(&format!("Portolan {} listens on http://{address}", env!("CARGO_PKG_VERSION")));
     if let Some(file) = &prepared.made_key {
@@ -64,6 +65,9 @@ fn greet(address: SocketAddr, prepared: &Prepared) {
         slug = tenant.slug,
         program = program(),
     ));
+    if playground {
+        say(&format!("Or paste the token at http://{address}/playground\n"));
+    }
 }
 
 /// How the program was called, so that what is shown can be pasted.

@@ -24,6 +24,7 @@ mod lists;
 mod metrics;
 mod migration;
 mod once;
+mod pages;
 mod process;
 mod session;
 mod storage;
