@@ -1,10 +1,10 @@
 import { StrictMode, Suspense } from 'react';
 import { createRoot } from 'react-dom/client';
 import { pageAt } from './pages';
-import { theme } from './theme';
+import { showTheme } from './theme';
 import './styles.css';
 
-theme.apply();
+showTheme();
 
 const root = document.getElementById('root');
 const page = pageAt(location.pathname);

@@ -1,41 +1,14 @@
-/**
- * Light, dark, or as the system says. The choice holds for all pages and outlives the tab.
- */
+/** Light, dark, or as the system says: one choice for all pages. */
 
-import { useSyncExternalStore } from 'react';
+import { Choice } from './choice';
 
-export const themes = ['system', 'light', 'dark'] as const;
-export type Theme = (typeof themes)[number];
+export const theme = new Choice('theme', ['system', 'light', 'dark']);
 
-const KEY = 'portolan:theme';
-const listeners = new Set<() => void>();
-
-function stored(): Theme {
-  const text = localStorage.getItem(KEY);
-  return themes.find((theme) => theme === text) ?? 'system';
-}
-
-export const theme = {
-  current: stored,
-
-  /** Shows the page in it. */
-  apply() {
-    document.documentElement.dataset.theme = stored();
-  },
-
-  choose(next: Theme) {
-    localStorage.setItem(KEY, next);
-    theme.apply();
-    for (const listener of listeners) listener();
-  },
-
-  subscribe(listener: () => void) {
-    listeners.add(listener);
-    return () => listeners.delete(listener);
-  },
-};
-
-/** The chosen theme, for components. */
-export function useTheme(): Theme {
-  return useSyncExternalStore(theme.subscribe, theme.current);
+/** Shows the page in the theme that is chosen, from now on. */
+export function showTheme(): void {
+  const show = () => {
+    document.documentElement.dataset.theme = theme.current();
+  };
+  theme.subscribe(show);
+  show();
 }

@@ -1,14 +1,15 @@
 /** The bar above the editor: who asks, in which tenant, over what, in which light. */
 
 import { type FormEvent, useId, useRef } from 'react';
+import { type Choice, useChoice } from '../../choice';
 import { session, standing, useStanding, useWho } from '../../session';
 import { CredentialDialog } from '../../session/CredentialDialog';
 import type { Who } from '../../session/who';
-import { type Theme, theme, themes, useTheme } from '../../theme';
-import { type Transport, transports } from './live';
-import { transport, useTransport } from './transport';
+import { theme } from '../../theme';
+import { transport } from './live';
 
-const NAMES: Record<Transport | Theme, string> = {
+/** Options as people call them. */
+const NAMES: Record<string, string> = {
   websocket: 'WebSocket',
   sse: 'Event stream (SSE)',
   system: 'As the system',
@@ -36,13 +37,8 @@ export function Bar() {
         {credential ? 'Change' : 'Sign in'}
       </button>
       <Tenant />
-      <Choice
-        label="Subscriptions over"
-        options={transports}
-        value={useTransport()}
-        choose={(next) => transport.choose(next)}
-      />
-      <Choice label="Theme" options={themes} value={useTheme()} choose={(next) => theme.choose(next)} />
+      <Choose label="Subscriptions over" choice={transport} />
+      <Choose label="Theme" choice={theme} />
       <CredentialDialog dialog={dialog} />
     </header>
   );
@@ -90,22 +86,15 @@ function Tenant() {
   );
 }
 
-interface ChoiceProps<Option extends Transport | Theme> {
-  label: string;
-  options: readonly Option[];
-  value: Option;
-  choose: (option: Option) => void;
-}
-
-function Choice<Option extends Transport | Theme>({ label, options, value, choose }: ChoiceProps<Option>) {
+function Choose<Option extends string>({ label, choice }: { label: string; choice: Choice<Option> }) {
   const id = useId();
   return (
     <label htmlFor={id}>
       {label}
-      <select id={id} value={value} onChange={(event) => choose(event.target.value as Option)}>
-        {options.map((option) => (
+      <select id={id} value={useChoice(choice)} onChange={(event) => choice.choose(event.target.value as Option)}>
+        {choice.options.map((option) => (
           <option key={option} value={option}>
-            {NAMES[option]}
+            {NAMES[option] ?? option}
           </option>
         ))}
       </select>

@@ -4,16 +4,16 @@ import './workers';
 import { HISTORY_PLUGIN } from '@graphiql/plugin-history';
 import { GraphiQL } from 'graphiql';
 import 'graphiql/style.css';
+import { useChoice } from '../../choice';
 import { standing } from '../../session';
-import { useTheme } from '../../theme';
+import { theme } from '../../theme';
 import { Bar } from './Bar';
 import { EXAMPLES } from './Examples';
 import { createFetcher, SCHEMA_QUERY } from './fetcher';
-import { Live } from './live';
+import { Live, transport } from './live';
 import './playground.css';
 import { Share } from './Share';
-import { takeShared } from './share';
-import { transport } from './transport';
+import { shared, takeShared } from './share';
 
 const WELCOME = `# Ctrl-Enter runs, Ctrl-Space completes.
 
@@ -32,6 +32,11 @@ const fetcher = createFetcher(standing, new Live(standing), transport.current);
 const plugins = [EXAMPLES, HISTORY_PLUGIN];
 const opened = takeShared();
 
+// A link that is pasted into the tab that shows this page changes the fragment alone.
+window.addEventListener('hashchange', () => {
+  if (shared(location.hash)) location.reload();
+});
+
 export default function Playground() {
   return (
     <div className="playground">
@@ -47,7 +52,7 @@ export default function Playground() {
           defaultQuery={WELCOME}
           {...(opened && { initialQuery: opened, initialVariables: '' })}
           defaultEditorToolsVisibility="variables"
-          forcedTheme={useTheme()}
+          forcedTheme={useChoice(theme)}
           showPersistHeadersSettings={false}
           // What is typed may hold secrets, so it goes with the tab.
           storage={sessionStorage}

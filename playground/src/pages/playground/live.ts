@@ -12,10 +12,13 @@ import type { ExecutionResult } from 'graphql';
 import { createClient as createStreams, type Client as Streams } from 'graphql-sse';
 import { createClient as createSockets, type Client as Sockets } from 'graphql-ws';
 import { type Ask, ENDPOINT } from '../../api/request';
+import { Choice } from '../../choice';
 import { headersOf, type StandingStore } from '../../session/standing';
 
-export const transports = ['websocket', 'sse'] as const;
-export type Transport = (typeof transports)[number];
+export type Transport = 'websocket' | 'sse';
+
+/** Which of them subscriptions take. */
+export const transport = new Choice<Transport>('transport', ['websocket', 'sse']);
 
 /** Who listens. */
 export interface Sink {
