@@ -11,16 +11,11 @@ use super::Door;
 use crate::kernel::error::chain;
 
 /// A word to who opens the address in a browser.
-pub async fn welcome(State(door): State<Door>) -> String {
-    let playground = if door.settings.playground { "Playground  GET  /playground\n" } else { "" };
-    format!(
-        "Portolan {}\n\n\
-         GraphQL     POST /graphql\n\
-         {playground}\
-         Schema      GET  /schema.graphql\n\
-         Health      GET  /healthz  /readyz\n\
-         Metrics     GET  /metrics\n",
-        env!("CARGO_PKG_VERSION")
+pub async fn welcome() -> &'static str {
+    concat!(
+        "Portolan ",
+        env!("CARGO_PKG_VERSION"),
+        "\n\nGraphQL   POST /graphql\nSchema    GET  /schema.graphql\nHealth    GET  /healthz  /readyz\nMetrics   GET  /metrics\n"
     )
 }
 
