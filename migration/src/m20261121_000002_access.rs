@@ -21,6 +21,7 @@ impl MigrationTrait for Migration {
             .col(required("name", text.clone()))
             .col(optional("password_hash", text.clone()))
             .col(optional("password_changed_at", MOMENT))
+            .col(optional("password_reset_requested_at", MOMENT))
             .col(required("created_at", MOMENT))
             .col(required("updated_at", MOMENT));
         manager.create_table(users).await?;
@@ -57,6 +58,7 @@ impl MigrationTrait for Migration {
             .col(id())
             .col(required("tenant_id", ColumnType::Uuid))
             .col(required("name", text.clone()))
+            .col(optional("description", text.clone()))
             .col(required("role", text.clone()))
             .col(optional("scopes", ColumnType::Json))
             .col(required("created_by", text.clone()))
@@ -96,7 +98,8 @@ impl MigrationTrait for Migration {
         manager.create_index(index("api_tokens", "api_tokens_digest", &["digest"]).unique().to_owned()).await?;
         manager
             .create_index(index("api_tokens", "api_tokens_of_tenant", &["tenant_id", "id"]).unique().to_owned())
-            .await
+            .await?;
+        manager.create_index(index("api_tokens", "api_tokens_of_agent", &["tenant_id", "agent_id"])).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {

@@ -25,6 +25,8 @@ impl MigrationTrait for Migration {
             .table(Alias::new("sessions"))
             .col(id())
             .col(required("user_id", ColumnType::Uuid))
+            // The person's choice; not tenant_id, because a session is no row of a tenant.
+            .col(optional("chosen_tenant", ColumnType::Uuid))
             .col(optional("address", text.clone()))
             .col(optional("user_agent", text.clone()))
             .col(required("created_at", MOMENT))
@@ -87,19 +89,19 @@ impl MigrationTrait for Migration {
             .col(id())
             .col(required("tenant_id", ColumnType::Uuid))
             .col(required("name", text.clone()))
-            .col(required("issuer", text.clone()))
-            .col(required("jwks_url", text.clone()))
-            .col(required("algorithm", text.clone()))
+            .col(required("iss", text.clone()))
             .col(required("audience", text.clone()))
-            .col(required("roles_claim", text.clone()))
+            .col(optional("jwks_url", text.clone()))
+            .col(required("algorithm", text.clone()))
+            .col(required("roles_claim", ColumnType::Json))
             .col(required("role_map", ColumnType::Json))
+            .col(optional("default_role", text.clone()))
             .col(required("created_by", text))
             .col(required("created_at", MOMENT))
             .col(required("updated_at", MOMENT))
-            .col(optional("disabled_at", MOMENT))
             .foreign_key(&mut of_tenant("issuers"));
         manager.create_table(issuers).await?;
-        let issuer = index("issuers", "issuers_issuer", &["issuer", "audience"]).unique().to_owned();
+        let issuer = index("issuers", "issuers_iss", &["iss", "audience"]).unique().to_owned();
         manager.create_index(issuer).await?;
         manager.create_index(index("issuers", "issuers_of_tenant", &["tenant_id", "id"]).unique().to_owned()).await
     }

@@ -55,7 +55,7 @@ impl Audit {
                 if sound { Ok(()) } else { Err(Failure::Said) }
             }),
             Command::Export { tenant, mut after, settings } => with_app(&settings, async |app| {
-                let tenant = named(app, &tenant).await?;
+                let tenant = ever_named(app, &tenant).await?;
                 loop {
                     let batch = audit::after(app.hub(), tenant.id, after).await?;
                     let Some(last) = batch.last() else { return Ok(()) };
@@ -81,13 +81,14 @@ async fn verified(app: &App, tenant: &Tenant) -> Result<bool, Failure> {
 
 async fn chosen(app: &App, tenant: Option<&str>) -> Result<Vec<Tenant>, Failure> {
     match tenant {
-        Some(name) => Ok(vec![named(app, name).await?]),
+        Some(name) => Ok(vec![ever_named(app, name).await?]),
         None => Ok(tenant::all(app.hub()).await?),
     }
 }
 
-async fn named(app: &App, name: &str) -> Result<Tenant, Failure> {
-    tenant::named(app.hub(), name).await.map_err(|error| match error {
+/// The tenant that an argument names, deleted or not: its log may still be here.
+async fn ever_named(app: &App, name: &str) -> Result<Tenant, Failure> {
+    tenant::ever_named(app.hub(), name).await.map_err(|error| match error {
         Error::NotFound(_) => Failure::Usage(format!("there is no tenant {name:?}")),
         error => error.into(),
     })

@@ -15,14 +15,20 @@ mod schema;
 mod serve;
 mod speak;
 mod token;
+mod user;
 
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 
 use crate::{
-    app::{App, StartError, World},
+    app::{App, Prepared, StartError, World, database_settings},
     config::{Config, Flags, Problems, environment},
+    context::{Cx, database::Place},
+    domain::{
+        access,
+        tenant::{self, Tenant},
+    },
     kernel::error::{Error, chain},
 };
 
@@ -54,6 +60,8 @@ enum Command {
     Schema(schema::Schema),
     /// Make, list and revoke API tokens.
     Token(token::Token),
+    /// Let people in: create, list, and make links to sign in.
+    User(user::User),
     /// Verify and export the audit log.
     Audit(audit::Audit),
     /// Make, rotate and check master keys.
@@ -109,6 +117,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Migrate(command)) => command.run(),
         Some(Command::Schema(command)) => command.run(),
         Some(Command::Token(command)) => command.run(),
+        Some(Command::User(command)) => command.run(),
         Some(Command::Audit(command)) => command.run(),
         Some(Command::Keys(command)) => command.run(),
         Some(Command::Config(command)) => command.run(),
@@ -154,4 +163,63 @@ fn with_app(flags: &Flags, work: impl AsyncFnOnce(&App) -> Outcome) -> Outcome {
         app.close().await;
         outcome
     })
+}
+
+/// Runs a command that people need before they have ever served. The embedded database is made if it is not
+/// there yet; one on a server is the business of whoever runs it.
+fn with_made(flags: &Flags, work: impl AsyncFnOnce(&App) -> Outcome) -> Outcome {
+    let config = load(flags)?;
+    block_on(async {
+        let app = match database_settings(&config).place {
+            Place::File(_) => {
+                let (app, prepared) = App::start(&config, World::default()).await?;
+                first_start(&prepared);
+                app
+            }
+            Place::Server(_) => App::open(&config, World::default()).await?,
+        };
+        app.hub()
+            .database
+            .ready()
+            .await
+            .map_err(|error| Failure::Usage(format!("{}; run `portolan migrate` first", chain(&error))))?;
+        let outcome = work(&app).await;
+        app.close().await;
+        outcome
+    })
+}
+
+/// The tenant that an argument names.
+async fn named(app: &App, name: &str) -> Result<Tenant, Failure> {
+    tenant::named(app.hub(), name).await.map_err(|error| match error {
+        Error::NotFound(_) => Failure::Usage(format!("there is no tenant {name:?}")),
+        error => error.into(),
+    })
+}
+
+/// Who acts when the command line does something in a tenant.
+fn acting(app: &App, tenant: &Tenant) -> Cx {
+    Cx::system(app.hub().clone(), "command line", tenant.id)
+}
+
+/// Says what a first start made, and how to get in.
+fn first_start(prepared: &Prepared) {
+    if let Some(file) = &prepared.made_key {
+        let file = file.display();
+        speak::say(&format!("A master key was made in {file}. Keep a copy elsewhere: without it, secrets are lost."));
+    }
+    let (Some(tenant), Some(address)) = (&prepared.tenant, &prepared.sign_in) else { return };
+    speak::say(&format!(
+        "\nThis is the first start: the tenant \"{}\" and an administrator were made. Sign in, once, within a day:\n\n  \
+         {}\n\nIf the link is lost, `{} user link {}` makes another.\n",
+        tenant.slug,
+        address.expose(),
+        program(),
+        access::ADMINISTRATOR,
+    ));
+}
+
+/// How the program was called, so that what is shown can be pasted.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "portolan".to_owned())
 }

@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, Outcome, block_on, load, speak::say};
+use super::{Failure, Outcome, block_on, first_start, load, program, speak::say};
 use crate::{
     app::{App, Prepared, StartError, World},
     config::Flags,
@@ -29,12 +29,14 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Outcome {
-        let config = load(&self.settings)?;
+        let mut config = load(&self.settings)?;
         telemetry::start_logging(&config.log.level, config.log.format)?;
         block_on(async {
             let wanted = config.server.listen;
             let listener = TcpListener::bind(wanted).await.map_err(|error| StartError::Listen(wanted, error))?;
             let address = listener.local_addr()?;
+            // Port 0 asks for any; links name the one that was given.
+            config.server.listen = address;
             let (app, prepared) = App::start(&config, World::default()).await?;
             greet(address, &prepared, config.playground() && pages::embedded());
             let stop = CancellationToken::new();
@@ -51,14 +53,10 @@ impl Serve {
 fn greet(address: SocketAddr, prepared: &Prepared, playground: bool) {
     tracing::info!(%address, migrations = prepared.migrations, "serving");
     say(&format!("Portolan {} listens on http://{address}", env!("CARGO_PKG_VERSION")));
-    if let Some(file) = &prepared.made_key {
-        let file = file.display();
-        say(&format!("A master key was made in {file}. Keep a copy elsewhere: without it, secrets are lost."));
-    }
+    first_start(prepared);
     let Some(tenant) = &prepared.tenant else { return };
     say(&format!(
-        "\nThis is the first start: the tenant \"{slug}\" and an administrator were made.\n\
-         Make a token and ask who you are:\n\n  \
+        "Or make a token and ask who you are:\n\n  \
          TOKEN=$({program} token create --tenant {slug} --role admin)\n  \
          curl http://{address}/graphql -H \"authorization: Bearer $TOKEN\" -H 'content-type: application/json' \\\n    \
          -d '{{\"query\":\"{{ viewer {{ role tenant {{ name }} }} }}\"}}'\n",
@@ -68,11 +66,6 @@ fn greet(address: SocketAddr, prepared: &Prepared, playground: bool) {
     if playground {
         say(&format!("Or paste the token at http://{address}/playground\n"));
     }
-}
-
-/// How the program was called, so that what is shown can be pasted.
-fn program() -> String {
-    std::env::args().next().unwrap_or_else(|| "portolan".to_owned())
 }
 
 fn watch_signals(stop: CancellationToken) -> Result<tokio::task::JoinHandle<()>, Failure> {

@@ -8,19 +8,16 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{
-    Failure, Outcome, block_on, load,
+    Outcome, acting, named,
     speak::{print, print_json, say},
+    with_made,
 };
 use crate::{
-    app::{App, World, database_settings},
     config::Flags,
-    context::{Cx, database::Place},
-    domain::{
-        access::{
-            token::{self, ApiToken, NewApiToken},
-            user::RoleName,
-        },
-        tenant,
+    context::Cx,
+    domain::access::{
+        token::{self, ApiToken, NewApiToken},
+        user::RoleName,
     },
     kernel::{
         error::Error,
@@ -88,7 +85,7 @@ impl Token {
             Command::Create { tenant, role, name, scopes, expires_at, settings } => {
                 let scopes = scopes.iter().map(|scope| scope.name().to_owned()).collect::<Vec<_>>();
                 let scopes = (!scopes.is_empty()).then_some(scopes);
-                let new = NewApiToken { name, role: RoleName(role), scopes, expires_at };
+                let new = NewApiToken { name, role: RoleName(role), scopes, expires_at, agent: None };
                 within(&settings, &tenant, async |cx| {
                     let (made, secret) = token::create(&cx, new, None).await?;
                     if let Some(secret) = secret {
@@ -116,26 +113,11 @@ impl Token {
     }
 }
 
-/// Runs work in a tenant. The embedded database is made if it is not there yet; one on a server is the
-/// business of whoever runs it.
+/// Runs work in a tenant.
 fn within(settings: &Flags, tenant: &str, work: impl AsyncFnOnce(Cx) -> Result<(), Error>) -> Outcome {
-    let config = load(settings)?;
-    block_on(async {
-        let app = match database_settings(&config).place {
-            Place::File(_) => App::start(&config, World::default()).await?.0,
-            Place::Server(_) => App::open(&config, World::default()).await?,
-        };
-        app.hub().database.ready().await.map_err(|error| {
-            Failure::Usage(format!("{}; run `portolan migrate` first", crate::kernel::error::chain(&error)))
-        })?;
-        let found = tenant::named(app.hub(), tenant).await;
-        let found = found.map_err(|error| match error {
-            Error::NotFound(_) => Failure::Usage(format!("there is no tenant {tenant:?}")),
-            error => error.into(),
-        })?;
-        let outcome = work(Cx::system(app.hub().clone(), "command line", found.id)).await;
-        app.close().await;
-        Ok(outcome?)
+    with_made(settings, async |app| {
+        let tenant = named(app, tenant).await?;
+        Ok(work(acting(app, &tenant)).await?)
     })
 }
 

@@ -50,6 +50,13 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     if scheme.is_some_and(|scheme| !["postgres", "postgresql", "sqlite"].contains(&scheme)) {
         rules.refuse("database.url", "must begin with postgres: or sqlite:");
     }
+    if server.nats_url.is_some() && scheme.is_none_or(|scheme| scheme == "sqlite") {
+        rules.refuse("nats_url", "needs PostgreSQL in database.url: an SQLite file has one node");
+    }
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-.".contains(letter);
+    if server.nats_prefix.is_empty() || !server.nats_prefix.chars().all(plain) {
+        rules.refuse("nats_prefix", "takes letters, digits, '_', '-' and '.'");
+    }
     rules.problems
 }
 

@@ -144,7 +144,7 @@ fn kind(of: Kind, least: i32) -> Json {
         Kind::Secret => json!({ "type": "string", "writeOnly": true }),
         Kind::Choice(words) => json!({ "enum": words }),
         Kind::List(&item) => json!({ "type": "array", "items": kind(item, least) }),
-        Kind::Text | Kind::Socket | Kind::Ip | Kind::Path => json!({ "type": "string" }),
+        Kind::Text | Kind::Socket | Kind::Ip | Kind::Path | Kind::Place => json!({ "type": "string" }),
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
     url::{Origin, Url},
     value::{Kind, Value, choice},
 };
-use crate::kernel::secret::Secret;
+use crate::kernel::{network::Place, secret::Secret};
 
 settings! {
     /// Where and as whom the server runs.
@@ -38,6 +38,11 @@ settings! {
         public_url: Option<Url> = "",
         /// Where this server stands; production shuts what only developers need.
         env: Environment = "development",
+        /// Addresses of NATS servers by which several nodes hear of each other's changes at once,
+        /// joined by commas. Unset: by notifications of PostgreSQL.
+        nats_url: Option<Secret> = "",
+        /// What subjects in NATS begin with; hubs that share servers need different ones.
+        nats_prefix: String = "portolan",
         /// Folder of documents that clients may run by id. How they are used is said by
         /// `graphql.trusted_documents_mode`.
         trusted_documents: Option<PathBuf> = "",
@@ -94,6 +99,14 @@ settings! {
         allowed_origins: Vec<Origin> = "",
         /// Whether the playground is served at `/playground`. `auto`: in development.
         playground: Switch = "auto",
+    }
+
+    /// How much of the event log is kept.
+    events: Events, keys "events." {
+        /// How long events are kept; a cursor older than that has expired.
+        retention: Duration = "7d",
+        /// Most events that are kept, of all tenants together.
+        most: u64 = "10000000",
     }
 
     /// What WebSockets and event streams may cost, and how long they may take over what.
@@ -185,6 +198,13 @@ settings! {
         password_passes: u32 = "2",
         /// Lanes in which it is done.
         password_lanes: u32 = "1",
+    }
+
+    /// Calls to other servers.
+    outgoing: Outgoing, keys "outgoing." {
+        /// Networks, addresses and hosts that may be called although they are not of the public
+        /// internet, and without TLS; for development. A host by name is trusted wherever it leads.
+        allow: Vec<Place> = "",
     }
 
     /// What is written to standard error.

@@ -12,7 +12,7 @@ use std::{
     path::PathBuf,
 };
 
-use crate::kernel::secret::Secret;
+use crate::kernel::{network::Place, secret::Secret};
 
 /// What stands in place of a secret wherever settings are shown.
 pub const REDACTED: &str = "********";
@@ -59,6 +59,8 @@ pub enum Kind {
     Url,
     /// Scheme, host and port of a web address.
     Origin,
+    /// Network, address or host.
+    Place,
     /// Text that is never shown.
     Secret,
     /// One of these words.
@@ -81,6 +83,7 @@ impl Kind {
             Self::Path => "a path".to_owned(),
             Self::Url => "a URL such as https://hub.example.com".to_owned(),
             Self::Origin => "an origin such as https://app.example.com".to_owned(),
+            Self::Place => "a network, an address or a host such as 10.0.0.0/8, [::1]:8443 or idp.corp:8443".to_owned(),
             Self::Secret => "a secret".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
             Self::List(&item) => format!("a list, separated by commas, of: {}", item.expected()),
@@ -100,6 +103,7 @@ impl Kind {
             Self::Path | Self::Secret => "PATH",
             Self::Url => "URL",
             Self::Origin => "ORIGIN",
+            Self::Place => "PLACE",
             Self::Choice(_) => "CHOICE",
             Self::List(_) => "LIST",
         }
@@ -135,6 +139,7 @@ plain! {
     usize: Number, zero: |number| *number == 0;
     SocketAddr: Socket, zero: |_| false;
     IpAddr: Ip, zero: |_| false;
+    Place: Place, zero: |_| false;
 }
 
 /// The text, unless there is none.

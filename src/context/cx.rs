@@ -69,7 +69,7 @@ impl Cx {
     /// Who it is, for records.
     #[must_use]
     pub fn actor(&self) -> Actor {
-        self.caller.actor
+        self.caller.actor.clone()
     }
 
     /// The checked credential, or `Unauthenticated`.

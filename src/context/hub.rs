@@ -7,10 +7,11 @@ use quick_cache::sync::Cache;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
-use super::{DataKeys, Database};
+use super::{DataKeys, Database, Refusals, issuer_keys::IssuerKeys};
 use crate::{
     event::Feed,
     kernel::{chance::Chance, clock::Clock, id::SigningKeyId, page::PageBounds},
+    provider::client::Client,
     vault::Ring,
 };
 
@@ -19,6 +20,8 @@ use crate::{
 pub struct AccessSettings {
     /// Who issues tokens, as they say it.
     pub issuer: String,
+    /// Under which address clients reach the hub, for links.
+    pub base_url: String,
     /// How long an access token is good.
     pub access_life: TimeDelta,
     /// How long a session lasts.
@@ -31,6 +34,15 @@ pub struct AccessSettings {
     pub password_passes: u32,
     /// Lanes of a password hash.
     pub password_lanes: u32,
+}
+
+/// How much of the event log is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct EventSettings {
+    /// How long.
+    pub retention: TimeDelta,
+    /// How many of all tenants together.
+    pub most: u64,
 }
 
 /// The shared means of the program.
@@ -47,12 +59,20 @@ pub struct Hub {
     pub data_keys: DataKeys,
     /// Public halves of signing keys that were read.
     pub public_keys: Cache<SigningKeyId, [u8; 32]>,
+    /// Keys of outside issuers that were fetched.
+    pub issuer_keys: IssuerKeys,
     /// What was chosen about signing in.
     pub access: AccessSettings,
+    /// Calls other servers.
+    pub client: Client,
     /// Passwords are hashed two at a time.
     pub hashing: Semaphore,
+    /// Attempts that were refused lately.
+    pub refusals: Refusals,
     /// How large pages of lists may be.
     pub pages: PageBounds,
+    /// How much of the event log is kept.
+    pub events: EventSettings,
     /// New events, for who follows them.
     pub feed: Feed,
     /// Wakes the chores that would otherwise wait for their turn.

@@ -6,6 +6,8 @@
 //! event or enqueue a job. So a change, its event, its audit entry and the work it causes are one
 //! commit, or nothing.
 //!
+//! What was refused is noted by [`Cx::refused`], outside any transaction, since there is none.
+//!
 //! The network is never awaited inside a transaction: `Txn` is not handed to anything that can reach it.
 
 pub mod chain;
@@ -13,12 +15,15 @@ mod cx;
 mod data_keys;
 pub mod database;
 mod hub;
+pub mod issuer_keys;
 mod once;
+mod refusals;
 mod txn;
 
 pub use cx::{Cx, RequestInfo};
 pub use data_keys::DataKeys;
 pub use database::Database;
-pub use hub::{AccessSettings, Hub};
+pub use hub::{AccessSettings, EventSettings, Hub};
 pub use once::Once;
+pub use refusals::{Attempt, Refusals, Whose};
 pub use txn::{Audit, NewJob, Txn};

@@ -5,6 +5,7 @@
 //! more, not thirty, and the locks on the busiest tables are held for the shortest time.
 
 use std::{
+    borrow::Cow,
     fmt,
     ops::Deref,
     sync::{Mutex, PoisonError},
@@ -46,7 +47,7 @@ struct Pending {
 /// An entry for the audit log: what was done to what, and how it looked before and after.
 #[derive(Clone, Debug)]
 pub struct Audit {
-    action: &'static str,
+    action: Cow<'static, str>,
     subject: String,
     before: Option<Value>,
     after: Option<Value>,
@@ -55,8 +56,8 @@ pub struct Audit {
 impl Audit {
     /// Something was done to the subject.
     #[must_use]
-    pub fn new(action: &'static str, subject: impl fmt::Display) -> Self {
-        Self { action, subject: subject.to_string(), before: None, after: None }
+    pub fn new(action: impl Into<Cow<'static, str>>, subject: impl fmt::Display) -> Self {
+        Self { action: action.into(), subject: subject.to_string(), before: None, after: None }
     }
 
     /// The entry that goes with an event.
@@ -145,7 +146,7 @@ impl Txn {
 
     /// Emits an event of another tenant, for who runs the whole hub.
     pub fn emit_in(&self, tenant: TenantId, fact: &impl Fact) -> Result<()> {
-        let draft = Draft::new(fact, self.id(), tenant, self.cx.actor(), &self.cx.request().id, self.now())?;
+        let draft = Draft::new(fact, self.id(), tenant, &self.cx.actor(), &self.cx.request().id, self.now())?;
         self.pending(|pending| pending.events.push(draft));
         Ok(())
     }
@@ -170,7 +171,7 @@ impl Txn {
             actor: actor.to_string(),
             address: request.address.map(|address| address.to_string()),
             request_id: request.id.to_string(),
-            action: entry.action.to_owned(),
+            action: entry.action.into_owned(),
             subject: entry.subject,
             before: entry.before,
             after: entry.after,

@@ -110,8 +110,10 @@ pub async fn verify(hub: &Hub, tenant: TenantId) -> Result<Verified> {
     let end = head::of(tenant).one(db).await?;
     let signed = checkpoint::of(tenant).order_by_asc(checkpoint::Column::Number).all(db).await?;
     let mut found = Verified::default();
+    let oldest = entity::of(tenant).order_by_asc(entity::Column::Number).one(db).await?;
+    // If all of it was pruned, the chain goes on after the last signed place.
+    let first = oldest.map_or_else(|| signed.last().map_or(1, |place| place.number + 1), |entry| entry.number);
     let mut signed = signed.into_iter().peekable();
-    let first = entity::of(tenant).order_by_asc(entity::Column::Number).one(db).await?.map_or(1, |entry| entry.number);
     let (mut number, mut hash) = (first - 1, chain::BEGINNING.to_vec());
     if number > 0 {
         // What came before was pruned, up to a signed place; from there the chain goes on.

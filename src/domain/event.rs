@@ -2,12 +2,18 @@
 //!
 //! Each topic asks for one scope, the same that its concern asks of who reads it elsewhere. Who names a topic
 //! without having the scope is refused; who names none gets what the scopes allow.
+//!
+//! Events are kept for a time and up to a number; then they go, oldest first. Whoever comes with a cursor from
+//! before is told so, and from where on everything is there.
 
-use sea_orm::{PaginatorTrait, QueryFilter, Select};
+use std::{collections::BTreeMap, sync::Arc};
+
+use sea_orm::{PaginatorTrait, QueryFilter, QuerySelect, Select};
 
 use crate::{
-    context::Cx,
-    entity::{event as entity, page},
+    context::{Cx, Hub, Txn},
+    domain::keyring::HUB,
+    entity::{event as entity, event_head, page},
     event::{Entry, Interest, log},
     kernel::{
         error::{Error, Result},
@@ -19,6 +25,9 @@ use crate::{
 /// Every topic, and the scope that lets one read it.
 const TOPICS: &[(&str, Scope)] =
     &[("tenant", Scope::TenantRead), ("access", Scope::AccessRead), ("keyring", Scope::TenantRead)];
+
+/// Events that are removed at a time.
+const BATCH: u64 = 1_000;
 
 /// Which events to list; what is left out does not matter.
 #[derive(Clone, Debug, Default)]
@@ -74,4 +83,44 @@ pub async fn list(cx: &Cx, filter: &EventFilter, args: &PageArgs) -> Result<Page
 /// How many there are.
 pub async fn count(cx: &Cx, filter: &EventFilter) -> Result<u64> {
     Ok(filtered(cx, filter)?.count(cx.db()).await?)
+}
+
+/// Removes events that are too old, and the oldest where there are too many. Says how many went.
+///
+/// What is kept is always a whole end of the log: of every tenant the events from some number on. The newest
+/// event of all stays, so that positions go on from it.
+pub async fn retain(hub: Arc<Hub>) -> Result<u64> {
+    let mut gone = 0;
+    loop {
+        let cx = Cx::system(Arc::clone(&hub), "event retention", HUB);
+        let batch = cx.write(async |txn| remove(txn).await).await?;
+        gone += batch;
+        if batch < BATCH {
+            return Ok(gone);
+        }
+    }
+}
+
+/// Removes one batch.
+async fn remove(txn: &Txn) -> Result<u64> {
+    let settings = &txn.cx().hub().events;
+    let newest = log::position(&**txn).await?;
+    let most = newest - i64::try_from(settings.most).unwrap_or(i64::MAX);
+    let due = txn.now() - settings.retention;
+    let rows = entity::oldest().limit(BATCH).all(&**txn).await?;
+    let old = rows.into_iter().take_while(|row| row.position < newest && (row.position <= most || row.at < due));
+    let mut oldest = BTreeMap::new();
+    let (mut last, mut count) = (None, 0);
+    for row in old {
+        oldest.insert(row.tenant_id, row.number + 1);
+        last = Some(row.position);
+        count += 1;
+    }
+    let Some(last) = last else { return Ok(0) };
+    // First what readers ask before they trust what they read, then the rows.
+    for (tenant, number) in oldest {
+        event_head::keeps_from(tenant, number).exec(&**txn).await?;
+    }
+    entity::up_to(last).exec(&**txn).await?;
+    Ok(count)
 }

@@ -7,9 +7,9 @@
 //! Fields of the API are guarded by scopes before they get here; what is checked here is *whose*: each
 //! statement begins with a tenant-scoped selector, so a foreign id is not found.
 
-pub mod tenant;
-
 pub mod keyring;
+
+pub mod tenant;
 
 pub mod access;
 

@@ -2,9 +2,13 @@
 //!
 //! **Who acts.** An administrator changes the own tenant; who runs the hub creates tenants, sees all of
 //! them and may act in any. **Life.** A tenant is created with settings that can be changed at any time;
-//! its slug is how people name it in headers and on the command line, and is unique in the hub.
+//! its slug is how people name it in headers and on the command line, and is unique in the hub. How it is
+//! suspended, resumed and deleted is in [`lifecycle`].
 //! **What fails.** A slug that is taken is a conflict, also when two take it at the same instant: the
 //! unique index decides, not the look beforehand.
+
+pub mod lifecycle;
+pub mod removal;
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
@@ -35,6 +39,8 @@ pub enum Status {
     Active,
     /// Nobody of it is let in, until it is resumed.
     Suspended,
+    /// It is gone for good; its audit log is kept for its time.
+    Deleted,
 }
 
 impl Status {
@@ -44,6 +50,7 @@ impl Status {
         match self {
             Self::Active => "ACTIVE",
             Self::Suspended => "SUSPENDED",
+            Self::Deleted => "DELETED",
         }
     }
 }
@@ -52,7 +59,15 @@ impl Tenant {
     /// Whether it is served.
     #[must_use]
     pub fn state(&self) -> Status {
-        if self.status == Status::Active.name() { Status::Active } else { Status::Suspended }
+        let known = [Status::Active, Status::Deleted].into_iter().find(|status| status.name() == self.status);
+        // What a later version may have made of it is not served.
+        known.unwrap_or(Status::Suspended)
+    }
+
+    /// Whether it was not deleted.
+    #[must_use]
+    pub fn lives(&self) -> bool {
+        self.deleted_at.is_none()
     }
 }
 
@@ -107,13 +122,22 @@ pub async fn by_ids(cx: &Cx, ids: &[TenantId]) -> Result<Vec<Tenant>> {
     Ok(select.all(cx.db()).await?)
 }
 
-/// The tenant with that slug or id, for who chooses one by name.
+/// The tenant with that slug or id, for who chooses one by name. Deleted ones are not found.
 pub async fn named(hub: &Hub, name: &str) -> Result<Tenant> {
+    known(hub, name).await?.filter(Tenant::lives).ok_or(Error::NotFound("tenant"))
+}
+
+/// The tenant with that slug or id, deleted or not, for who looks at audit logs.
+pub async fn ever_named(hub: &Hub, name: &str) -> Result<Tenant> {
+    known(hub, name).await?.ok_or(Error::NotFound("tenant"))
+}
+
+async fn known(hub: &Hub, name: &str) -> Result<Option<Tenant>> {
     let select = match name.parse() {
         Ok(id) => entity::of(id),
         Err(_) => entity::by_slug(name),
     };
-    select.one(hub.database.reader()).await?.ok_or(Error::NotFound("tenant"))
+    Ok(select.one(hub.database.reader()).await?)
 }
 
 /// Every tenant of the hub at once, for commands of its operators.
@@ -170,6 +194,10 @@ pub(super) async fn insert(txn: &Txn, id: TenantId, new: &NewTenant) -> Result<(
         date_format: settings.date_format.unwrap_or_else(|| "DD/MM/YYYY".to_owned()),
         created_at: now,
         updated_at: now,
+        suspended_at: None,
+        suspension_reason: None,
+        deleted_at: None,
+        emptied_at: None,
     };
     free_slug(txn, &row.slug).await?;
     entity::Entity::insert(row.clone().into_active_model()).exec_without_returning(&**txn).await.map_err(taken)?;
@@ -188,7 +216,8 @@ pub async fn update(cx: &Cx, id: TenantId, change: TenantChange) -> Result<Tenan
         let name = check.take_some("name", change.name.as_deref(), input::name);
         let settings = checked(&mut check, &change.settings);
         check.done()?;
-        let before = entity::of(id).lock_exclusive().one(&**txn).await?.ok_or(Error::NotFound("tenant"))?;
+        let before = entity::of(id).lock_exclusive().one(&**txn).await?.filter(Tenant::lives);
+        let before = before.ok_or(Error::NotFound("tenant"))?;
         let after = Tenant {
             slug: slug.unwrap_or_else(|| before.slug.clone()),
             name: name.unwrap_or_else(|| before.name.clone()),

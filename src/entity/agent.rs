@@ -15,6 +15,7 @@ pub struct Model {
     pub id: AgentId,
     pub tenant_id: TenantId,
     pub name: String,
+    pub description: Option<String>,
     pub role: Role,
     /// Names of the scopes the agent is narrowed to; null means all of its role.
     pub scopes: Option<Json>,

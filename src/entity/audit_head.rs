@@ -1,6 +1,6 @@
 //! The newest entry of each tenant's audit chain. Its row is held by who adds to the chain.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{DeleteMany, entity::prelude::*};
 
 use crate::kernel::id::TenantId;
 
@@ -24,4 +24,9 @@ pub fn of(tenant: TenantId) -> Select<Entity> {
 /// Every head, for the signer of checkpoints.
 pub fn of_hub() -> Select<Entity> {
     Entity::find()
+}
+
+/// Forgets the head of a chain of which nothing is left.
+pub fn forget(tenant: TenantId) -> DeleteMany<Entity> {
+    Entity::delete_many().filter(COLUMN.tenant_id.eq(tenant))
 }

@@ -1,11 +1,12 @@
 //! The event log: append-only, numbered without holes for each tenant.
 
 use sea_orm::{DeleteMany, QueryOrder, entity::prelude::*};
+use serde::{Deserialize, Serialize};
 
 use crate::kernel::id::{EventId, TenantId};
 
 #[sea_orm::model]
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize, Deserialize)]
 #[sea_orm(table_name = "events")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

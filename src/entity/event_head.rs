@@ -1,6 +1,6 @@
 //! How far each tenant's log has come, and from where it is still kept.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{UpdateMany, entity::prelude::*};
 
 use crate::kernel::id::TenantId;
 
@@ -21,4 +21,9 @@ impl ActiveModelBehavior for ActiveModel {}
 /// The head of the tenant's log.
 pub fn of(tenant: TenantId) -> Select<Entity> {
     Entity::find().filter(COLUMN.tenant_id.eq(tenant))
+}
+
+/// Notes from which number on a tenant's events are kept.
+pub fn keeps_from(tenant: TenantId, number: i64) -> UpdateMany<Entity> {
+    Entity::update_many().col_expr(Column::Oldest, Expr::value(number)).filter(COLUMN.tenant_id.eq(tenant))
 }

@@ -1,6 +1,6 @@
 //! The bond of a user to a tenant, with a role.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{QuerySelect, QueryTrait, entity::prelude::*, sea_query::SelectStatement};
 
 use crate::kernel::{
     id::{MembershipId, TenantId, UserId},
@@ -32,4 +32,19 @@ pub fn of(tenant: TenantId) -> Select<Entity> {
 /// Those of one person in every tenant, to tell whether a tenant is that person's only one.
 pub fn of_person(user: UserId) -> Select<Entity> {
     Entity::find().filter(COLUMN.user_id.eq(user))
+}
+
+/// The tenants in which somebody has the role, to select by in other tables.
+pub fn tenants_of_role(role: Role) -> SelectStatement {
+    Entity::find().select_only().column(Column::TenantId).filter(COLUMN.role.eq(role)).into_query()
+}
+
+/// The people of the tenant, to select by in other tables.
+pub fn people_of(tenant: TenantId) -> SelectStatement {
+    Entity::find().select_only().column(Column::UserId).filter(COLUMN.tenant_id.eq(tenant)).into_query()
+}
+
+/// The people of every other tenant, to select by in other tables.
+pub fn people_elsewhere(tenant: TenantId) -> SelectStatement {
+    Entity::find().select_only().column(Column::UserId).filter(COLUMN.tenant_id.ne(tenant)).into_query()
 }

@@ -15,6 +15,7 @@ pub mod audit_checkpoint;
 pub mod audit_entry;
 pub mod audit_head;
 pub mod data_key;
+pub mod estate;
 pub mod event;
 pub mod event_head;
 pub mod event_log;

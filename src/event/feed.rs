@@ -23,7 +23,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -63,6 +63,10 @@ pub type Observer = Box<dyn Fn(&Entry) + Send + Sync>;
 struct Shared {
     tails: Mutex<HashMap<TenantId, Tail>>,
     announced: Mutex<Vec<Entry>>,
+    /// The position of the last event that passed.
+    position: AtomicI64,
+    /// The follower knows where it is: whatever is numbered from now on passes it.
+    follows: AtomicBool,
     /// The log is worth a look: something may be there that was not announced.
     look: AtomicBool,
     arrived: Notify,
@@ -76,6 +80,8 @@ impl Default for Feed {
         Self(Arc::new(Shared {
             tails: Mutex::default(),
             announced: Mutex::default(),
+            position: AtomicI64::new(0),
+            follows: AtomicBool::new(false),
             look: AtomicBool::new(true),
             arrived: Notify::new(),
             written: Notify::new(),
@@ -126,6 +132,13 @@ impl Feed {
         self.0.arrived.notify_one();
     }
 
+    /// The same, if that position has not passed here yet.
+    pub fn hint_at(&self, position: i64) {
+        if position > self.0.position.load(Ordering::Acquire) {
+            self.hint();
+        }
+    }
+
     /// How other nodes are told.
     pub fn tell(&self, bus: Teller) {
         *held(&self.0.bus) = Some(bus);
@@ -154,8 +167,11 @@ impl Feed {
     async fn catch_up(&self, db: &DatabaseConnection, at: &mut Option<i64>) -> Result<()> {
         let mut position = match *at {
             Some(position) => position,
-            // Tails that were pinned before are not complete below this, and their readers know.
-            None => *at.insert(log::position(db).await?),
+            None => {
+                let position = *at.insert(log::position(db).await?);
+                self.0.follows.store(true, Ordering::Release);
+                position
+            }
         };
         let mut look = self.0.look.swap(false, Ordering::AcqRel);
         let mut announced = std::mem::take(&mut *held(&self.0.announced));
@@ -200,6 +216,12 @@ impl Feed {
         if let Some(tail) = self.tails().get_mut(&entry.tenant_id) {
             tail.push(entry);
         }
+        self.0.position.store(entry.position, Ordering::Release);
+    }
+
+    /// Whether whatever is numbered from now on will come to the tails. Before, they are complete nowhere.
+    pub(super) fn follows(&self) -> bool {
+        self.0.follows.load(Ordering::Acquire)
     }
 
     /// Keeps the tail of a tenant from now on.
@@ -226,11 +248,20 @@ pub(super) struct Pin {
 }
 
 impl Pin {
-    /// Says that the log was read up to this number after the tail was pinned: it is complete above.
-    pub(super) fn known(&self, number: i64) {
-        if let Some(tail) = self.feed.tails().get_mut(&self.tenant) {
-            tail.known(number);
+    /// How far the tenant's log has come. Asked after the tail was pinned, it says above which number the tail
+    /// is complete.
+    pub(super) async fn head(&self, db: &DatabaseConnection) -> Result<log::Head> {
+        // In this order: what is numbered after the look at the log passes a follower that was there before it.
+        let follows = self.feed.follows();
+        let head = log::head(db, self.tenant).await?;
+        if follows && let Some(tail) = self.feed.tails().get_mut(&self.tenant) {
+            tail.known(head.number);
         }
+        Ok(head)
+    }
+
+    pub(super) fn is_followed(&self) -> bool {
+        self.feed.follows()
     }
 
     /// A place at the tail for who has seen everything up to a number, unless that is too long ago.

@@ -11,7 +11,7 @@
 //! complete above, and joins. The same happens when it was too slow. It never skips: what retention took away
 //! while it read is an error.
 
-use std::{collections::VecDeque, fmt, future::poll_fn, sync::Arc};
+use std::{collections::VecDeque, fmt, future::poll_fn, sync::Arc, time::Duration};
 
 use sea_orm::DatabaseConnection;
 
@@ -20,6 +20,9 @@ use crate::kernel::{error::Result, id::TenantId};
 
 /// Events that are read at a time.
 const PAGE: usize = 256;
+
+/// How long to wait for a node that does not follow the log yet.
+const BEGINNING: Duration = Duration::from_millis(20);
 
 /// Follows one tenant's events.
 pub struct Reader {
@@ -57,8 +60,7 @@ impl Reader {
         after: Option<i64>,
     ) -> Result<Self> {
         let pin = feed.pin(tenant);
-        let head = log::head(&db, tenant).await?;
-        pin.known(head.number);
+        let head = pin.head(&db).await?;
         let seen = after.unwrap_or(head.number);
         head.check(seen)?;
         let state = State::Behind { page: VecDeque::new(), through: seen };
@@ -90,8 +92,11 @@ impl Reader {
                     if let Next::Entry(entry) = self.read().await? {
                         return Ok(entry);
                     }
-                    if let Some(inbox) = self.pin.join(&self.interest, self.seen) {
-                        self.state = State::Live(inbox);
+                    match self.pin.join(&self.interest, self.seen) {
+                        Some(inbox) => self.state = State::Live(inbox),
+                        // The node has only begun.
+                        None if !self.pin.is_followed() => tokio::time::sleep(BEGINNING).await,
+                        None => {}
                     }
                 }
             }
@@ -110,7 +115,7 @@ impl Reader {
                 return Ok(Next::Entry(entry));
             }
             self.seen = self.seen.max(*through);
-            let head = log::head(&self.db, self.tenant).await?;
+            let head = self.pin.head(&self.db).await?;
             head.check(self.seen)?;
             if self.seen == head.number {
                 return Ok(Next::CaughtUp(self.seen));

@@ -15,6 +15,12 @@ pub enum TenantEvent {
     Created { tenant: TenantId, slug: String, name: String },
     /// Its name, slug or settings changed.
     Updated { tenant: TenantId, changes: Changes },
+    /// Nobody of it is let in any more.
+    Suspended { tenant: TenantId, reason: String },
+    /// Everybody is let in again.
+    Resumed { tenant: TenantId },
+    /// It was deleted for good.
+    Deleted { tenant: TenantId, slug: String },
 }
 
 impl Fact for TenantEvent {
@@ -24,12 +30,19 @@ impl Fact for TenantEvent {
         match self {
             Self::Created { .. } => "tenant.created",
             Self::Updated { .. } => "tenant.updated",
+            Self::Suspended { .. } => "tenant.suspended",
+            Self::Resumed { .. } => "tenant.resumed",
+            Self::Deleted { .. } => "tenant.deleted",
         }
     }
 
     fn subject(&self) -> String {
         match self {
-            Self::Created { tenant, .. } | Self::Updated { tenant, .. } => tenant.to_string(),
+            Self::Created { tenant, .. }
+            | Self::Updated { tenant, .. }
+            | Self::Suspended { tenant, .. }
+            | Self::Resumed { tenant }
+            | Self::Deleted { tenant, .. } => tenant.to_string(),
         }
     }
 }

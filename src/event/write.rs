@@ -46,7 +46,7 @@ impl Draft {
         fact: &F,
         id: EventId,
         tenant: TenantId,
-        actor: Actor,
+        actor: &Actor,
         request: &str,
         at: Moment,
     ) -> Result<Self> {

@@ -1,13 +1,17 @@
-//! People, memberships and API tokens in the API.
+//! People, memberships and API tokens in the API. Agents have a file of their own.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
+use futures_util::Stream;
 
 use super::{
+    agent::Agent,
+    attempt::{attempt, attempt_of},
     context::Ask,
-    error::{Result, UserError, outcome},
+    error::{Result, UserError},
     guard::Needs,
     id,
+    live::{ListChange, follow_list},
     loader::MembershipOf,
     page::Connection,
     scope::{self, Role},
@@ -15,12 +19,14 @@ use super::{
 use crate::{
     domain::access::{
         membership,
+        people::{self, PeopleFilter},
         token::{self, NewApiToken},
         user::{self, NewUser, RoleName, UserChange},
     },
+    event::{Entry, Interest},
     kernel::{
-        id::{ApiTokenId, MembershipId, UserId},
-        scope::Scope,
+        id::{AgentId, ApiTokenId, MembershipId, UserId},
+        scope::{Scope, Scopes},
     },
 };
 
@@ -44,6 +50,12 @@ impl User {
     /// The name for people.
     async fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// When somebody last asked for a new password for this person; null once there is one, or if nobody did.
+    /// Hand the person a link that `createLink` makes.
+    async fn password_reset_requested_at(&self) -> Option<DateTime<Utc>> {
+        self.0.password_reset_requested_at
     }
 
     /// The bond to your tenant, with the role in it.
@@ -117,14 +129,29 @@ impl ApiToken {
         &self.0.hint
     }
 
-    /// The role it carries.
+    /// The agent it acts as; null for a token of its own.
+    async fn agent(&self, ctx: &Context<'_>) -> Result<Option<Agent>> {
+        match self.0.agent_id {
+            Some(agent) => Ok(ctx.loaders().load(agent).await?.map(Agent)),
+            None => Ok(None),
+        }
+    }
+
+    /// The role it carries; an agent's token allows no more than the agent may do.
     async fn role(&self) -> Role {
         self.0.role.into()
     }
 
-    /// What it allows: the scopes of its role, narrowed if it was made so.
-    async fn scopes(&self) -> Vec<scope::Scope> {
-        scope::listed(self.0.allowed())
+    /// What it allows: the scopes of its role, narrowed if it was made so, and to those of its agent.
+    async fn scopes(&self, ctx: &Context<'_>) -> Result<Vec<scope::Scope>> {
+        let allowed = match self.0.agent_id {
+            Some(agent) => {
+                let agent = ctx.loaders().load(agent).await?;
+                agent.map_or(Scopes::NONE, |agent| self.0.allowed().and(agent.allowed()))
+            }
+            None => self.0.allowed(),
+        };
+        Ok(scope::listed(allowed))
     }
 
     /// Who made it: an id, or a part of the program.
@@ -240,6 +267,8 @@ pub struct CreateApiTokenInput {
     scopes: Option<Vec<scope::Scope>>,
     /// When it ends; left out, never.
     expires_at: Option<DateTime<Utc>>,
+    /// The agent it is to act as; left out, the token acts as itself.
+    agent_id: Option<AgentId>,
     /// Repeat a request with the same key, and it has its effect once. Remembered for 48 hours.
     idempotency_key: Option<String>,
 }
@@ -322,7 +351,7 @@ impl AccessMutation {
         #[graphql(desc = "Whom to let in.")] input: CreateUserInput,
     ) -> Result<CreateUserPayload> {
         let new = NewUser { email: input.email, name: input.name, role: RoleName(input.role.into()) };
-        let (user, user_errors) = outcome(user::create(ctx.cx(), new, input.idempotency_key.as_deref()).await)?;
+        let (user, user_errors) = attempt(ctx, user::create(ctx.cx(), new, input.idempotency_key.as_deref()).await)?;
         Ok(CreateUserPayload { user: user.map(User), user_errors })
     }
 
@@ -334,7 +363,7 @@ impl AccessMutation {
         #[graphql(desc = "What to change.")] input: UpdateUserInput,
     ) -> Result<UpdateUserPayload> {
         let change = UserChange { email: input.email, name: input.name };
-        let (user, user_errors) = outcome(user::update(ctx.cx(), input.id, change).await)?;
+        let (user, user_errors) = attempt(ctx, user::update(ctx.cx(), input.id, change).await)?;
         Ok(UpdateUserPayload { user: user.map(User), user_errors })
     }
 
@@ -345,7 +374,8 @@ impl AccessMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What to change.")] input: UpdateMembershipInput,
     ) -> Result<UpdateMembershipPayload> {
-        let (membership, user_errors) = outcome(membership::change_role(ctx.cx(), input.id, input.role.into()).await)?;
+        let (membership, user_errors) =
+            attempt(ctx, membership::change_role(ctx.cx(), input.id, input.role.into()).await)?;
         Ok(UpdateMembershipPayload { membership: membership.map(Membership), user_errors })
     }
 
@@ -356,7 +386,7 @@ impl AccessMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Whom to take out.")] input: RevokeMembershipInput,
     ) -> Result<RevokeMembershipPayload> {
-        let (gone, user_errors) = outcome(membership::revoke(ctx.cx(), input.id).await)?;
+        let (gone, user_errors) = attempt(ctx, membership::revoke(ctx.cx(), input.id).await)?;
         Ok(RevokeMembershipPayload { revoked_id: gone.map(id::out), user_errors })
     }
 
@@ -367,12 +397,15 @@ impl AccessMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What it is to be.")] input: CreateApiTokenInput,
     ) -> Result<CreateApiTokenPayload> {
-        let scopes =
-            input.scopes.map(|scopes| scopes.into_iter().map(|scope| Scope::from(scope).name().to_owned()).collect());
-        let new =
-            NewApiToken { name: input.name, role: RoleName(input.role.into()), scopes, expires_at: input.expires_at };
+        let new = NewApiToken {
+            name: input.name,
+            role: RoleName(input.role.into()),
+            scopes: input.scopes.map(scope::names),
+            expires_at: input.expires_at,
+            agent: input.agent_id,
+        };
         let made = token::create(ctx.cx(), new, input.idempotency_key.as_deref()).await;
-        let (made, user_errors) = outcome(made)?;
+        let (made, user_errors) = attempt_of(ctx, "agentId", made)?;
         let (api_token, secret) = made.unzip();
         let token = secret.flatten().map(|secret| secret.expose().to_owned());
         Ok(CreateApiTokenPayload { api_token: api_token.map(ApiToken), token, user_errors })
@@ -385,7 +418,36 @@ impl AccessMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Which token.")] input: RevokeApiTokenInput,
     ) -> Result<RevokeApiTokenPayload> {
-        let (api_token, user_errors) = outcome(token::revoke(ctx.cx(), input.id).await)?;
+        let (api_token, user_errors) = attempt(ctx, token::revoke(ctx.cx(), input.id).await)?;
         Ok(RevokeApiTokenPayload { api_token: api_token.map(ApiToken), user_errors })
+    }
+}
+
+/// Following people.
+#[derive(Default)]
+pub struct AccessSubscription;
+
+#[Subscription]
+impl AccessSubscription {
+    /// The people of your tenant, and every change of who is among them. Needs `ACCESS_READ`.
+    #[graphql(guard = "Needs(Scope::AccessRead)")]
+    async fn users_live(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only people with this role; left out, all.")] role: Option<Role>,
+        #[graphql(desc = "Go on after this cursor; left out, begin with a snapshot.")] after: Option<String>,
+    ) -> Result<impl Stream<Item = Result<ListChange<User>>>> {
+        let filter = PeopleFilter { role: role.map(Into::into) };
+        let page = move |cx, after| async move {
+            let (rows, more) = people::page(&cx, filter, after).await?;
+            let last = rows.last().map(|user| user.id).filter(|_| more);
+            Ok((rows.into_iter().map(User).collect(), last))
+        };
+        let change = move |cx, entry: Entry| async move {
+            let Some(id) = people::concerned(&entry) else { return Ok(None) };
+            let row = people::one(&cx, filter, id).await?.map(User);
+            Ok(Some(ListChange::row(row, id::out(id), entry.number)))
+        };
+        follow_list(ctx, after, Interest::of_topics(["access"]), page, change).await
     }
 }

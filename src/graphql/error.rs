@@ -112,6 +112,9 @@ impl UserError {
 
 /// Splits what a domain function answered into the two halves of a payload. What is not found is the
 /// input's `id`.
+///
+/// Mutations of credentials, keys and roles take [`attempt`](super::attempt::attempt) instead, which notes
+/// refusals for lack of right.
 pub fn outcome<T>(result: kernel::Result<T>) -> Result<(Option<T>, Vec<UserError>)> {
     outcome_of("id", result)
 }

@@ -4,8 +4,9 @@ use async_graphql::{Context, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use super::{
+    attempt::attempt,
     context::Ask,
-    error::{Result, UserError, outcome},
+    error::{Result, UserError},
     guard::Needs,
 };
 use crate::{domain::keyring::data_key, kernel::scope::Scope};
@@ -55,7 +56,7 @@ impl KeyringMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What to note.")] input: RotateTenantKeyInput,
     ) -> Result<RotateTenantKeyPayload> {
-        let (key, user_errors) = outcome(data_key::rotate(ctx.cx(), input.reason).await)?;
+        let (key, user_errors) = attempt(ctx, data_key::rotate(ctx.cx(), input.reason).await)?;
         Ok(RotateTenantKeyPayload { tenant_key: key.map(Into::into), user_errors })
     }
 }

@@ -35,6 +35,7 @@ use crate::{
     context::Cx,
     domain::{
         access::{
+            agent::{self, Agent},
             membership::{self, Membership},
             user::{self, User},
         },
@@ -42,7 +43,7 @@ use crate::{
     },
     kernel::{
         error::Error,
-        id::{TenantId, UserId},
+        id::{AgentId, TenantId, UserId},
     },
 };
 
@@ -88,6 +89,14 @@ impl Key for UserId {
 
     async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, User>> {
         Ok(user::by_ids(cx, &keys).await?.into_iter().map(|row| (row.id, row)).collect())
+    }
+}
+
+impl Key for AgentId {
+    type Value = Agent;
+
+    async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, Agent>> {
+        Ok(agent::by_ids(cx, &keys).await?.into_iter().map(|row| (row.id, row)).collect())
     }
 }
 

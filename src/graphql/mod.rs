@@ -8,6 +8,8 @@
 //! the thing and `userErrors`. Lists are connections with opaque cursors.
 
 pub mod access;
+pub mod agent;
+pub mod attempt;
 pub mod audit;
 pub mod context;
 pub mod document;
@@ -16,11 +18,13 @@ pub mod error;
 pub mod event;
 pub mod guard;
 pub mod id;
+pub mod issuer;
 pub mod keyring;
 pub mod live;
 pub mod loader;
 pub mod node;
 pub mod page;
+mod patch;
 pub mod scope;
 pub mod session;
 pub mod tenant;
@@ -36,6 +40,8 @@ pub struct Query(
     node::NodeQuery,
     tenant::TenantQuery,
     access::AccessQuery,
+    agent::AgentQuery,
+    issuer::IssuerQuery,
     audit::AuditQuery,
     event::EventQuery,
 );
@@ -43,12 +49,19 @@ pub struct Query(
 /// Everything that can be changed.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(tenant::TenantMutation, keyring::KeyringMutation, access::AccessMutation, session::SessionMutation);
+pub struct Mutation(
+    tenant::TenantMutation,
+    keyring::KeyringMutation,
+    access::AccessMutation,
+    agent::AgentMutation,
+    issuer::IssuerMutation,
+    session::SessionMutation,
+);
 
 /// Everything that can be followed.
 #[derive(MergedSubscription, Default)]
 #[graphql(name = "Subscription")]
-pub struct Subscription(event::EventSubscription);
+pub struct Subscription(event::EventSubscription, access::AccessSubscription);
 
 /// The schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;

@@ -8,16 +8,18 @@ use std::collections::HashMap;
 
 use super::{
     access::{ApiToken, Membership, User},
+    agent::Agent,
     audit::AuditEntry,
     context::Ask,
     error::Result,
     guard::SignedIn,
+    issuer::Issuer,
     tenant::Tenant,
 };
 use crate::{
     context::Cx,
     domain::{
-        access::{membership, token, user},
+        access::{agent, issuer, membership, token, user},
         audit, tenant,
     },
     kernel::{
@@ -38,8 +40,12 @@ pub enum Node {
     User(User),
     /// The bond of a person to a tenant.
     Membership(Membership),
+    /// A machine user.
+    Agent(Agent),
     /// An API token.
     ApiToken(ApiToken),
+    /// An outside issuer of tokens.
+    Issuer(Issuer),
     /// An entry of the audit log.
     AuditEntry(AuditEntry),
 }
@@ -102,6 +108,11 @@ async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
                 .map(|row| (row.id.to_string(), Node::Membership(Membership(row)))),
         );
     }
+    let agents = of_kind::<kind::Agent>(cx, ids, Scope::AccessRead);
+    if !agents.is_empty() {
+        let rows = agent::by_ids(cx, &agents).await?;
+        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::Agent(Agent(row)))));
+    }
     let tokens = of_kind::<kind::ApiToken>(cx, ids, Scope::AccessRead);
     if !tokens.is_empty() {
         found.extend(
@@ -110,6 +121,11 @@ async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
                 .into_iter()
                 .map(|row| (row.id.to_string(), Node::ApiToken(ApiToken(row)))),
         );
+    }
+    let issuers = of_kind::<kind::Issuer>(cx, ids, Scope::AccessRead);
+    if !issuers.is_empty() {
+        let rows = issuer::by_ids(cx, &issuers).await?;
+        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::Issuer(Issuer(row)))));
     }
     let entries = of_kind::<kind::AuditEntry>(cx, ids, Scope::AuditRead);
     if !entries.is_empty() {

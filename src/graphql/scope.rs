@@ -28,9 +28,9 @@ pub enum Scope {
     TenantRead,
     /// Change the tenant and its settings.
     TenantWrite,
-    /// Read users, memberships and API tokens.
+    /// Read users, memberships, agents, API tokens and outside issuers.
     AccessRead,
-    /// Change users, memberships and API tokens.
+    /// Change users, memberships, agents, API tokens, outside issuers and keys.
     AccessWrite,
     /// Read the audit log.
     AuditRead,
@@ -41,4 +41,9 @@ pub enum Scope {
 /// The scopes of a set, in the API's words.
 pub fn listed(scopes: scope::Scopes) -> Vec<Scope> {
     scopes.iter().map(Into::into).collect()
+}
+
+/// The names of scopes that somebody listed, as the domain takes them.
+pub fn names(scopes: Vec<Scope>) -> Vec<String> {
+    scopes.into_iter().map(|scope| scope::Scope::from(scope).name().to_owned()).collect()
 }

@@ -5,17 +5,25 @@ use chrono::{DateTime, Utc};
 
 use super::{
     access::User,
+    attempt::attempt_of,
     context::Ask,
     error::{Result, UserError, outcome, outcome_of},
-    guard::{Needs, SignedIn},
+    guard::{Needs, Person, SignedIn},
+    scope::Role,
+    tenant::Tenant,
 };
 use crate::{
     domain::access::{
-        link,
+        link, reset,
         session::{self, Client, Pair},
         user,
     },
-    kernel::{self, id::UserId, scope::Scope, secret::Secret},
+    kernel::{
+        self,
+        id::{TenantId, UserId},
+        scope::Scope,
+        secret::Secret,
+    },
 };
 
 /// The tokens of somebody who signed in.
@@ -53,7 +61,7 @@ pub struct SessionPayload {
 
 impl SessionPayload {
     fn of(result: kernel::Result<Pair>) -> Result<Self> {
-        let (pair, user_errors) = outcome(result)?;
+        let (pair, user_errors) = outcome_of("tenantId", result)?;
         Ok(Self { session: pair.map(Into::into), user_errors })
     }
 }
@@ -66,6 +74,9 @@ pub struct SignInInput {
     /// The password.
     #[graphql(secret)]
     password: String,
+    /// The tenant in which the session acts; one of yours. Left out, the one you have belonged to for
+    /// longest. A request can name another one with `X-Portolan-Tenant`.
+    tenant_id: Option<TenantId>,
     /// What the program calls itself, shown beside the session.
     user_agent: Option<String>,
 }
@@ -106,9 +117,9 @@ pub struct SetPasswordInput {
 /// A password to change.
 #[derive(InputObject)]
 pub struct ChangePasswordInput {
-    /// The password as it is now.
+    /// The password as it is now. Left out by who has none yet.
     #[graphql(secret)]
-    current_password: String,
+    current_password: Option<String>,
     /// The new password, at least ten characters.
     #[graphql(secret)]
     new_password: String,
@@ -121,6 +132,41 @@ pub struct ChangePasswordInput {
 pub struct SignOutPayload {
     /// Whether a session ended; false for callers that have none, such as API tokens.
     ended: Option<bool>,
+    /// Why it was refused; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+/// Where a session is to act.
+#[derive(InputObject)]
+pub struct SwitchTenantInput {
+    /// One of your tenants, or any if you run the hub.
+    tenant_id: TenantId,
+}
+
+/// What came of choosing a tenant.
+#[derive(SimpleObject)]
+pub struct SwitchTenantPayload {
+    /// The tenant in which your session acts from the next request on, unless refused. Null, too, if your
+    /// role there may not read it.
+    tenant: Option<Tenant>,
+    /// Your role there, unless refused.
+    role: Option<Role>,
+    /// Why it was refused; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+/// Who asks for a new password.
+#[derive(InputObject)]
+pub struct RequestPasswordResetInput {
+    /// The email address of the account.
+    email: String,
+}
+
+/// What came of asking for a new password.
+#[derive(SimpleObject)]
+pub struct RequestPasswordResetPayload {
+    /// Whether the request was taken. That says nothing about whether there is such an account.
+    accepted: Option<bool>,
     /// Why it was refused; empty on success.
     user_errors: Vec<UserError>,
 }
@@ -149,6 +195,8 @@ pub struct CreateLinkPayload {
     /// The token of the link. This is the only time it is shown; an earlier one for the same purpose is
     /// worthless now.
     token: Option<String>,
+    /// The address that the person opens to use it, with the token in it.
+    url: Option<String>,
     /// When it ends.
     expires_at: Option<DateTime<Utc>>,
     /// Why it was refused; empty on success.
@@ -187,7 +235,7 @@ impl SessionMutation {
         #[graphql(desc = "Who signs in.")] input: SignInInput,
     ) -> Result<SessionPayload> {
         let (password, client) = (Secret::from(input.password), Client { user_agent: input.user_agent });
-        SessionPayload::of(session::sign_in(ctx.cx(), &input.email, password, &client).await)
+        SessionPayload::of(session::sign_in(ctx.cx(), &input.email, password, input.tenant_id, &client).await)
     }
 
     /// Buys the next pair of tokens with a refresh token alone. Needs no credential.
@@ -221,14 +269,40 @@ impl SessionMutation {
         SessionPayload::of(link::set_password(ctx.cx(), &input.token, password, &client).await)
     }
 
-    /// Changes your own password, ends your sessions and signs you in again. Needs to be signed in.
-    #[graphql(guard = "SignedIn")]
+    /// Asks for a new password for an account. The hub sends no mail: the administrators of the person's
+    /// tenants are told, and one of them hands over a link. The answer is the same whether there is such an
+    /// account or not. Needs no credential. Asked often, it waits, longer each time (`RATE_LIMITED`).
+    async fn request_password_reset(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whose password.")] input: RequestPasswordResetInput,
+    ) -> Result<RequestPasswordResetPayload> {
+        let (taken, user_errors) = outcome_of("email", reset::request(ctx.cx(), &input.email).await)?;
+        Ok(RequestPasswordResetPayload { accepted: taken.map(|()| true), user_errors })
+    }
+
+    /// Chooses the tenant in which your session acts, from the next request on. Needs a signed-in person.
+    #[graphql(guard = "Person")]
+    async fn switch_tenant(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which tenant.")] input: SwitchTenantInput,
+    ) -> Result<SwitchTenantPayload> {
+        let (chosen, user_errors) = outcome_of("tenantId", session::choose(ctx.cx(), input.tenant_id).await)?;
+        let (tenant, role) = chosen.unzip();
+        let seen = role.is_some_and(|role| role.scopes().has(Scope::TenantRead));
+        Ok(SwitchTenantPayload { tenant: tenant.filter(|_| seen).map(Tenant), role: role.map(Into::into), user_errors })
+    }
+
+    /// Changes your own password, ends your sessions and signs you in again. Who signed in by a link and has
+    /// no password sets the first one. Needs a signed-in person.
+    #[graphql(guard = "Person")]
     async fn change_password(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Both passwords.")] input: ChangePasswordInput,
     ) -> Result<SessionPayload> {
-        let (old, new) = (Secret::from(input.current_password), Secret::from(input.new_password));
+        let (old, new) = (input.current_password.map(Secret::from), Secret::from(input.new_password));
         let client = Client { user_agent: input.user_agent };
         SessionPayload::of(link::change_password(ctx.cx(), old, new, &client).await)
     }
@@ -251,9 +325,16 @@ impl SessionMutation {
             LinkPurpose::Invitation => link::Purpose::Invitation,
             LinkPurpose::PasswordReset => link::Purpose::PasswordReset,
         };
-        let (made, user_errors) = outcome_of("userId", link::make(ctx.cx(), input.user_id, purpose).await)?;
+        let made = link::make(ctx.cx(), input.user_id, purpose).await;
+        let (made, user_errors) = attempt_of(ctx, "userId", made)?;
         let (token, expires_at) = made.unzip();
-        Ok(CreateLinkPayload { token: token.map(|token| token.expose().to_owned()), expires_at, user_errors })
+        let address = token.as_ref().map(|token| link::address(ctx.cx().hub(), purpose, token));
+        Ok(CreateLinkPayload {
+            token: token.map(|token| token.expose().to_owned()),
+            url: address.map(|address| address.expose().to_owned()),
+            expires_at,
+            user_errors,
+        })
     }
 
     /// Ends every session of a person of your tenant. Needs `ACCESS_WRITE`.
@@ -263,7 +344,7 @@ impl SessionMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Whose sessions.")] input: RevokeSessionsInput,
     ) -> Result<RevokeSessionsPayload> {
-        let (ended, user_errors) = outcome_of("userId", session::revoke_all(ctx.cx(), input.user_id).await)?;
+        let (ended, user_errors) = attempt_of(ctx, "userId", session::revoke_all(ctx.cx(), input.user_id).await)?;
         let user = match ended {
             Some(_) => Some(User(user::get(ctx.cx(), input.user_id).await?)),
             None => None,

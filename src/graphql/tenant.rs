@@ -1,9 +1,10 @@
 //! Tenants and their settings in the API.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use super::{
+    attempt::attempt,
     context::Ask,
     error::{Result, UserError, outcome},
     guard::Needs,
@@ -13,9 +14,21 @@ use super::{
     page::Connection,
 };
 use crate::{
-    domain::tenant::{self, NewTenant, SettingsInput, TenantChange},
+    domain::tenant::{self, NewTenant, SettingsInput, TenantChange, lifecycle},
     kernel::{id::TenantId, scope::Scope},
 };
+
+/// Whether a tenant is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "tenant::Status")]
+pub enum TenantStatus {
+    /// It is.
+    Active,
+    /// Nobody of it is let in, until it is resumed.
+    Suspended,
+    /// It is gone for good; its audit log is kept for its time.
+    Deleted,
+}
 
 /// A business and everything that is its own: connections, people, tokens, history.
 #[derive(Clone)]
@@ -37,6 +50,26 @@ impl Tenant {
     /// The name for people.
     async fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// Whether it is served.
+    async fn status(&self) -> TenantStatus {
+        self.0.state().into()
+    }
+
+    /// Since when it is suspended; null if it is not.
+    async fn suspended_at(&self) -> Option<DateTime<Utc>> {
+        self.0.suspended_at
+    }
+
+    /// Why it is suspended; null if it is not.
+    async fn suspension_reason(&self) -> Option<&str> {
+        self.0.suspension_reason.as_deref()
+    }
+
+    /// When it was deleted; null if it was not.
+    async fn deleted_at(&self) -> Option<DateTime<Utc>> {
+        self.0.deleted_at
     }
 
     /// How the tenant writes times, dates and money.
@@ -148,6 +181,58 @@ pub struct UpdateTenantPayload {
     user_errors: Vec<UserError>,
 }
 
+/// Which tenant to suspend.
+#[derive(InputObject)]
+pub struct SuspendTenantInput {
+    /// Which tenant; not the one your credential belongs to.
+    id: TenantId,
+    /// Why, for the audit log and for whoever is to resume it.
+    reason: String,
+}
+
+/// What came of suspending a tenant.
+#[derive(SimpleObject)]
+pub struct SuspendTenantPayload {
+    /// The tenant as it is now, unless refused.
+    tenant: Option<Tenant>,
+    /// Why it was refused; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+/// Which tenant to resume.
+#[derive(InputObject)]
+pub struct ResumeTenantInput {
+    /// Which tenant.
+    id: TenantId,
+}
+
+/// What came of resuming a tenant.
+#[derive(SimpleObject)]
+pub struct ResumeTenantPayload {
+    /// The tenant as it is now, unless refused.
+    tenant: Option<Tenant>,
+    /// Why it was refused; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+/// Which tenant to delete.
+#[derive(InputObject)]
+pub struct DeleteTenantInput {
+    /// Which tenant; not the one your credential belongs to.
+    id: TenantId,
+    /// The tenant's slug, to confirm that this one is meant. There is no way back.
+    confirmation: String,
+}
+
+/// What came of deleting a tenant.
+#[derive(SimpleObject)]
+pub struct DeleteTenantPayload {
+    /// What is left of the tenant, unless refused.
+    tenant: Option<Tenant>,
+    /// Why it was refused; empty on success.
+    user_errors: Vec<UserError>,
+}
+
 /// Reading tenants.
 #[derive(Default)]
 pub struct TenantQuery;
@@ -197,7 +282,7 @@ impl TenantMutation {
     ) -> Result<CreateTenantPayload> {
         let new = NewTenant { slug: input.slug, name: input.name, settings: input.settings.unwrap_or_default().into() };
         let made = tenant::create(ctx.cx(), new, input.idempotency_key.as_deref()).await;
-        let (tenant, user_errors) = outcome(made)?;
+        let (tenant, user_errors) = attempt(ctx, made)?;
         Ok(CreateTenantPayload { tenant: tenant.map(Tenant), user_errors })
     }
 
@@ -212,5 +297,40 @@ impl TenantMutation {
             TenantChange { slug: input.slug, name: input.name, settings: input.settings.unwrap_or_default().into() };
         let (tenant, user_errors) = outcome(tenant::update(ctx.cx(), input.id, change).await)?;
         Ok(UpdateTenantPayload { tenant: tenant.map(Tenant), user_errors })
+    }
+
+    /// Suspends a tenant: its people, tokens and agents are refused with `TENANT_SUSPENDED` from their next
+    /// request on, and nothing is lost. Needs `HUB_ADMIN`.
+    #[graphql(guard = "Needs(Scope::HubAdmin)")]
+    async fn suspend_tenant(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which tenant, and why.")] input: SuspendTenantInput,
+    ) -> Result<SuspendTenantPayload> {
+        let (tenant, user_errors) = attempt(ctx, lifecycle::suspend(ctx.cx(), input.id, &input.reason).await)?;
+        Ok(SuspendTenantPayload { tenant: tenant.map(Tenant), user_errors })
+    }
+
+    /// Resumes a suspended tenant as it was. Needs `HUB_ADMIN`.
+    #[graphql(guard = "Needs(Scope::HubAdmin)")]
+    async fn resume_tenant(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which tenant.")] input: ResumeTenantInput,
+    ) -> Result<ResumeTenantPayload> {
+        let (tenant, user_errors) = attempt(ctx, lifecycle::resume(ctx.cx(), input.id).await)?;
+        Ok(ResumeTenantPayload { tenant: tenant.map(Tenant), user_errors })
+    }
+
+    /// Deletes a tenant for good. Its keys are destroyed at once, so that nothing it sealed can ever be read;
+    /// its other rows are removed soon after. Its audit log is kept for its time. Needs `HUB_ADMIN`.
+    #[graphql(guard = "Needs(Scope::HubAdmin)")]
+    async fn delete_tenant(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which tenant, confirmed.")] input: DeleteTenantInput,
+    ) -> Result<DeleteTenantPayload> {
+        let (tenant, user_errors) = attempt(ctx, lifecycle::delete(ctx.cx(), input.id, &input.confirmation).await)?;
+        Ok(DeleteTenantPayload { tenant: tenant.map(Tenant), user_errors })
     }
 }

@@ -11,7 +11,7 @@ use super::{
     tenant::Tenant,
 };
 use crate::{
-    domain::tenant,
+    domain::{access::session, tenant},
     kernel::{self, actor::Principal},
 };
 
@@ -20,8 +20,12 @@ use crate::{
 pub enum ActorKind {
     /// A program with an API token.
     ApiToken,
+    /// A machine user, with one of its tokens.
+    Agent,
     /// A person.
     User,
+    /// Somebody whom an outside issuer vouches for.
+    Outside,
     /// A part of the hub itself.
     System,
 }
@@ -39,12 +43,15 @@ impl Viewer {
     async fn kind(&self) -> ActorKind {
         match self.actor {
             kernel::Actor::ApiToken(_) => ActorKind::ApiToken,
+            kernel::Actor::Agent(_) => ActorKind::Agent,
             kernel::Actor::User(_) => ActorKind::User,
+            kernel::Actor::Outside(..) => ActorKind::Outside,
             kernel::Actor::System(_) | kernel::Actor::Anonymous => ActorKind::System,
         }
     }
 
-    /// What records of your actions name: the id of your token or account.
+    /// What records of your actions name: the id of your account, your agent or your token, or the id of your
+    /// issuer and its name for you.
     async fn actor(&self) -> String {
         self.actor.to_string()
     }
@@ -65,6 +72,14 @@ impl Viewer {
             return Ok(None);
         }
         Ok(Some(Tenant(tenant::get(ctx.cx(), self.principal.tenant).await?)))
+    }
+
+    /// The tenants you may choose with `switchTenant` or `X-Portolan-Tenant`: those you belong to that are
+    /// served, longest first, as far as you may read them. Who runs the hub may choose any.
+    async fn tenants(&self, ctx: &Context<'_>) -> Result<Vec<Tenant>> {
+        let readable = |role: kernel::Role| role.scopes().has(kernel::Scope::TenantRead);
+        let choices = session::choices(ctx.cx()).await?;
+        Ok(choices.into_iter().filter(|(_, role)| readable(*role)).map(|(tenant, _)| Tenant(tenant)).collect())
     }
 
     /// When your credential ends; null means never.

@@ -1,4 +1,4 @@
-//! Who knocks: a bearer token of a program or a person, and the tenant it wants to act in.
+//! Who knocks: a bearer token of a program, of a person or of an outside issuer, and the tenant it wants to act in.
 //!
 //! No credential is an anonymous caller, who may use what needs none. A credential that is wrong in any
 //! way is refused before anything runs: a client that believes to be signed in must hear that it is not.
@@ -7,11 +7,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{
     context::Cx,
-    domain::access::{session, token},
+    domain::access,
     kernel::error::{Error, Result},
 };
 
-/// Names the tenant to act in, by slug or id; for who runs the hub.
+/// Names the tenant to act in, by slug or id; for people of several tenants and for who runs the hub.
 pub const TENANT: HeaderName = HeaderName::from_static("x-portolan-tenant");
 
 /// Goes with every 401.
@@ -38,12 +38,7 @@ pub async fn identify_by(cx: &Cx, authorization: &str, chosen: Option<&str>) -> 
         return Err(MALFORMED);
     }
     let text = text.trim();
-    // A JWT has two dots; tokens of ours have none.
-    let caller = if text.contains('.') {
-        session::authenticate(cx.hub(), text, chosen).await?
-    } else {
-        token::authenticate(cx.hub(), text, chosen).await?
-    };
+    let caller = access::identify(cx, text, chosen).await?;
     if let Some(principal) = &caller.principal {
         tracing::Span::current().record("tenant", tracing::field::display(principal.tenant));
     }

@@ -14,7 +14,7 @@ use axum::{
 use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
 use tracing::Instrument;
 
-use super::{Door, caller, graphql, headers, operations, pages};
+use super::{Door, caller, graphql, headers, operations, pages, welcome};
 use crate::{
     context::{Cx, RequestInfo},
     graphql::{
@@ -28,7 +28,7 @@ use crate::{
 /// All routes, framed.
 pub fn router(door: Door) -> Router {
     let routes = Router::new()
-        .route("/", get(operations::welcome))
+        .route("/", get(welcome::serve))
         .route("/graphql", any(graphql::serve))
         .route("/schema.graphql", get(operations::schema))
         .route("/healthz", get(operations::alive))

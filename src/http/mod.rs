@@ -28,6 +28,7 @@ pub mod serve;
 pub mod socket;
 pub mod stream;
 pub mod watch;
+mod welcome;
 
 pub use door::{Door, LiveLimits, Profile, Settings};
 pub use frame::router;

@@ -10,15 +10,6 @@ use serde_json::json;
 use super::Door;
 use crate::kernel::error::chain;
 
-/// A word to who opens the address in a browser.
-pub async fn welcome() -> &'static str {
-    concat!(
-        "Portolan ",
-        env!("CARGO_PKG_VERSION"),
-        "\n\nGraphQL   POST /graphql\nSchema    GET  /schema.graphql\nHealth    GET  /healthz  /readyz\nMetrics   GET  /metrics\n"
-    )
-}
-
 /// Whether the process runs.
 pub async fn alive() -> &'static str {
     "ok\n"

@@ -44,7 +44,7 @@ use crate::{
 };
 
 /// What may wait for a client: items and bytes.
-const WAITING: (usize, usize) = (256, 1024 * 1024);
+const WAITING: (usize, usize) = (256, 256 * 1024);
 
 /// Proxies must not collect what they should pass on.
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");

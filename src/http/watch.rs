@@ -20,12 +20,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     context::{Cx, Hub},
-    domain::access::standing::{self, Standing},
+    domain::access::hold::{self, Hold},
     event::Entry,
     kernel::{
         actor::{Actor, Caller},
+        clock::Moment,
         error::chain,
-        id::{SessionId, TenantId},
+        id::{ApiTokenId, SessionId, TenantId},
     },
 };
 
@@ -47,15 +48,18 @@ pub struct Watch {
 }
 
 /// Whose streams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Who {
     actor: Actor,
     session: Option<SessionId>,
+    token: Option<ApiTokenId>,
     tenant: Option<TenantId>,
 }
 
 struct Streams {
     caller: Arc<Caller>,
+    /// When the first of them was let in.
+    since: Moment,
     close: HashMap<u64, Close>,
 }
 
@@ -72,14 +76,18 @@ impl Watch {
         let caller = cx.caller();
         let principal = caller.principal.as_ref();
         let who = Who {
-            actor: caller.actor,
+            actor: caller.actor.clone(),
             session: principal.and_then(|principal| principal.session),
+            token: principal.and_then(|principal| principal.token),
             tenant: principal.map(|principal| principal.tenant),
         };
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let mut entered = self.entered();
-        let streams =
-            entered.entry(who).or_insert_with(|| Streams { caller: Arc::new(caller.clone()), close: HashMap::new() });
+        let streams = entered.entry(who.clone()).or_insert_with(|| Streams {
+            caller: Arc::new(caller.clone()),
+            since: cx.now(),
+            close: HashMap::new(),
+        });
         // Who has not signed in is bounded by the connections of its address.
         if principal.is_some() && streams.close.len() >= most {
             return None;
@@ -112,13 +120,13 @@ impl Watch {
             .entered()
             .iter()
             .filter(|(_, streams)| streams.caller.principal.is_some() && !streams.close.is_empty())
-            .map(|(who, streams)| (*who, Arc::clone(&streams.caller)))
+            .map(|(who, streams)| (who.clone(), Arc::clone(&streams.caller), streams.since))
             .collect();
-        for (who, caller) in callers {
-            let reason = match standing::of(hub, &caller).await {
-                Ok(Standing::Holds) => continue,
-                Ok(Standing::Changed) => "the rights of this credential changed; connect anew",
-                Ok(Standing::Ended) => "the credential does not hold any more",
+        for (who, caller, since) in callers {
+            let reason = match hold::of(hub, &caller, since).await {
+                Ok(Hold::Holds) => continue,
+                Ok(Hold::Changed) => "the rights of this credential changed; connect anew",
+                Ok(Hold::Ended) => "the credential does not hold any more",
                 Err(error) => {
                     // Nothing is known then; the next look finds out.
                     tracing::warn!(error = chain(&error), "credentials of streams cannot be looked at");

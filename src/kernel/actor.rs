@@ -3,23 +3,27 @@
 //! Every effect has an actor, background work included. An [`Actor`] is what the audit log remembers;
 //! a [`Caller`] adds what is needed to decide: tenant, role, scopes.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use super::{
     clock::Moment,
-    id::{ApiTokenId, PartnerOrganizationId, SessionId, TenantId, UserId},
+    id::{AgentId, ApiTokenId, IssuerId, PartnerOrganizationId, SessionId, TenantId, UserId},
     scope::{Role, Scope, Scopes},
 };
 
 /// Who did it, as the audit log and the events say it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Actor {
     /// Nobody signed in.
     Anonymous,
-    /// Somebody's API token.
+    /// A program with an API token of its own.
     ApiToken(ApiTokenId),
+    /// A machine user, whichever of its tokens it used.
+    Agent(AgentId),
     /// A person.
     User(UserId),
+    /// Somebody whom an outside issuer vouches for, by the name it has for them.
+    Outside(IssuerId, Arc<str>),
     /// A part of the program itself: a job, the command line.
     System(&'static str),
 }
@@ -31,7 +35,9 @@ impl Actor {
         match self {
             Self::Anonymous => "ANONYMOUS",
             Self::ApiToken(_) => "API_TOKEN",
+            Self::Agent(_) => "AGENT",
             Self::User(_) => "USER",
+            Self::Outside(..) => "OUTSIDE",
             Self::System(_) => "SYSTEM",
         }
     }
@@ -42,7 +48,9 @@ impl fmt::Display for Actor {
         match self {
             Self::Anonymous => f.write_str("anonymous"),
             Self::ApiToken(id) => id.fmt(f),
+            Self::Agent(id) => id.fmt(f),
             Self::User(id) => id.fmt(f),
+            Self::Outside(issuer, subject) => write!(f, "{issuer}:{subject}"),
             Self::System(part) => write!(f, "system:{part}"),
         }
     }
@@ -63,6 +71,8 @@ pub struct Principal {
     pub partner: Option<PartnerOrganizationId>,
     /// The session of a person; tokens have none.
     pub session: Option<SessionId>,
+    /// The API token of a program; people have none.
+    pub token: Option<ApiTokenId>,
     /// When the credential ends.
     pub expires_at: Option<Moment>,
 }
@@ -92,6 +102,7 @@ impl Caller {
                 scopes: Scopes::all(),
                 partner: None,
                 session: None,
+                token: None,
                 expires_at: None,
             }),
         }

@@ -92,6 +92,8 @@ codes! {
     Unauthenticated = "UNAUTHENTICATED", 401, retry: false, remedy: "Send a valid token as Authorization: Bearer.";
     /// The credential is valid but may not do this.
     Forbidden = "FORBIDDEN", 403, retry: false, remedy: "Ask an administrator for the scope named in the message.";
+    /// The tenant is suspended: none of its credentials opens anything until it is resumed.
+    TenantSuspended = "TENANT_SUSPENDED", 403, retry: false, remedy: "Ask whoever runs the hub to resume the tenant.";
     /// There is no such thing, or it belongs to somebody else.
     NotFound = "NOT_FOUND", 404, retry: false, remedy: "Check the id and the tenant.";
     /// The change does not fit the present state.
@@ -157,8 +159,14 @@ pub enum Error {
     /// The cursor says more than the log has.
     #[error("this cursor is ahead of the log")]
     CursorAhead,
-    /// Too many failures; after so many seconds it may be tried again.
-    #[error("too many failures; try again in {0} seconds")]
+    /// Signed in, but not as a person.
+    #[error("only a person who signed in can do this")]
+    NoPerson,
+    /// The tenant of the credential is suspended.
+    #[error("this tenant is suspended")]
+    Suspended,
+    /// Tried too often; after so many seconds it may be tried again.
+    #[error("this was tried too often; try again in {0} seconds")]
     TooOften(u64),
     /// Refused: the input or the state does not allow it.
     #[error("the input was refused")]
@@ -202,9 +210,10 @@ impl Error {
         match self {
             Self::NotFound(_) => Code::NotFound,
             Self::Unauthenticated(_) => Code::Unauthenticated,
-            Self::Forbidden(_) => Code::Forbidden,
             Self::CursorExpired { .. } => Code::CursorExpired,
             Self::CursorAhead => Code::CursorAhead,
+            Self::Forbidden(_) | Self::NoPerson => Code::Forbidden,
+            Self::Suspended => Code::TenantSuspended,
             Self::TooOften(_) => Code::RateLimited,
             Self::Refused(issues) => issues.first().map_or(Code::BadUserInput, |issue| issue.code),
             Self::Unavailable(..) => Code::ServiceUnavailable,

@@ -3,6 +3,8 @@
 //! A [`Check`] looks at a whole input before anything is refused, so that a form shows every mistake at
 //! once. Each rule says what is expected, not only that something is wrong.
 
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
+
 use super::error::{Error, Issue, Result};
 
 /// Collects what is wrong with an input.
@@ -56,6 +58,47 @@ impl Check {
     }
 }
 
+/// What to do with a value that need not be there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Patch<T> {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// It goes.
+    Clear,
+    /// It becomes this.
+    Set(T),
+}
+
+impl<T> Patch<T> {
+    /// Applies a rule to the new value, if there is one; keeps the reason when it is refused.
+    pub fn check<U>(self, check: &mut Check, path: &str, rule: impl FnOnce(T) -> Result<U, String>) -> Patch<U> {
+        match self {
+            Self::Keep => Patch::Keep,
+            Self::Clear => Patch::Clear,
+            Self::Set(value) => check.take_some(path, Some(value), rule).map_or(Patch::Keep, Patch::Set),
+        }
+    }
+
+    /// The value with another form.
+    pub fn map<U>(self, form: impl FnOnce(T) -> U) -> Patch<U> {
+        match self {
+            Self::Keep => Patch::Keep,
+            Self::Clear => Patch::Clear,
+            Self::Set(value) => Patch::Set(form(value)),
+        }
+    }
+
+    /// What becomes of the value that is there.
+    pub fn over(self, present: Option<T>) -> Option<T> {
+        match self {
+            Self::Keep => present,
+            Self::Clear => None,
+            Self::Set(value) => Some(value),
+        }
+    }
+}
+
 /// Characters that reorder or hide the text around them.
 fn deceives(letter: char) -> bool {
     letter.is_control()
@@ -75,6 +118,19 @@ pub fn name(text: &str) -> Result<String, String> {
     }
 }
 
+/// A note that people read: any script, at most 1000 characters, on as many lines as they like.
+pub fn note(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    match text.chars().count() {
+        0 => Err("a note must not be empty; leave it out instead".to_owned()),
+        1..=1000 if text.chars().any(|letter| deceives(letter) && letter != '\n') => {
+            Err("a note must not contain control characters or direction overrides".to_owned())
+        }
+        1..=1000 => Ok(text.to_owned()),
+        count => Err(format!("a note has at most 1000 characters; this one has {count}")),
+    }
+}
+
 /// A short name for URLs and headers.
 pub fn slug(text: &str) -> Result<String, String> {
     let allowed = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-';
@@ -87,26 +143,27 @@ pub fn slug(text: &str) -> Result<String, String> {
 }
 
 /// An email address, in the one spelling under which it is stored.
+///
+/// What stands before the `@` is ASCII: of letters that look alike, only one kind gets in, and nothing is
+/// turned into a letter it merely resembles (a Kelvin sign would become a `k`). A domain may be written in
+/// any script and is kept as the network spells it, so that a look-alike in Cyrillic is a domain of its own
+/// and shows itself as `xn--…`.
 pub fn email(text: &str) -> Result<String, String> {
-    let text = text.trim().to_lowercase();
-    let refused = || Err("this is not an email address; one looks like name@example.com".to_owned());
-    let Some((local, domain)) = text.rsplit_once('@') else {
-        return refused();
-    };
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.chars().all(|c| c.is_alphanumeric() || c == '-')
-    };
-    let domain_ok = domain.len() <= 253 && domain.split('.').all(label);
+    let refused = || "this is not an email address; one looks like name@example.com".to_owned();
+    let (local, domain) = text.trim().rsplit_once('@').ok_or_else(refused)?;
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&byte);
     let local_ok = (1..=64).contains(&local.len())
         && !local.starts_with('.')
         && !local.ends_with('.')
         && !local.contains("..")
-        && local.chars().all(|c| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c));
-    if domain_ok && local_ok { Ok(text) } else { refused() }
+        && local.bytes().all(allowed);
+    // Longer than any domain in any script; a text without end is not worth looking at.
+    if !local_ok || domain.len() > 1024 {
+        return Err(refused());
+    }
+    let domain = Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::Check, DnsLength::Verify);
+    let domain = domain.map_err(|_| refused())?;
+    Ok(format!("{}@{domain}", local.to_ascii_lowercase()))
 }
 
 /// A time zone of the IANA database.
@@ -171,9 +228,50 @@ mod tests {
     }
 
     #[test]
+    fn a_note_has_lines_and_an_end() {
+        assert_eq!(note(" One.\nTwo. ").unwrap(), "One.\nTwo.");
+        for bad in ["", " \n ", "a\u{0}b", "a\u{202e}b", &"x".repeat(1001)] {
+            assert!(note(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
     fn an_email_has_one_spelling() {
         assert_eq!(email(" Ann@Example.COM ").unwrap(), "ann@example.com");
-        for bad in ["", "a", "@b", "a@", "a@b..c", ".a@b.c", "a b@c.d", "a@-b.c", "a@b@"] {
+        assert_eq!(email("admin@localhost").unwrap(), "admin@localhost");
+        for bad in ["", "a", "@b", "a@", "a@b..c", ".a@b.c", "a b@c.d", "a@-b.c", "a@b@", "a@b.", "a@b_c.d", "a@[::1]"]
+        {
+            assert!(email(bad).is_err(), "{bad:?}");
+        }
+        assert!(email(&format!("a@{}", "b.".repeat(200_000))).is_err());
+    }
+
+    /// Cyrillic а, fullwidth a, the Kelvin sign, a long s, a ligature, a dotted capital I, a combining accent,
+    /// a character without width.
+    #[test]
+    fn no_letter_that_looks_alike_stands_before_the_at() {
+        for alike in [
+            "\u{430}nn",
+            "\u{ff41}nn",
+            "\u{212a}ate",
+            "je\u{17f}se",
+            "\u{fb01}n",
+            "\u{130}da",
+            "ann\u{301}",
+            "an\u{200b}n",
+        ] {
+            assert!(email(&format!("{alike}@example.com")).is_err(), "{alike:?}");
+        }
+    }
+
+    #[test]
+    fn a_domain_in_another_script_is_kept_as_the_network_spells_it() {
+        assert_eq!(email("ann@Bücher.example").unwrap(), "ann@xn--bcher-kva.example");
+        assert_eq!(email("ann@bu\u{308}cher.example").unwrap(), "ann@xn--bcher-kva.example", "composed or not");
+        let cyrillic = email("ann@ex\u{430}mple.com").unwrap();
+        assert!(cyrillic.starts_with("ann@xn--"), "{cyrillic}");
+        assert_eq!(email("ann@\u{ff45}xample\u{3002}com").unwrap(), "ann@example.com", "the same host to a browser");
+        for bad in ["ann@ex\u{200b}.com\u{202e}", "ann@\u{ff0f}.com", "ann@xn--a.com"] {
             assert!(email(bad).is_err(), "{bad:?}");
         }
     }

@@ -11,6 +11,7 @@ pub mod cursor;
 pub mod error;
 pub mod id;
 pub mod input;
+pub mod network;
 pub mod page;
 pub mod scope;
 pub mod secret;

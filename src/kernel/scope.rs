@@ -32,9 +32,9 @@ scopes! {
     TenantRead = "TENANT_READ";
     /// Change the tenant and its settings.
     TenantWrite = "TENANT_WRITE";
-    /// Read users, memberships and API tokens.
+    /// Read users, memberships, agents, API tokens and outside issuers.
     AccessRead = "ACCESS_READ";
-    /// Change users, memberships and API tokens.
+    /// Change users, memberships, agents, API tokens, outside issuers and keys.
     AccessWrite = "ACCESS_WRITE";
     /// Read the audit log.
     AuditRead = "AUDIT_READ";

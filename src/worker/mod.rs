@@ -6,6 +6,7 @@
 
 mod audit;
 mod keys;
+mod tenants;
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,15 +14,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     context::Hub,
+    domain::event,
     kernel::error::{Result, chain},
 };
 
 /// Starts the chores; they end when `stop` is cancelled.
 pub fn start(hub: &Arc<Hub>, stop: &CancellationToken) {
     repeat(hub, stop, "finish key rotations", Duration::from_secs(20), keys::finish_rotations);
+    repeat(hub, stop, "forget unwrapped keys", Duration::from_mins(1), keys::forget_old);
     repeat(hub, stop, "renew signing keys", Duration::from_hours(1), keys::renew_signing_keys);
+    repeat(hub, stop, "note refused attempts", Duration::from_mins(1), audit::note_refusals);
     repeat(hub, stop, "sign the audit log", Duration::from_hours(1), audit::sign);
+    repeat(hub, stop, "prune the event log", Duration::from_mins(10), event::retain);
     repeat(hub, stop, "prune the audit log", Duration::from_hours(24), audit::prune);
+    repeat(hub, stop, "remove deleted tenants", Duration::from_mins(5), tenants::empty_deleted);
 }
 
 /// Runs a chore now and then.

@@ -122,6 +122,22 @@ async fn the_number_of_statements_of_a_list_does_not_depend_on_its_rows() {
 }
 
 #[tokio::test]
+async fn the_agents_of_a_list_of_tokens_are_read_at_once() {
+    let hub = TestHub::start().await;
+    let token = hub.token(Role::Admin).await;
+    let query = "{ apiTokens { nodes { scopes agent { name } } } }";
+    let plain = statements(&hub, &token, "{ apiTokens { nodes { id } } }").await;
+    for _ in 0..5 {
+        let agent = hub.agent_of(&hub.tenant, "many", Role::Viewer).await;
+        hub.agent_token(&hub.tenant, agent, Role::Viewer).await;
+    }
+    let listed = hub.ask(&token, query, json!({})).await.data();
+    let agents = listed["apiTokens"]["nodes"].as_array().unwrap().iter().filter(|node| node["agent"]["name"] == "many");
+    assert_eq!(agents.count(), 5);
+    assert_eq!(statements(&hub, &token, query).await, plain + 1);
+}
+
+#[tokio::test]
 async fn the_whole_list_is_counted_only_when_asked() {
     let (hub, token) = with_users(3).await;
     let plain = statements(&hub, &token, "{ users { nodes { id } } }").await;

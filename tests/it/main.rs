@@ -12,21 +12,31 @@
 )]
 
 mod access;
+mod agent;
 mod architecture;
 mod audit;
 mod command_line;
 mod coverage;
 mod crash;
 mod documents;
+mod feed;
+mod first_start;
+mod gapless;
 mod hostile;
+mod issuer;
 mod keyring;
+mod lifecycle;
 mod lists;
+mod live_list;
 mod metrics;
 mod migration;
 mod once;
 mod pages;
 mod process;
+mod refusal;
+mod reset;
 mod session;
+mod slow;
 mod storage;
 mod support;
 mod tenant;

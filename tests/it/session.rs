@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
-use portolan::kernel::scope::Role;
+use portolan::{domain::access::membership, kernel::scope::Role};
 use serde_json::{Value, json};
 
 use crate::support::{Reply, TestHub, records::Records};
@@ -26,8 +26,11 @@ const ME: &str = "{ viewer { kind actor role tenant { slug } } }";
 const PASSWORD: &str = "correct horse battery";
 
 /// Hashes that cost little, since tests are not about the cost.
-const CHEAP: [(&str, &str); 2] =
-    [("PORTOLAN_ACCESS_PASSWORD_MEMORY", "64KiB"), ("PORTOLAN_ACCESS_PASSWORD_PASSES", "1")];
+const CHEAP: [(&str, &str); 3] = [
+    ("PORTOLAN_ACCESS_PASSWORD_MEMORY", "64KiB"),
+    ("PORTOLAN_ACCESS_PASSWORD_PASSES", "1"),
+    ("PORTOLAN_GRAPHQL_COST_PER_MINUTE", "0"),
+];
 
 /// A hub with a person who has a password.
 async fn with_ann() -> (TestHub, String, String) {
@@ -150,13 +153,7 @@ async fn a_lost_answer_may_be_asked_for_again_by_the_same_client_for_ten_seconds
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_refreshes_at_once_leave_one_live_token() {
-    let hub_settings: Vec<_> = CHEAP.into_iter().chain([("PORTOLAN_GRAPHQL_COST_PER_MINUTE", "0")]).collect();
-    let hub = TestHub::with(&hub_settings).await;
-    let ann = hub.user_of(&hub.tenant, "ann@example.com", Role::Operator).await;
-    let admin = hub.token(Role::Admin).await;
-    let link = json!({ "input": { "userId": ann.id, "purpose": "INVITATION" } });
-    let token = hub.ask(&admin, CREATE_LINK, link).await.data()["createLink"]["token"].clone();
-    hub.ask("", SET_PASSWORD, json!({ "input": { "token": token, "password": PASSWORD } })).await.data();
+    let (hub, ..) = with_ann().await;
     let session = sign_in(&hub).await;
     let asked = (0..200).map(|_| refresh(&hub, &session["refreshToken"]));
     let replies = futures_util::future::join_all(asked).await;
@@ -165,6 +162,34 @@ async fn two_hundred_refreshes_at_once_leave_one_live_token() {
     assert_eq!(tokens.len(), 1, "every answer is the same");
     let next = serde_json::from_str::<Value>(tokens.first().unwrap()).unwrap();
     assert_eq!(refresh(&hub, &next).await.codes(), [""; 0]);
+}
+
+/// Two clients with a copy of one token, a hundred requests each: whoever comes second from elsewhere ends it.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_refreshes_from_two_clients_leave_nothing_alive() {
+    let (hub, ..) = with_ann().await;
+    let session = sign_in(&hub).await;
+    let asked = (0..200).map(|at| {
+        let agent = if at % 2 == 0 { "test" } else { "thief" };
+        hub.ask("", REFRESH, json!({ "input": { "refreshToken": session["refreshToken"], "userAgent": agent } }))
+    });
+    let replies = futures_util::future::join_all(asked).await;
+    let given: BTreeSet<_> = replies
+        .iter()
+        .filter_map(|reply| {
+            reply.json()["data"]["refreshSession"]["session"]["refreshToken"].as_str().map(str::to_owned)
+        })
+        .collect();
+    assert!(given.len() <= 1, "never two: {given:?}");
+    assert!(replies.iter().any(|reply| reply.codes() == ["UNAUTHENTICATED"]));
+    for token in given.into_iter().map(Value::from).chain([session["refreshToken"].clone()]) {
+        assert_eq!(refresh(&hub, &token).await.codes(), ["UNAUTHENTICATED"]);
+    }
+    for reply in &replies {
+        if let Some(access) = reply.json()["data"]["refreshSession"]["session"]["accessToken"].as_str() {
+            assert_eq!(hub.ask(access, ME, json!({})).await.status, 401);
+        }
+    }
 }
 
 #[tokio::test]
@@ -232,6 +257,93 @@ async fn a_person_of_several_tenants_chooses_one() {
     let there = hub.ask_in("other", access, ME).await.data();
     assert_eq!((&there["viewer"]["role"], &there["viewer"]["tenant"]["slug"]), (&json!("VIEWER"), &json!("other")));
     assert_eq!(hub.ask_in("third", access, ME).await.codes(), ["NOT_FOUND"]);
+}
+
+#[tokio::test]
+async fn a_tenant_is_chosen_when_signing_in_and_later() {
+    const SWITCH: &str = "mutation($id: ID!) { switchTenant(input: { tenantId: $id }) {
+        tenant { slug } role userErrors { code path } } }";
+    let (hub, ..) = with_ann().await;
+    // Memberships sort by the time they began.
+    hub.clock.advance(TimeDelta::milliseconds(1));
+    let other = hub.another_tenant("other").await;
+    hub.user_of(&other, "ann@example.com", Role::Viewer).await;
+    let third = hub.another_tenant("third").await;
+    let acting = async |access: &Value| {
+        let me = hub.ask(text(access), ME, json!({})).await.data();
+        text(&me["viewer"]["tenant"]["slug"]).to_owned()
+    };
+    let choosing = |id: &dyn std::fmt::Display| {
+        let mut input = credentials(PASSWORD);
+        input["input"]["tenantId"] = id.to_string().into();
+        input
+    };
+    let there = hub.ask("", SIGN_IN, choosing(&other.id)).await.data()["signIn"]["session"].clone();
+    assert_eq!(acting(&there["accessToken"]).await, "other");
+    let next = refresh(&hub, &there["refreshToken"]).await.data()["refreshSession"]["session"].clone();
+    assert_eq!(acting(&next["accessToken"]).await, "other", "the choice outlives the token");
+    let access = text(&next["accessToken"]);
+    assert_eq!(hub.ask_in("default", access, ME).await.data()["viewer"]["role"], "OPERATOR", "a request may differ");
+    let listed = hub.ask(access, "{ viewer { tenants { slug } } }", json!({})).await.data();
+    assert_eq!(listed["viewer"]["tenants"], json!([{ "slug": "default" }, { "slug": "other" }]));
+
+    let switched = hub.ask(access, SWITCH, json!({ "id": hub.tenant.id })).await.data()["switchTenant"].clone();
+    assert_eq!(switched, json!({ "tenant": { "slug": "default" }, "role": "OPERATOR", "userErrors": [] }));
+    assert_eq!(acting(&next["accessToken"]).await, "default", "from the next request on");
+    for foreign in [third.id.to_string(), "ten_00000000000000000000000000".to_owned()] {
+        let refused = hub.ask(access, SWITCH, json!({ "id": foreign })).await.data()["switchTenant"].clone();
+        assert_eq!(refused["userErrors"], json!([{ "code": "NOT_FOUND", "path": ["input", "tenantId"] }]));
+        let refused = hub.ask("", SIGN_IN, choosing(&foreign)).await;
+        assert_eq!(refused.user_codes("signIn"), ["NOT_FOUND"]);
+    }
+    assert_eq!(acting(&next["accessToken"]).await, "default");
+    let program = hub.token(Role::Admin).await;
+    assert_eq!(hub.ask(&program, SWITCH, json!({ "id": hub.tenant.id })).await.codes(), ["FORBIDDEN"]);
+}
+
+#[tokio::test]
+async fn a_chosen_tenant_that_is_not_the_persons_any_more_is_not_silently_replaced() {
+    let (hub, ..) = with_ann().await;
+    let other = hub.another_tenant("other").await;
+    hub.user_of(&other, "boss@example.com", Role::Admin).await;
+    let ann = hub.user_of(&other, "ann@example.com", Role::Viewer).await;
+    let mut input = credentials(PASSWORD);
+    input["input"]["tenantId"] = other.id.to_string().into();
+    let session = hub.ask("", SIGN_IN, input).await.data()["signIn"]["session"].clone();
+    let access = text(&session["accessToken"]);
+    let cx = hub.cx_of(&other);
+    let bond = membership::of_users(&cx, &[ann.id]).await.unwrap().remove(0);
+    membership::revoke(&cx, bond.id).await.unwrap();
+    let refused = hub.ask(access, ME, json!({})).await;
+    assert_eq!((refused.status.as_u16(), refused.codes()), (401, vec!["UNAUTHENTICATED".to_owned()]));
+    assert_eq!(hub.ask_in("default", access, ME).await.data()["viewer"]["tenant"]["slug"], "default", "if it says so");
+}
+
+/// Clocks of nodes lie apart. A token that another node wrote a minute ahead of us, or behind, opens the door;
+/// beyond its end it does so for half a minute and no longer.
+#[tokio::test]
+async fn clocks_a_minute_apart_lock_nobody_out_and_prolong_nothing_by_more_than_half_a_minute() {
+    let (hub, ..) = with_ann().await;
+    let status = async |access: &Value| hub.ask(text(access), ME, json!({})).await.status.as_u16();
+    for skew in [-60, 60] {
+        let session = sign_in(&hub).await;
+        hub.clock.advance(TimeDelta::seconds(skew));
+        assert_eq!(status(&session["accessToken"]).await, 200, "{skew} s");
+        let next = refresh(&hub, &session["refreshToken"]).await.data();
+        assert_eq!(status(&next["refreshSession"]["session"]["accessToken"]).await, 200);
+        hub.clock.advance(TimeDelta::seconds(-skew));
+    }
+    let session = sign_in(&hub).await;
+    hub.clock.advance(TimeDelta::hours(1) + TimeDelta::seconds(29));
+    assert_eq!(status(&session["accessToken"]).await, 200);
+    hub.clock.advance(TimeDelta::seconds(1));
+    assert_eq!(status(&session["accessToken"]).await, 401);
+    hub.clock.advance(TimeDelta::seconds(30));
+    assert_eq!(status(&session["accessToken"]).await, 401, "a minute");
+
+    let session = sign_in(&hub).await;
+    hub.clock.advance(TimeDelta::days(7));
+    assert_eq!(refresh(&hub, &session["refreshToken"]).await.codes(), ["UNAUTHENTICATED"], "sessions end on time");
 }
 
 #[tokio::test]

@@ -67,6 +67,7 @@ async fn a_row_cannot_point_at_a_row_of_another_tenant() {
         id: hub.cx().id(),
         tenant_id: tenant,
         name: "agent".to_owned(),
+        description: None,
         role: Role::Viewer,
         scopes: None,
         created_by: "test".to_owned(),
@@ -95,8 +96,8 @@ async fn writers_wait_for_their_turn_and_none_fails() {
     futures_util::future::join_all(writers).await;
     hub.number_events().await;
     let logged = event::of(hub.tenant.id).count(hub.app.hub().database.reader()).await.unwrap();
-    // The tenant, its administrator with a membership, and forty people with theirs.
-    assert_eq!(logged, 3 + 2 * 40);
+    // The tenant, its administrator with a membership and a link, and forty people with theirs.
+    assert_eq!(logged, 4 + 2 * 40);
 }
 
 #[tokio::test(flavor = "multi_thread")]

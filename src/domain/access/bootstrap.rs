@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sea_orm::PaginatorTrait;
 
-use super::{membership, user};
+use super::{link, membership, user};
 use crate::{
     context::{Cx, Hub},
     domain::tenant::{self, NewTenant, SettingsInput, Tenant},
@@ -15,6 +15,7 @@ use crate::{
         error::{Code, Result},
         id::TenantId,
         scope::Role,
+        secret::Secret,
     },
 };
 
@@ -22,10 +23,11 @@ use crate::{
 const SLUG: &str = "default";
 
 /// The address of its administrator, until somebody sets a real one.
-const ADMINISTRATOR: &str = "admin@localhost";
+pub const ADMINISTRATOR: &str = "admin@localhost";
 
-/// Makes the tenant `default` and an administrator, unless there is a tenant already. Says what it made.
-pub async fn bootstrap(hub: &Arc<Hub>) -> Result<Option<Tenant>> {
+/// Makes the tenant `default` and an administrator, unless there is a tenant already. Gives the tenant and
+/// the address where the administrator signs in, once, since there is no password yet.
+pub async fn bootstrap(hub: &Arc<Hub>) -> Result<Option<(Tenant, Secret)>> {
     if entity::of_hub().count(hub.database.reader()).await? > 0 {
         return Ok(None);
     }
@@ -37,11 +39,14 @@ pub async fn bootstrap(hub: &Arc<Hub>) -> Result<Option<Tenant>> {
             tenant::insert(txn, id, &new).await?;
             let user = user::insert(txn, ADMINISTRATOR.to_owned(), "Administrator".to_owned()).await?;
             membership::insert(txn, user, Role::SuperAdmin).await?;
-            Ok(())
+            link::insert(txn, user, link::Purpose::SignIn).await
         })
         .await;
     match made {
-        Ok(()) => Ok(Some(tenant::get(&cx, id).await?)),
+        Ok((token, _)) => {
+            let address = link::address(hub, link::Purpose::SignIn, &token);
+            Ok(Some((tenant::get(&cx, id).await?, address)))
+        }
         Err(error) if error.code() == Code::Conflict => Ok(None),
         Err(error) => Err(error),
     }

@@ -2,8 +2,11 @@
 //!
 //! The algorithm is ours to choose, never the token's: `EdDSA`, under a key of the hub that the header names
 //! by its id. Nothing else in the header is looked at, and nothing it names is fetched. Times are compared
-//! with the clock of the context.
+//! with the clock of the context; since the node that wrote a token may have another time than the one that
+//! reads it, a token is good for half a minute beyond its end, and nobody minds if it was written in the
+//! future. What ends for another reason (a revoked session) ends at once.
 
+use chrono::TimeDelta;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
 use serde::{Deserialize, Serialize};
 
@@ -21,10 +24,14 @@ use crate::{
 /// Whom the tokens are for.
 const AUDIENCE: &str = "portolan";
 
+/// How far the clocks of two nodes may lie apart without anybody noticing.
+const LEEWAY: TimeDelta = TimeDelta::seconds(30);
+
 /// No token of ours is longer.
 const LONGEST: usize = 2048;
 
-const REFUSED: Error = Error::Unauthenticated("this token is not valid");
+/// Whatever is wrong with a token, this is what is said.
+pub(super) const REFUSED: Error = Error::Unauthenticated("this token is not valid");
 
 #[derive(Serialize, Deserialize)]
 struct Claims {
@@ -80,7 +87,7 @@ pub(super) async fn read(hub: &Hub, text: &str) -> Result<Read> {
     rules.validate_exp = false;
     let token = decode::<Claims>(text, &DecodingKey::from_ed_der(&public), &rules).map_err(|_| REFUSED)?;
     let until = Moment::from_timestamp(token.claims.exp, 0).ok_or(REFUSED)?;
-    if hub.clock.now() >= until {
+    if hub.clock.now() >= until + LEEWAY {
         return Err(REFUSED);
     }
     Ok(Read { user: token.claims.sub, session: token.claims.sid, until })

@@ -2,24 +2,28 @@
 //!
 //! A link's token is said when it is made and kept as a digest. Making another one for the same purpose
 //! makes the earlier one worthless. Using one, or failing to because it is too old, looks the same from
-//! outside as using one that never was.
+//! outside as using one that never was. The token stands behind the `#` of the address, which browsers keep
+//! to themselves: it is in no log of a server or a proxy.
 //!
 //! An administrator makes links for people who belong to no other tenant: a link to set a password is the
-//! account itself.
+//! account itself. Links to sign in are made by the first start and on the command line only. Who signed in
+//! by one and has no password yet may set one; who has one must know it, or be given a link for that.
 
 use chrono::TimeDelta;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, IntoActiveModel, QuerySelect};
 
 use super::{
-    password,
+    lock, password,
+    refusal::{TurnedAway, noted},
     session::{self, Client, Pair},
-    user,
+    standing, user,
 };
 use crate::{
-    context::{Cx, Txn},
-    entity::{one_time_token as entity, user as person},
+    context::{Cx, Hub, Txn, Whose},
+    entity::{one_time_token as entity, session as sessions, user as person},
     event::access::AccessEvent,
     kernel::{
+        actor::Actor,
         clock::Moment,
         error::{Error, Result},
         id::UserId,
@@ -61,6 +65,16 @@ impl Purpose {
 
 const REFUSED: Error = Error::Unauthenticated("this link was used, is too old, or never was");
 
+/// The address that somebody opens to use a link.
+#[must_use]
+pub fn address(hub: &Hub, purpose: Purpose, token: &Secret) -> Secret {
+    let page = match purpose {
+        Purpose::SignIn => "sign-in",
+        Purpose::Invitation | Purpose::PasswordReset => "set-password",
+    };
+    Secret::from(format!("{}/#/{page}/{}", hub.access.base_url, token.expose()))
+}
+
 /// A link for a person of the tenant.
 pub async fn make(cx: &Cx, user: UserId, purpose: Purpose) -> Result<(Secret, Moment)> {
     cx.write(async |txn| {
@@ -92,8 +106,8 @@ pub(super) async fn insert(txn: &Txn, user: UserId, purpose: Purpose) -> Result<
 
 /// Signs somebody in by a link.
 pub async fn sign_in(cx: &Cx, text: &str, client: &Client) -> Result<Pair> {
-    let user = cx.write(async |txn| spend(txn, text, &[Purpose::SignIn]).await).await?;
-    session::begin(cx, user, client).await
+    let user = noted(cx, "signInWithLink", spend(cx, text, &[Purpose::SignIn], None).await)?;
+    session::begin(cx, user, None, client).await
 }
 
 /// Sets a password by a link, ends every session, and signs in.
@@ -101,33 +115,40 @@ pub async fn set_password(cx: &Cx, text: &str, new: Secret, client: &Client) -> 
     password::acceptable(new.expose()).map_err(|reason| Error::invalid("password", reason))?;
     // The link is looked at before the costly hash, and again where it is spent.
     let purposes = [Purpose::Invitation, Purpose::PasswordReset];
-    cx.write(async |txn| look(txn, text, &purposes).await.map(drop)).await?;
+    noted(cx, "setPassword", cx.write(async |txn| look(txn, text, &purposes).await).await?.map(drop))?;
     let hash = password::hash(cx.hub(), new).await?;
-    let user = cx
-        .write(async |txn| {
-            let user = spend(txn, text, &purposes).await?;
-            store(txn, user, hash.clone()).await?;
-            Ok(user)
-        })
-        .await?;
-    session::begin(cx, user, client).await
+    let user = noted(cx, "setPassword", spend(cx, text, &purposes, Some(hash)).await)?;
+    session::begin(cx, user, None, client).await
 }
 
-/// Changes the caller's own password, ends every session, and signs in again.
-pub async fn change_password(cx: &Cx, old: Secret, new: Secret, client: &Client) -> Result<Pair> {
-    let crate::kernel::Actor::User(user) = cx.actor() else {
-        return Err(Error::invalid("currentPassword", "only people have passwords"));
+/// Changes the caller's own password, ends every session, and signs in again. Who has no password yet sets
+/// the first one without `old`.
+pub async fn change_password(cx: &Cx, old: Option<Secret>, new: Secret, client: &Client) -> Result<Pair> {
+    let (Actor::User(user), Some(session)) = (cx.actor(), cx.principal()?.session) else {
+        return Err(Error::NoPerson);
     };
     password::acceptable(new.expose()).map_err(|reason| Error::invalid("newPassword", reason))?;
     let known = person::by_id(user).one(cx.db()).await?.ok_or(Error::NotFound("user"))?;
-    super::lock::open(cx, &known.email).await?;
-    if !password::fits(cx.hub(), old, known.password_hash).await? {
-        super::lock::failed(cx, &known.email).await?;
-        return Err(Error::invalid("currentPassword", "this is not your password"));
-    }
+    noted(cx, "changePassword", knows(cx, known, old).await)?;
     let hash = password::hash(cx.hub(), new).await?;
+    let chosen = sessions::by_id(session).one(cx.db()).await?.and_then(|session| session.chosen_tenant);
     cx.write(async |txn| store(txn, user, hash.clone()).await).await?;
-    session::begin(cx, user, client).await
+    session::begin(cx, user, chosen, client).await
+}
+
+/// Passes who knows the password as it is, and who has none.
+async fn knows(cx: &Cx, known: person::Model, old: Option<Secret>) -> Result<(), TurnedAway> {
+    let Some(hash) = known.password_hash else { return Ok(()) };
+    let Some(old) = old else {
+        return Err(Error::invalid("currentPassword", "say your password as it is now").into());
+    };
+    lock::SIGN_IN.open(cx, &known.email).await?;
+    if password::fits(cx.hub(), old, Some(hash)).await? {
+        return Ok(());
+    }
+    lock::SIGN_IN.failed(cx, &known.email).await?;
+    let refused = Error::invalid("currentPassword", "this is not your password");
+    Err(TurnedAway::of(refused, Whose::Person(known.id), cx.actor(), known.id, "the current password is wrong"))
 }
 
 /// Keeps a new hash and ends every session that the old password opened.
@@ -136,29 +157,48 @@ async fn store(txn: &Txn, user: UserId, hash: String) -> Result<()> {
     let mut row = known.into_active_model();
     row.password_hash = Set(Some(hash));
     row.password_changed_at = Set(Some(txn.now()));
+    row.password_reset_requested_at = Set(None);
     row.update(&**txn).await?;
     session::end_all(txn, user, "the password changed").await?;
     session::record(txn, user, &AccessEvent::PasswordChanged { user }).await
 }
 
-async fn look(txn: &Txn, text: &str, purposes: &[Purpose]) -> Result<entity::Model> {
+/// A link that can be used for one of the purposes, held until the commit; or why there is none.
+async fn look(txn: &Txn, text: &str, purposes: &[Purpose]) -> Result<Result<entity::Model, TurnedAway>> {
     if !token::well_formed(token::Kind::OneTime, text) {
-        return Err(REFUSED);
+        return Ok(Err(REFUSED.into()));
     }
     let found = entity::by_digest(&token::digest(text)).lock_exclusive().one(&**txn).await?;
-    let usable = |row: &entity::Model| {
-        row.used_at.is_none()
-            && txn.now() < row.expires_at
-            && purposes.iter().any(|purpose| purpose.name() == row.purpose)
+    let Some(row) = found else { return Ok(Err(REFUSED.into())) };
+    let reason = if row.used_at.is_some() {
+        "the link was used before"
+    } else if txn.now() >= row.expires_at {
+        "the link is too old"
+    } else if !purposes.iter().any(|purpose| purpose.name() == row.purpose) {
+        "the link is for something else"
+    } else {
+        // Whoever is let in nowhere at present keeps the link for when that is over.
+        standing::of_person(&**txn, row.user_id, None).await?;
+        return Ok(Ok(row));
     };
-    found.filter(usable).ok_or(REFUSED)
+    Ok(Err(TurnedAway::claimed(REFUSED, row.user_id, reason)))
 }
 
-async fn spend(txn: &Txn, text: &str, purposes: &[Purpose]) -> Result<UserId> {
-    let row = look(txn, text, purposes).await?;
-    let user = row.user_id;
-    let mut row = row.into_active_model();
-    row.used_at = Set(Some(txn.now()));
-    row.update(&**txn).await?;
-    Ok(user)
+/// Uses a link up, and keeps the new password if there is one.
+async fn spend(cx: &Cx, text: &str, purposes: &[Purpose], hash: Option<String>) -> Result<UserId, TurnedAway> {
+    cx.write(async |txn| {
+        let row = match look(txn, text, purposes).await? {
+            Ok(row) => row,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let user = row.user_id;
+        let mut row = row.into_active_model();
+        row.used_at = Set(Some(txn.now()));
+        row.update(&**txn).await?;
+        if let Some(hash) = &hash {
+            store(txn, user, hash.clone()).await?;
+        }
+        Ok(Ok(user))
+    })
+    .await?
 }

@@ -2,13 +2,14 @@
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, ModelTrait, PaginatorTrait,
-    QueryFilter, QuerySelect,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 use serde_json::json;
 
 use super::may_grant;
 use crate::{
-    context::{Audit, Cx, Txn},
+    context::{Audit, Cx, Hub, Txn},
+    domain::tenant::Tenant,
     entity::{membership as entity, tenant},
     event::{Changes, access::AccessEvent},
     kernel::{
@@ -28,6 +29,14 @@ pub async fn by_ids(cx: &Cx, ids: &[MembershipId]) -> Result<Vec<Membership>> {
 /// The memberships of these people in the tenant.
 pub async fn of_users(cx: &Cx, users: &[UserId]) -> Result<Vec<Membership>> {
     Ok(entity::of(cx.tenant()?).filter(entity::COLUMN.user_id.is_in(users.iter().copied())).all(cx.db()).await?)
+}
+
+/// The tenants of one person that were not deleted, longest belonging first, for operators of the hub.
+pub async fn tenants_of(hub: &Hub, user: UserId) -> Result<Vec<Tenant>> {
+    let db = hub.database.reader();
+    let bonds = entity::of_person(user).order_by_asc(entity::Column::Id).all(db).await?;
+    let found = tenant::of_any(bonds.iter().map(|bond| bond.tenant_id).collect()).all(db).await?;
+    Ok(bonds.iter().filter_map(|bond| found.iter().find(|tenant| tenant.id == bond.tenant_id).cloned()).collect())
 }
 
 /// Adds the row, its event and its audit entry.

@@ -10,6 +10,10 @@
 //! requests whose answer got lost. It is the same because a successor follows from its predecessor and a
 //! secret of the hub; so however many refresh at once, one successor lives.
 //!
+//! **Where it acts.** A session acts in the tenant that was chosen for it, when it began or later; without a
+//! choice, as [`standing`] says. A request that names a tenant acts there instead. A choice that is not the
+//! person's any more is not silently replaced by another tenant: the person signs in again.
+//!
 //! **What is not told apart from outside**: an unknown address, a wrong password, a session that ended.
 
 use chrono::TimeDelta;
@@ -18,11 +22,18 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, IntoActiveModel, 
 use serde_json::json;
 use sha2::Sha256;
 
-use super::{jwt, lock, password};
+use super::{
+    jwt, lock, password,
+    refusal::{TurnedAway, noted},
+    standing::{self, Standing},
+};
 use crate::{
-    context::{Audit, Cx, Hub, Txn},
-    domain::keyring::{HUB, secret},
-    entity::{membership, refresh_token as refresh, session as entity, tenant, user},
+    context::{Audit, Cx, Hub, Txn, Whose},
+    domain::{
+        keyring::{HUB, secret},
+        tenant::{self, Tenant},
+    },
+    entity::{membership, refresh_token as refresh, session as entity, user},
     event::access::AccessEvent,
     kernel::{
         actor::{Actor, Caller, Principal},
@@ -30,7 +41,7 @@ use crate::{
         error::{Error, Result},
         id::{SessionId, TenantId, UserId},
         input,
-        scope::{Role, Scope},
+        scope::Role,
         secret::Secret,
         token,
     },
@@ -69,27 +80,45 @@ pub struct Client {
 const REFUSED: Error = Error::Unauthenticated("the address or the password is wrong");
 const ENDED: Error = Error::Unauthenticated("this session has ended; sign in again");
 
-/// Signs somebody in by address and password.
-pub async fn sign_in(cx: &Cx, email: &str, password: Secret, client: &Client) -> Result<Pair> {
+/// Signs somebody in by address and password, to act in the tenant that is chosen.
+pub async fn sign_in(
+    cx: &Cx,
+    email: &str,
+    password: Secret,
+    chosen: Option<TenantId>,
+    client: &Client,
+) -> Result<Pair> {
+    let user = noted(cx, "signIn", checked(cx, email, password).await)?;
+    begin(cx, user, chosen, client).await
+}
+
+async fn checked(cx: &Cx, email: &str, password: Secret) -> Result<UserId, TurnedAway> {
     let email = input::email(email).map_err(|_| REFUSED)?;
-    lock::open(cx, &email).await?;
+    lock::SIGN_IN.open(cx, &email).await?;
     let known = user::by_email(&email).one(cx.db()).await?;
     let hash = known.as_ref().and_then(|user| user.password_hash.clone());
     let fits = password::fits(cx.hub(), password, hash).await?;
-    let Some(user) = known.filter(|_| fits) else {
-        lock::failed(cx, &email).await?;
-        return Err(REFUSED);
-    };
-    lock::forget(cx, &email).await?;
-    begin(cx, user.id, client).await
+    match known {
+        Some(user) if fits => {
+            lock::SIGN_IN.forget(cx, &email).await?;
+            Ok(user.id)
+        }
+        known => {
+            lock::SIGN_IN.failed(cx, &email).await?;
+            let claimed = known.map(|user| TurnedAway::claimed(REFUSED, user.id, "the password is wrong"));
+            Err(claimed.unwrap_or_else(|| REFUSED.into()))
+        }
+    }
 }
 
 /// Makes a session for somebody who has shown who they are.
-pub(super) async fn begin(cx: &Cx, user: UserId, client: &Client) -> Result<Pair> {
+pub(super) async fn begin(cx: &Cx, user: UserId, chosen: Option<TenantId>, client: &Client) -> Result<Pair> {
+    standing::of_person(cx.db(), user, chosen).await?;
     let (now, hub) = (cx.now(), cx.hub());
     let session = Session {
         id: cx.id(),
         user_id: user,
+        chosen_tenant: chosen,
         address: cx.request().address.map(|address| address.to_string()),
         user_agent: client.user_agent.clone(),
         created_at: now,
@@ -115,6 +144,8 @@ pub(super) async fn begin(cx: &Cx, user: UserId, client: &Client) -> Result<Pair
 enum Refreshed {
     Next(Session, Secret),
     Refused,
+    /// The token of a session that is over, for this reason.
+    Over(Session, &'static str),
 }
 
 /// Buys the next pair of tokens.
@@ -129,9 +160,14 @@ pub async fn refresh(cx: &Cx, text: &str, client: &Client) -> Result<Pair> {
             let Some(used) = found else { return Ok(Refreshed::Refused) };
             let held = entity::by_id(used.session_id).lock_exclusive().one(&**txn).await?;
             let now = txn.now();
-            let Some(session) = held.filter(|session| session.revoked_at.is_none() && now < session.expires_at) else {
+            let Some(session) = held.filter(|session| now < session.expires_at) else {
                 return Ok(Refreshed::Refused);
             };
+            if session.revoked_at.is_some() {
+                return Ok(Refreshed::Over(session, "the session was ended"));
+            }
+            // Whoever is let in nowhere at present keeps the token for when that is over.
+            standing::of_person(&**txn, session.user_id, None).await?;
             let next = successor(&key, text)?;
             match used.used_at {
                 None => {
@@ -148,8 +184,9 @@ pub async fn refresh(cx: &Cx, text: &str, client: &Client) -> Result<Pair> {
                     Ok(Refreshed::Next(session, next))
                 }
                 Some(_) => {
-                    end(txn, session, "a refresh token was used twice").await?;
-                    Ok(Refreshed::Refused)
+                    const TWICE: &str = "a refresh token was used twice";
+                    end(txn, session.clone(), TWICE).await?;
+                    Ok(Refreshed::Over(session, TWICE))
                 }
             }
         })
@@ -157,6 +194,11 @@ pub async fn refresh(cx: &Cx, text: &str, client: &Client) -> Result<Pair> {
     match outcome {
         Refreshed::Next(session, next) => pair(cx, &session, next).await,
         Refreshed::Refused => Err(ENDED),
+        Refreshed::Over(session, reason) => {
+            let whose = Whose::Person(session.user_id);
+            let refusal = TurnedAway::of(ENDED, whose, Actor::Anonymous, session.id, reason);
+            noted(cx, "refreshSession", Err(refusal))
+        }
     }
 }
 
@@ -187,8 +229,37 @@ pub async fn revoke_all(cx: &Cx, user: UserId) -> Result<usize> {
     cx.write(async |txn| end_all(txn, user, "revoked by an administrator").await).await
 }
 
+/// Chooses the tenant in which the caller's session acts from its next request on.
+pub async fn choose(cx: &Cx, chosen: TenantId) -> Result<(Tenant, Role)> {
+    let (Actor::User(user), Some(session)) = (cx.actor(), cx.principal()?.session) else {
+        return Err(Error::NoPerson);
+    };
+    let standing = standing::of_person(cx.db(), user, Some(chosen)).await?;
+    cx.write(async |txn| {
+        let held = entity::by_id(session).lock_exclusive().one(&**txn).await?;
+        let mut row = held.ok_or(Error::NotFound("session"))?.into_active_model();
+        row.chosen_tenant = Set(Some(chosen));
+        row.update(&**txn).await?;
+        let fact = AccessEvent::TenantChosen { user, session };
+        txn.emit_in(chosen, &fact)?;
+        txn.audit_in(chosen, Audit::of(&fact).after(json!(fact)));
+        Ok(())
+    })
+    .await?;
+    Ok((standing.tenant, standing.role))
+}
+
+/// The tenants the caller may choose, with the role in each. Programs have the one they act in.
+pub async fn choices(cx: &Cx) -> Result<Vec<(Tenant, Role)>> {
+    let principal = cx.principal()?;
+    if let Actor::User(user) = cx.actor() {
+        return standing::choices(cx.db(), user).await;
+    }
+    Ok(vec![(tenant::get(cx, principal.tenant).await?, principal.role)])
+}
+
 /// Checks an access token and says who calls. `chosen` is a tenant named by the request.
-pub async fn authenticate(hub: &Hub, text: &str, chosen: Option<&str>) -> Result<Caller> {
+pub(super) async fn authenticate(hub: &Hub, text: &str, chosen: Option<&str>) -> Result<Caller, TurnedAway> {
     let claims = jwt::read(hub, text).await?;
     let principal = again(hub, claims.user, claims.session, chosen).await?;
     let principal = Principal { expires_at: Some(claims.until), ..principal };
@@ -196,40 +267,39 @@ pub async fn authenticate(hub: &Hub, text: &str, chosen: Option<&str>) -> Result
 }
 
 /// What a person whose access token was checked before may do now.
-pub async fn again(hub: &Hub, user: UserId, id: SessionId, chosen: Option<&str>) -> Result<Principal> {
+pub(super) async fn again(
+    hub: &Hub,
+    user: UserId,
+    id: SessionId,
+    chosen: Option<&str>,
+) -> Result<Principal, TurnedAway> {
+    const REFUSED: Error = Error::Unauthenticated("this token is not valid");
     let db = hub.database.reader();
-    let session = entity::by_id(id).one(db).await?;
-    let open = |session: &Session| {
-        session.user_id == user && session.revoked_at.is_none() && hub.clock.now() < session.expires_at
-    };
-    session.filter(open).ok_or(Error::Unauthenticated("this token is not valid"))?;
-    let bonds = membership::of_person(user).order_by_asc(membership::Column::Id).all(db).await?;
-    let (tenant, role, home) = acting(hub, &bonds, chosen).await?;
-    let scopes = role.scopes();
-    Ok(Principal { tenant, home, role, scopes, partner: None, session: Some(id), expires_at: None })
-}
-
-/// In which tenant, and with which role: the chosen one, or the first. Suspended tenants let nobody in but
-/// who runs the hub.
-async fn acting(hub: &Hub, bonds: &[membership::Model], chosen: Option<&str>) -> Result<(TenantId, Role, TenantId)> {
-    let db = hub.database.reader();
-    let runs_hub = bonds.iter().find(|bond| bond.role.scopes().has(Scope::HubAdmin));
-    let wanted = match chosen {
-        Some(name) => Some(crate::domain::tenant::named(hub, name).await?.id),
-        None => None,
-    };
-    let ids = bonds.iter().map(|bond| bond.tenant_id).collect();
-    let served: Vec<_> = tenant::served(ids).all(db).await?.into_iter().map(|tenant| tenant.id).collect();
-    let bond = match wanted {
-        Some(tenant) => bonds.iter().find(|bond| bond.tenant_id == tenant && served.contains(&tenant)),
-        None => bonds.iter().find(|bond| served.contains(&bond.tenant_id)),
-    };
-    match (bond, runs_hub, wanted) {
-        (Some(bond), _, _) => Ok((bond.tenant_id, bond.role, bond.tenant_id)),
-        (None, Some(bond), wanted) => Ok((wanted.unwrap_or(bond.tenant_id), bond.role, bond.tenant_id)),
-        (None, None, Some(_)) => Err(Error::NotFound("tenant")),
-        (None, None, None) => Err(Error::Unauthenticated("this account belongs to no tenant that is served")),
+    let session = entity::by_id(id).one(db).await?.filter(|session| session.user_id == user).ok_or(REFUSED)?;
+    if session.revoked_at.is_some() {
+        let (whose, actor) = (Whose::Person(user), Actor::User(user));
+        return Err(TurnedAway::of(REFUSED, whose, actor, session.id, "the session was ended"));
     }
+    if hub.clock.now() >= session.expires_at {
+        return Err(REFUSED.into());
+    }
+    let Standing { tenant, role, home } = match chosen {
+        Some(name) => standing::of_person(db, user, Some(tenant::named(hub, name).await?.id)).await?,
+        None => standing::of_person(db, user, session.chosen_tenant).await.map_err(|error| match error {
+            Error::NotFound(_) => Error::Unauthenticated("the tenant of this session is not yours; sign in again"),
+            error => error,
+        })?,
+    };
+    Ok(Principal {
+        tenant: tenant.id,
+        home,
+        role,
+        scopes: role.scopes(),
+        partner: None,
+        session: Some(id),
+        token: None,
+        expires_at: None,
+    })
 }
 
 async fn pair(cx: &Cx, session: &Session, refresh: Secret) -> Result<Pair> {

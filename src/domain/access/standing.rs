@@ -1,44 +1,63 @@
-//! Whether a caller who was checked before still is who it was, with the same rights.
+//! Where a person acts, and with which role.
 //!
-//! For streams: they outlive the check at their beginning. What is looked up is what signing in looks up, by
-//! id instead of by a credential that nobody keeps.
+//! A person may belong to several tenants. A request names one; or the session has one that was chosen for
+//! it; or it is the tenant the person has belonged to for longest. Who runs the hub, by a membership in a
+//! tenant that is served, may act in any tenant that was not deleted, suspended ones included. For everybody
+//! else other tenants do not exist, and suspended ones let nobody in.
+
+use std::collections::BTreeMap;
+
+use sea_orm::{ConnectionTrait, QueryOrder};
 
 use crate::{
-    context::Hub,
-    domain::access::{session, token},
+    domain::tenant::{Status, Tenant},
+    entity::{membership, tenant},
     kernel::{
-        actor::{Actor, Caller},
         error::{Error, Result},
+        id::{TenantId, UserId},
+        scope::{Role, Scope},
     },
 };
 
-/// How a caller stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// As before.
-    Holds,
-    /// Still somebody, with other rights.
-    Changed,
-    /// Not any more.
-    Ended,
+/// Where somebody acts.
+pub(super) struct Standing {
+    pub(super) tenant: Tenant,
+    pub(super) role: Role,
+    /// The tenant of the membership that gives the role.
+    pub(super) home: TenantId,
 }
 
-/// How the caller stands now.
-pub async fn of(hub: &Hub, caller: &Caller) -> Result<Standing> {
-    let Some(before) = &caller.principal else { return Ok(Standing::Holds) };
-    let chosen = before.tenant.to_string();
-    let now = match (caller.actor, before.session) {
-        (Actor::ApiToken(id), _) => token::again(hub, id, Some(&chosen)).await,
-        (Actor::User(user), Some(session)) => session::again(hub, user, session, Some(&chosen)).await,
-        _ => return Ok(Standing::Holds),
+/// Where the person acts, given the tenant that was chosen, if one was.
+pub(super) async fn of_person(db: &impl ConnectionTrait, user: UserId, chosen: Option<TenantId>) -> Result<Standing> {
+    let bonds = membership::of_person(user).order_by_asc(membership::Column::Id).all(db).await?;
+    let ids = bonds.iter().map(|bond| bond.tenant_id).chain(chosen).collect();
+    let tenants: BTreeMap<_, _> = tenant::of_any(ids).all(db).await?.into_iter().map(|row| (row.id, row)).collect();
+    let state = |bond: &membership::Model| tenants.get(&bond.tenant_id).map(Tenant::state);
+    let served = |bond: &&membership::Model| state(bond) == Some(Status::Active);
+    let runs_hub = bonds.iter().filter(served).find(|bond| bond.role.scopes().has(Scope::HubAdmin));
+    let bond = match chosen {
+        Some(chosen) => bonds.iter().find(|bond| bond.tenant_id == chosen && served(bond)).or(runs_hub),
+        None => bonds.iter().find(served),
     };
-    match now {
-        Ok(principal) => {
-            let same = (principal.home, principal.role, principal.scopes, principal.partner)
-                == (before.home, before.role, before.scopes, before.partner);
-            Ok(if same { Standing::Holds } else { Standing::Changed })
-        }
-        Err(error @ (Error::Unavailable(..) | Error::Internal(..))) => Err(error),
-        Err(_) => Ok(Standing::Ended),
+    let place = bond.and_then(|bond| tenants.get(&chosen.unwrap_or(bond.tenant_id)));
+    if let (Some(bond), Some(tenant)) = (bond, place) {
+        return Ok(Standing { tenant: tenant.clone(), role: bond.role, home: bond.tenant_id });
     }
+    let concerned = |bond: &&membership::Model| chosen.is_none_or(|chosen| chosen == bond.tenant_id);
+    if bonds.iter().filter(concerned).any(|bond| state(bond) == Some(Status::Suspended)) {
+        return Err(Error::Suspended);
+    }
+    Err(match chosen {
+        Some(_) => Error::NotFound("tenant"),
+        None => Error::Unauthenticated("this account belongs to no tenant that is served"),
+    })
+}
+
+/// The tenants a person may choose, longest belonging first, with the role in each.
+pub(super) async fn choices(db: &impl ConnectionTrait, user: UserId) -> Result<Vec<(Tenant, Role)>> {
+    let bonds = membership::of_person(user).order_by_asc(membership::Column::Id).all(db).await?;
+    let ids = bonds.iter().map(|bond| bond.tenant_id).collect();
+    let tenants: BTreeMap<_, _> = tenant::of_any(ids).all(db).await?.into_iter().map(|row| (row.id, row)).collect();
+    let choice = |bond: membership::Model| Some((tenants.get(&bond.tenant_id)?.clone(), bond.role));
+    Ok(bonds.into_iter().filter_map(choice).filter(|(tenant, _)| tenant.state() == Status::Active).collect())
 }

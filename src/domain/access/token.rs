@@ -5,6 +5,9 @@
 //! request, which is what makes a revocation count from the next request on. Every failed check looks
 //! the same from outside: whether a token was mistyped, expired or revoked is nobody's business.
 //!
+//! A token of its own carries a role. A token of an agent is one of several ways in for that agent: it
+//! allows what both allow, and what is done with it is done by the agent.
+//!
 //! A repeated creation (same idempotency key) answers with the same token's record but not with its
 //! text: that was said once.
 
@@ -16,20 +19,25 @@ use sea_orm::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::{may_grant, user::RoleName};
+use super::{
+    agent::{self, Agent},
+    may_grant, narrowed,
+    refusal::TurnedAway,
+    user::RoleName,
+};
 use crate::{
-    context::{Audit, Cx, Hub, Once},
-    domain::tenant,
+    context::{Audit, Cx, Hub, Once, Whose},
+    domain::tenant::{self, Status, Tenant},
     entity::{api_token as entity, page},
     event::access::AccessEvent,
     kernel::{
         actor::{Actor, Caller, Principal},
         clock::Moment,
         error::{Error, Result},
-        id::{ApiTokenId, TenantId},
+        id::{AgentId, ApiTokenId, TenantId},
         input::{self, Check},
         page::{Page, PageArgs},
-        scope::{Role, Scope, Scopes},
+        scope::{Scope, Scopes},
         secret::Secret,
         token,
     },
@@ -52,17 +60,15 @@ pub struct NewApiToken {
     pub scopes: Option<Vec<String>>,
     /// When it ends; never, if left out.
     pub expires_at: Option<Moment>,
+    /// The agent it is for; none for a token of its own.
+    pub agent: Option<AgentId>,
 }
 
 impl ApiToken {
-    /// What the token allows.
+    /// What the token allows by itself; if it is an agent's, no more than the agent may do.
     #[must_use]
     pub fn allowed(&self) -> Scopes {
-        let narrowed = self.scopes.as_ref().and_then(serde_json::Value::as_array);
-        // A name this program does not know comes from a later version and allows nothing here.
-        let listed =
-            narrowed.map(|names| names.iter().filter_map(|name| name.as_str()?.parse::<Scope>().ok()).collect());
-        listed.map_or(self.role.scopes(), |listed: Scopes| listed.and(self.role.scopes()))
+        narrowed::allowed(self.role, self.scopes.as_ref())
     }
 
     /// Whether it opens the door at that moment.
@@ -99,20 +105,31 @@ pub async fn create(cx: &Cx, new: NewApiToken, key: Option<&str>) -> Result<(Api
             let (role, now) = (new.role.0, txn.now());
             let mut check = Check::new();
             let name = check.take("name", input::name(&new.name));
-            let scopes = new.scopes.as_ref().map(|names| check.take("scopes", narrowed(role, names)));
+            let scopes = new.scopes.as_ref().map(|names| check.take("scopes", narrowed::read(role, names)));
             check.that(new.expires_at.is_none_or(|end| end > now), "expiresAt", "a token must end in the future");
             check.done()?;
-            may_grant(cx, role, scopes.unwrap_or(role.scopes()))?;
+            let wanted = scopes.unwrap_or(role.scopes());
+            match new.agent {
+                Some(id) => {
+                    let agent = agent::held(txn, "agentId", id).await?;
+                    if !role.scopes().within(agent.role.scopes()) {
+                        let reason = format!("the agent has the role {}, and its tokens have no more", agent.role);
+                        return Err(Error::invalid("role", reason));
+                    }
+                    may_grant(cx, role, wanted.and(agent.allowed()))?;
+                }
+                None => may_grant(cx, role, wanted)?,
+            }
             let secret = token::mint(token::Kind::Api, &*cx.hub().chance);
             let row = ApiToken {
                 id: txn.id(),
                 tenant_id: cx.tenant()?,
-                agent_id: None,
+                agent_id: new.agent,
                 name,
                 digest: token::digest(secret.expose()).to_vec(),
                 hint: token::hint(&secret),
                 role,
-                scopes: scopes.map(|scopes| scopes.iter().map(Scope::name).collect::<Vec<_>>().into()),
+                scopes: scopes.map(narrowed::stored),
                 created_by: cx.actor().to_string(),
                 created_at: now,
                 expires_at: new.expires_at,
@@ -120,9 +137,14 @@ pub async fn create(cx: &Cx, new: NewApiToken, key: Option<&str>) -> Result<(Api
                 revoked_at: None,
             };
             entity::Entity::insert(row.clone().into_active_model()).exec_without_returning(&**txn).await?;
-            let fact = AccessEvent::ApiTokenCreated { api_token: row.id, name: row.name.clone(), role: role.to_string() };
+            let fact = AccessEvent::ApiTokenCreated {
+                api_token: row.id,
+                name: row.name.clone(),
+                role: role.to_string(),
+                agent: row.agent_id,
+            };
             txn.emit(&fact)?;
-            txn.audit(Audit::of(&fact).after(json!({ "name": row.name, "hint": row.hint, "role": role.name(), "scopes": row.scopes, "expiresAt": row.expires_at })))?;
+            txn.audit(Audit::of(&fact).after(shown(&row)))?;
             ticket.created(txn, row.id).await?;
             Ok((row.id, Some(secret)))
         })
@@ -131,17 +153,11 @@ pub async fn create(cx: &Cx, new: NewApiToken, key: Option<&str>) -> Result<(Api
     Ok((row, secret))
 }
 
-fn narrowed(role: Role, names: &[String]) -> Result<Scopes, String> {
-    let scopes = names
-        .iter()
-        .map(|name| name.parse::<Scope>())
-        .collect::<Result<Scopes, _>>()
-        .map_err(|error| error.to_string())?;
-    if scopes.within(role.scopes()) {
-        Ok(scopes)
-    } else {
-        Err(format!("the role {role} does not include all of these scopes"))
-    }
+fn shown(token: &ApiToken) -> serde_json::Value {
+    json!({
+        "name": token.name, "hint": token.hint, "role": token.role.name(), "scopes": token.scopes,
+        "expiresAt": token.expires_at, "agent": token.agent_id,
+    })
 }
 
 /// Revokes a token; from the next request on it opens nothing. Revoking twice is no fault.
@@ -168,37 +184,73 @@ pub async fn revoke(cx: &Cx, id: ApiTokenId) -> Result<ApiToken> {
 }
 
 /// Checks a token's text and says who calls. `chosen` is a tenant named by the request.
-pub async fn authenticate(hub: &Hub, text: &str, chosen: Option<&str>) -> Result<Caller> {
+pub(super) async fn authenticate(hub: &Hub, text: &str, chosen: Option<&str>) -> Result<Caller, TurnedAway> {
     const REFUSED: Error = Error::Unauthenticated("this token is not valid");
     if !token::well_formed(token::Kind::Api, text) {
-        return Err(REFUSED);
+        return Err(REFUSED.into());
     }
-    let row = entity::by_digest(&token::digest(text)).one(hub.database.reader()).await?;
-    let row = row.filter(|row| row.valid_at(hub.clock.now())).ok_or(REFUSED)?;
-    let principal = principal(hub, &row, chosen).await?;
+    let found = entity::by_digest(&token::digest(text)).one(hub.database.reader()).await?;
+    let Some((row, Some(home), agent)) = found.filter(|(_, home, _)| home.as_ref().is_some_and(Tenant::lives)) else {
+        return Err(REFUSED.into());
+    };
+    let actor = agent.as_ref().map_or(Actor::ApiToken(row.id), |agent| Actor::Agent(agent.id));
+    let principal = principal(hub, &row, &home, agent.as_ref(), chosen).await?;
     note_use(hub, &row, hub.clock.now());
-    Ok(Caller { actor: Actor::ApiToken(row.id), principal: Some(principal) })
+    Ok(Caller { actor, principal: Some(principal) })
 }
 
 /// What a token that was checked before may do now.
-pub async fn again(hub: &Hub, id: ApiTokenId, chosen: Option<&str>) -> Result<Principal> {
-    let row = entity::by_id(id).one(hub.database.reader()).await?;
-    let row = row.filter(|row| row.valid_at(hub.clock.now()));
-    principal(hub, &row.ok_or(Error::Unauthenticated("this token is not valid"))?, chosen).await
+pub(super) async fn again(hub: &Hub, id: ApiTokenId, chosen: Option<&str>) -> Result<Principal, TurnedAway> {
+    let found = entity::by_id(id).one(hub.database.reader()).await?;
+    match found.filter(|(_, home, _)| home.as_ref().is_some_and(Tenant::lives)) {
+        Some((row, Some(home), agent)) => principal(hub, &row, &home, agent.as_ref(), chosen).await,
+        _ => Err(Error::Unauthenticated("this token is not valid").into()),
+    }
 }
 
-async fn principal(hub: &Hub, row: &ApiToken, chosen: Option<&str>) -> Result<Principal> {
-    let scopes = row.allowed();
-    let tenant = elsewhere(hub, row, scopes, chosen).await?.unwrap_or(row.tenant_id);
+/// What a token may do now.
+async fn principal(
+    hub: &Hub,
+    row: &ApiToken,
+    home: &Tenant,
+    agent: Option<&Agent>,
+    chosen: Option<&str>,
+) -> Result<Principal, TurnedAway> {
+    if let Some(reason) = shut(row, agent, hub.clock.now()) {
+        let actor = agent.map_or(Actor::ApiToken(row.id), |agent| Actor::Agent(agent.id));
+        let refused = Error::Unauthenticated("this token is not valid");
+        return Err(TurnedAway::of(refused, Whose::Tenant(row.tenant_id), actor, row.id, reason));
+    }
+    if home.state() == Status::Suspended {
+        return Err(Error::Suspended.into());
+    }
+    let (role, scopes) = match agent {
+        Some(agent) => (narrowed::lesser(row.role, agent.role), row.allowed().and(agent.allowed())),
+        None => (row.role, row.allowed()),
+    };
     Ok(Principal {
-        tenant,
+        tenant: elsewhere(hub, row, scopes, chosen).await?.unwrap_or(row.tenant_id),
         home: row.tenant_id,
-        role: row.role,
+        role,
         scopes,
         partner: None,
         session: None,
+        token: Some(row.id),
         expires_at: row.expires_at,
     })
+}
+
+/// Why a token opens nothing at that moment.
+fn shut(token: &ApiToken, agent: Option<&Agent>, now: Moment) -> Option<&'static str> {
+    if token.revoked_at.is_some() {
+        Some("the token was revoked")
+    } else if !token.valid_at(now) {
+        Some("the token has expired")
+    } else if !agent.is_none_or(Agent::enabled) {
+        Some("the agent is disabled")
+    } else {
+        None
+    }
 }
 
 /// The tenant the request chose, if it is not the token's own. Only who runs the hub may choose; for

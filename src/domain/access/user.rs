@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{may_grant, membership};
 use crate::{
-    context::{Audit, Cx, Once, Txn},
+    context::{Audit, Cx, Hub, Once, Txn},
     entity::{membership as bond, page, user as entity},
     event::{Changes, access::AccessEvent},
     kernel::{
@@ -71,6 +71,12 @@ pub async fn list(cx: &Cx, args: &PageArgs) -> Result<Page<User>> {
     page::by_key(cx.db(), "users", entity::of(cx.tenant()?), entity::Column::Id, |user| user.id.uuid(), args).await
 }
 
+/// Whoever has that address, in whichever tenant, for operators of the hub.
+pub async fn by_email(hub: &Hub, email: &str) -> Result<Option<User>> {
+    let Ok(email) = input::email(email) else { return Ok(None) };
+    Ok(entity::by_email(&email).one(hub.database.reader()).await?)
+}
+
 /// How many there are.
 pub async fn count(cx: &Cx) -> Result<u64> {
     Ok(entity::of(cx.tenant()?).count(cx.db()).await?)
@@ -104,8 +110,16 @@ pub async fn create(cx: &Cx, new: NewUser, key: Option<&str>) -> Result<User> {
 /// Adds the row, its event and its audit entry; `bootstrap` uses it too.
 pub(super) async fn insert(txn: &Txn, email: String, name: String) -> Result<UserId> {
     let (id, now) = (txn.id(), txn.now());
-    let row =
-        User { id, email, name, password_hash: None, password_changed_at: None, created_at: now, updated_at: now };
+    let row = User {
+        id,
+        email,
+        name,
+        password_hash: None,
+        password_changed_at: None,
+        password_reset_requested_at: None,
+        created_at: now,
+        updated_at: now,
+    };
     entity::Entity::insert(row.clone().into_active_model()).exec_without_returning(&**txn).await.map_err(taken)?;
     let fact = AccessEvent::UserCreated { user: id, email: row.email.clone(), name: row.name.clone() };
     txn.emit(&fact)?;

@@ -9,10 +9,10 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use super::{damaged, lacking};
+use super::{HUB, damaged, lacking};
 use crate::{
     context::{Audit, Cx, Hub, Txn},
-    entity::{data_key as entity, secret},
+    entity::{data_key as entity, secret, tenant},
     event::keyring::KeyringEvent,
     kernel::{
         error::{Error, Result},
@@ -65,8 +65,18 @@ async fn held(txn: &Txn, tenant: TenantId) -> Result<TenantKey> {
         }
         // None at all, or the newest was replaced and destroyed while we waited for it: look again.
         if entity::of(tenant).count(&**txn).await? == 0 {
+            living(txn, tenant).await?;
             insert(txn, tenant, 1).await?;
         }
+    }
+}
+
+/// Passes the hub, and tenants that were not deleted. Who deletes one waits, and then destroys this key too.
+async fn living(txn: &Txn, tenant: TenantId) -> Result<()> {
+    let found = tenant::of(tenant).lock_shared().one(&**txn).await?;
+    match found.filter(|tenant| tenant.deleted_at.is_none()) {
+        None if tenant != HUB => Err(Error::NotFound("tenant")),
+        _ => Ok(()),
     }
 }
 
@@ -77,7 +87,7 @@ pub(super) async fn for_opening(
     tenant: TenantId,
     version: u32,
 ) -> Result<DataKey> {
-    if let Some(known) = hub.data_keys.get(tenant, version) {
+    if let Some(known) = hub.data_keys.get(tenant, version, hub.clock.now()) {
         return Ok(known);
     }
     let stored = entity::of(tenant).filter(entity::COLUMN.version.eq(stored(version)?)).one(db).await?;
@@ -87,11 +97,11 @@ pub(super) async fn for_opening(
 
 /// Unwraps a stored key and remembers it.
 pub(super) fn opened(hub: &Hub, row: &TenantKey) -> Result<DataKey> {
-    if let Some(known) = hub.data_keys.get(row.tenant_id, number(row.version)?) {
+    if let Some(known) = hub.data_keys.get(row.tenant_id, number(row.version)?, hub.clock.now()) {
         return Ok(known);
     }
     let key = unwrapped(hub, row)?;
-    hub.data_keys.remember(row.tenant_id, key.clone());
+    hub.data_keys.remember(row.tenant_id, key.clone(), hub.clock.now());
     Ok(key)
 }
 

@@ -12,6 +12,9 @@
 //! **What cannot happen.** A secret is never sealed under a key that is about to be destroyed: who seals
 //! holds the key's row until the commit, and who destroys it waits, and then counts again.
 //!
+//! **Deleting a tenant** destroys its keys and forgets its secrets ([`shred`]). From then on none is made
+//! for it, whoever was about to seal something.
+//!
 //! **The hub's own secrets** (its signing keys) belong to the nil tenant.
 
 pub mod data_key;
@@ -22,8 +25,10 @@ pub mod signing;
 use uuid::Uuid;
 
 use crate::{
+    context::Txn,
+    entity,
     kernel::{
-        error::{Error, Source},
+        error::{Error, Result, Source},
         id::TenantId,
     },
     vault::OpenError,
@@ -31,6 +36,23 @@ use crate::{
 
 /// Whose the hub's own secrets are.
 pub const HUB: TenantId = TenantId::new(Uuid::nil());
+
+/// What is gone of a tenant that was deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shredded {
+    /// Data keys that were destroyed.
+    pub keys: u64,
+    /// Secrets that were forgotten.
+    pub secrets: u64,
+}
+
+/// Destroys every key of a tenant and forgets its secrets. The caller holds the tenant's row, as deleted.
+pub async fn shred(txn: &Txn, tenant: TenantId) -> Result<Shredded> {
+    // Keys first: who seals holds one, and what they sealed is there when we have waited for them.
+    let keys = entity::data_key::destroy_all(tenant).exec(&**txn).await?.rows_affected;
+    let secrets = entity::secret::forget_all(tenant).exec(&**txn).await?.rows_affected;
+    Ok(Shredded { keys, secrets })
+}
 
 /// Something sealed does not open: ours to mend, whatever the reason.
 fn damaged(what: &'static str, error: OpenError) -> Error {

@@ -96,6 +96,7 @@ impl Key {
             scopes: authority.scopes,
             partner: authority.partner,
             session: None,
+            token: None,
             expires_at: None,
         });
         Caller { actor: Actor::System("feed"), principal }

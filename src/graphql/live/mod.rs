@@ -24,6 +24,7 @@
 //! makes the group wait.
 
 mod group;
+mod list;
 mod replay;
 mod source;
 
@@ -33,8 +34,9 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 pub use group::{Groups, Subscription};
+pub use list::ListChange;
 pub(in crate::graphql) use source::Source;
-pub use source::{Snapshot, follow, follow_list};
+pub use source::{follow, follow_list};
 
 use crate::kernel::cursor::Cursor;
 

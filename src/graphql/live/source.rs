@@ -13,11 +13,11 @@ use async_graphql::Context;
 use futures_util::{
     Stream, StreamExt,
     future::{BoxFuture, FutureExt},
-    stream,
+    stream::{self, BoxStream},
 };
 use tokio::sync::watch;
 
-use super::LOG;
+use super::{LOG, ListChange};
 use crate::{
     context::Cx,
     event::{Entry, Interest, Next, Reader},
@@ -107,8 +107,9 @@ impl Source {
     }
 }
 
-/// A list as it is when somebody begins to follow it.
-pub type Snapshot<T> = BoxFuture<'static, kernel::Result<T>>;
+/// The pages of a list as it is when somebody begins to follow it, made for the number up to which they are
+/// complete.
+type Snapshot<T> = Box<dyn FnOnce(Cx, i64) -> BoxStream<'static, kernel::Result<T>> + Send>;
 
 /// The items of a subscription: what each event that interests becomes, if anything.
 pub async fn follow<T, F, O>(
@@ -125,20 +126,37 @@ where
     open(ctx, after, interest, None, item).await
 }
 
-/// The same for a list: who begins without a cursor gets `snapshot` first.
-pub async fn follow_list<T, F, O>(
+/// The same for a list: who begins without a cursor gets a snapshot first, page by page. `page` reads the rows
+/// after one, and says whether there are more.
+pub async fn follow_list<T, R, P, Q, F, O>(
     ctx: &Context<'_>,
     after: Option<String>,
     interest: Interest,
-    snapshot: Snapshot<T>,
+    page: P,
     item: F,
-) -> Result<impl Stream<Item = Result<T>> + use<T, F, O>>
+) -> Result<impl Stream<Item = Result<ListChange<T>>> + use<T, R, P, Q, F, O>>
 where
     T: Send + 'static,
+    R: Clone + Send + 'static,
+    P: Fn(Cx, Option<R>) -> Q + Send + 'static,
+    Q: Future<Output = kernel::Result<(Vec<T>, Option<R>)>> + Send + 'static,
     F: Fn(Cx, Entry) -> O + Send + 'static,
-    O: Future<Output = kernel::Result<Option<T>>> + Send,
+    O: Future<Output = kernel::Result<Option<ListChange<T>>>> + Send,
 {
-    open(ctx, after, interest, Some(snapshot), item).await
+    let snapshot = move |cx: Cx, number| {
+        let pages = stream::unfold(Some(None), move |after: Option<Option<R>>| {
+            let read = after.map(|after| page(cx.clone(), after));
+            async move {
+                match read?.await {
+                    Ok((rows, None)) => Some((Ok(ListChange::page(rows, true, number)), None)),
+                    Ok((rows, last)) => Some((Ok(ListChange::page(rows, false, number)), Some(last))),
+                    Err(error) => Some((Err(error), None)),
+                }
+            }
+        });
+        pages.boxed()
+    };
+    open(ctx, after, interest, Some(Box::new(snapshot)), item).await
 }
 
 async fn open<T, F, O>(
@@ -163,9 +181,10 @@ where
     let reader = cx.events(interest, after).await?;
     let snapshots = snapshot.is_some();
     let first = snapshot.filter(|_| after.is_none() && source.begin != Begin::Now);
+    let first = first.map(|pages| pages(cx.clone(), reader.seen()));
     source.progress().current = reader.seen();
     source.opened.send_replace(Opened { at: Some(reader.seen()), snapshots });
-    let first = stream::iter(first).then(|first| async { Ok(first.await?) });
+    let first = stream::iter(first).flatten().map(|page| Ok(page?));
     let rest = stream::unfold(Some((reader, source, cx, item)), |state| async move {
         let (mut reader, source, cx, item) = state?;
         loop {

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// What may wait for a client: messages and bytes.
-const WAITING: (usize, usize) = (256, 1024 * 1024);
+const WAITING: (usize, usize) = (256, 256 * 1024);
 
 thread_local! {
     /// Frames are put together here: most are gone before the next one is made.

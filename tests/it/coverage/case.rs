@@ -17,19 +17,29 @@ pub enum Needs {
     Anyone,
     /// Everybody with a valid credential.
     SignedIn,
+    /// People who signed in; programs are refused.
+    Person,
     /// Who has the scope; others are refused.
     Scope(Scope),
     /// Everybody with a valid credential, but who lacks the scope sees nothing: null or an empty list.
     Sight(Scope),
+    /// Everybody with a valid credential, but what is asked for here needs the scope; others are refused.
+    Asked(Scope),
 }
 
 impl Needs {
     /// The scope that decides, if one does.
     pub fn scope(self) -> Option<Scope> {
         match self {
-            Self::Scope(scope) | Self::Sight(scope) => Some(scope),
-            Self::Anyone | Self::SignedIn => None,
+            Self::Scope(scope) | Self::Sight(scope) | Self::Asked(scope) => Some(scope),
+            Self::Anyone | Self::SignedIn | Self::Person => None,
         }
+    }
+
+    /// Whether a refusal is an entry of the audit log: what is reached for decides over credentials, keys or
+    /// roles.
+    pub fn is_noted(self) -> bool {
+        matches!(self, Self::Scope(Scope::AccessWrite | Scope::HubAdmin))
     }
 }
 

@@ -1,16 +1,21 @@
 //! Every case by every caller, and every id replaced by a stranger's.
 //!
-//! Whatever is refused must leave no row behind in any table. What works by the most powerful caller must
+//! Whatever is refused must leave no row behind in any table, but for one entry of the audit log where it was
+//! reached for credentials, keys or roles, or with a credential that was good once. What works by the most powerful caller must
 //! leave an audit entry and an event if it is a mutation. No answer may hold an id of the tenant that the
 //! caller does not act in, unless the caller runs the hub.
 //!
 //! Failures are collected and told together, one line each: case, caller, expected, got.
 
-use portolan::kernel::scope::{Role, Scope};
+use chrono::TimeDelta;
+use portolan::kernel::{
+    error::Code,
+    scope::{Role, Scope},
+};
 use serde_json::Value;
 
 use super::{
-    case::Case,
+    case::{Case, Needs},
     cases,
     principal::Principal,
     schema::Schema,
@@ -34,7 +39,11 @@ impl Run<'_> {
         // Made before the rows are counted: making a token leaves rows too.
         self.world.token(who).await;
         let before = self.world.rows().await;
-        let reply = self.world.ask(who, self.case, variables).await;
+        let reply = if self.walk.follows() {
+            self.world.follow(who, self.case, variables, expected == Expected::Hidden).await
+        } else {
+            self.world.ask(who, self.case, variables).await
+        };
         let after = self.world.rows().await;
         let changed: Vec<_> = after.keys().filter(|table| after[*table] != before[*table]).collect();
         let mut fail = |what: String| self.failures.push(format!("{} as {}{how}: {what}", self.walk.name, who.name));
@@ -48,6 +57,13 @@ impl Run<'_> {
                 }
             }
             Expected::Answer(_) | Expected::Success(_) if self.walk.mutates() => {}
+            Expected::Refused(Code::Forbidden) if self.case.needs.is_noted() => {
+                let noted = after["audit_entries"] - before["audit_entries"];
+                if noted != 1 || changed != ["audit_entries"] {
+                    fail(format!("expected one entry that notes the attempt, got {noted} and changes in {changed:?}"));
+                }
+            }
+            Expected::TurnedAway(_) if who.was_good() && changed == ["audit_entries"] => {}
             _ if changed.is_empty() => {}
             _ => fail(format!("expected that nothing changes, got changes in {changed:?}")),
         }
@@ -106,6 +122,8 @@ async fn each(cases: &[Case], with: impl AsyncFn(&mut Run<'_>)) -> Vec<String> {
     let schema = Schema::read(&portolan::graphql::sdl());
     let (mut world, mut failures) = (World::new().await, Vec::new());
     for case in cases {
+        // Attempts are noted once in a while; each case begins a new one.
+        world.hub.clock.advance(TimeDelta::minutes(2));
         let walk = Walk::of(&schema, case, &(case.variables)(&world.here)).unwrap_or_else(|wrong| panic!("{wrong}"));
         with(&mut Run { world: &mut world, walk: &walk, case, failures: &mut failures }).await;
     }
@@ -140,8 +158,8 @@ pub async fn admissions(cases: &[Case]) -> Vec<String> {
 /// A stranger's id in each place where an id is sent, by those who would find an own one.
 pub async fn foreign_ids(cases: &[Case]) -> Vec<String> {
     each(cases, async |run| {
-        for role in [Role::Admin, Role::SuperAdmin] {
-            let who = Principal::role(role);
+        let whos = [Role::Admin, Role::SuperAdmin].map(|role| [Principal::role(role), Principal::person(role)]);
+        for who in whos.into_iter().flatten() {
             if who.passes(run.case) {
                 for slot in &run.walk.slots {
                     run.expect_foreign(&who, slot).await;
@@ -155,14 +173,18 @@ pub async fn foreign_ids(cases: &[Case]) -> Vec<String> {
 /// The other tenant's administrator with everything of this one.
 pub async fn strangers(cases: &[Case]) -> Vec<String> {
     each(cases, async |run| {
-        let who = Principal::stranger();
-        let variables = (run.case.variables)(&run.world.here);
-        let expected = if who.passes(run.case) && !run.walk.slots.is_empty() {
-            Expected::of_foreign(run.case, run.walk, None)
-        } else {
-            Expected::of(run.case, &who)
-        };
-        run.expect(&who, "", expected, variables).await;
+        for who in Principal::strangers() {
+            let spent = run.case.spends && who.passes(run.case);
+            let mut own = if spent { Some(World::new().await) } else { None };
+            let world = own.as_mut().unwrap_or(run.world);
+            let mut run = Run { world, walk: run.walk, case: run.case, failures: run.failures };
+            let variables = (run.case.variables)(&run.world.here);
+            // Where no credential is needed, it does not matter whose the caller's is.
+            let foreign = who.passes(run.case) && run.case.needs != Needs::Anyone && !run.walk.slots.is_empty();
+            let expected =
+                if foreign { Expected::of_foreign(run.case, run.walk, None) } else { Expected::of(run.case, &who) };
+            run.expect(&who, "", expected, variables).await;
+        }
     })
     .await
 }

@@ -68,6 +68,16 @@ async fn a_case_that_promises_another_answer_to_foreign_ids_is_caught() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_case_of_a_subscription_that_lies_is_caught() {
+    const FOLLOW: &str = "subscription F($after: String) { events(topics: [ACCESS], after: $after) { id } }";
+    let case = |needs| Case::new(needs, FOLLOW, |side| json!({ "after": side.number_before("events") }));
+    let admitted = matrix::admissions(&[case(Needs::Asked(Scope::TenantRead))]).await;
+    assert_caught(&admitted, &["F as OPERATOR", "F as VIEWER", "F as only TENANT_READ"]);
+    let refused = matrix::refusals(&[case(Needs::Sight(Scope::AccessRead))]).await;
+    assert_caught(&refused, &["F as VIEWER", "F as PARTNER"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mutation_that_did_nothing_is_no_success() {
     let idle = Case::new(Needs::Scope(Scope::AccessWrite), USER_ROLES, |_| json!({ "id": "mem_nonsense" }));
     assert_caught(
@@ -80,16 +90,18 @@ async fn a_mutation_that_did_nothing_is_no_success() {
 fn a_field_an_argument_and_an_input_field_that_are_new_are_counted() {
     let types = "type Parcel { weight: Int } input ParcelInput { carriers: [ID!] }";
     let root = "type Query { parcels(of: ID, like: ParcelInput): Parcel";
+    let followed = "type Subscription { parcelsFollowed(of: ID): Parcel!";
     let now = portolan::graphql::sdl();
-    let grown = now.replacen("type Query {", root, 1) + types;
+    let grown = now.replacen("type Query {", root, 1).replacen("type Subscription {", followed, 1) + types;
     let (now, grown) = (Schema::read(&now), Schema::read(&grown));
     let (before, after) = (now.coordinates(), grown.coordinates());
     let new: Vec<_> = after.difference(&before).map(String::as_str).collect();
     let parcels = ["Query.parcels", "Query.parcels(like:)", "Query.parcels(of:)"];
-    assert_eq!(new, [["Parcel.weight", "ParcelInput.carriers"].as_slice(), &parcels].concat());
+    let followed = ["Subscription.parcelsFollowed", "Subscription.parcelsFollowed(of:)"];
+    assert_eq!(new, [["Parcel.weight", "ParcelInput.carriers"].as_slice(), &parcels, &followed].concat());
     let (before, after) = (now.ids(), grown.ids());
     let new: Vec<_> = after.difference(&before).map(String::as_str).collect();
-    assert_eq!(new, ["ParcelInput.carriers", "Query.parcels(of:)"]);
+    assert_eq!(new, ["ParcelInput.carriers", "Query.parcels(of:)", "Subscription.parcelsFollowed(of:)"]);
 }
 
 #[test]
@@ -165,8 +177,10 @@ fn a_refusal_with_data_or_at_another_place_is_no_refusal() {
     assert!(!passes(200, &json!({ "data": null })));
     assert!(!passes(401, &json!({ "data": null, "errors": [at_root] })));
     let turned_away = json!({ "errors": [error(&Value::Null, Code::Unauthenticated)] });
-    assert!(Expected::TurnedAway.judge(&walk, &reply(401, &turned_away)).is_ok());
-    assert!(Expected::TurnedAway.judge(&walk, &reply(200, &turned_away)).is_err());
+    let refused = Expected::TurnedAway(Code::Unauthenticated);
+    assert!(refused.judge(&walk, &reply(401, &turned_away)).is_ok());
+    assert!(refused.judge(&walk, &reply(200, &turned_away)).is_err());
+    assert!(Expected::TurnedAway(Code::TenantSuspended).judge(&walk, &reply(403, &turned_away)).is_err());
 }
 
 #[test]

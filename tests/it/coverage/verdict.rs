@@ -17,8 +17,8 @@ use crate::support::Reply;
 /// What a caller must get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// Status 401 and no data: the credential opens nothing.
-    TurnedAway,
+    /// The status of this code and no data: the credential opens nothing.
+    TurnedAway(Code),
     /// No data, and this code at the root field.
     Refused(Code),
     /// Nothing to see: null or an empty list, and no error.
@@ -34,8 +34,8 @@ pub enum Expected {
 impl Expected {
     /// For a caller with things of its own tenant.
     pub fn of(case: &Case, who: &Principal) -> Self {
-        if who.is_turned_away() {
-            return Self::TurnedAway;
+        if let Some(code) = who.turned_away() {
+            return Self::TurnedAway(code);
         }
         let refusal = if who.scopes().is_some() { Code::Forbidden } else { Code::Unauthenticated };
         if !who.passes(case) {
@@ -46,7 +46,7 @@ impl Expected {
         }
         let lacks = |scope| !who.scopes().is_some_and(|scopes| scopes.has(scope));
         let within = case.guarded.iter().filter(|(_, scope)| lacks(*scope)).map(|(path, _)| (*path, refusal)).collect();
-        if who.is_all_powerful() { Self::Success(within) } else { Self::Answer(within) }
+        if who.is_all_powerful(case) { Self::Success(within) } else { Self::Answer(within) }
     }
 
     /// For a caller who passes the guard, with another tenant's id in that place (or in all of them).
@@ -62,13 +62,14 @@ impl Expected {
     pub fn judge(&self, walk: &Walk, reply: &Reply) -> Result<(), String> {
         let body = reply.json();
         let fits = match self {
-            Self::TurnedAway => {
-                reply.status == 401 && body.get("data").is_none() && reply.codes() == [Code::Unauthenticated.name()]
+            Self::TurnedAway(code) => {
+                reply.status == code.status() && body.get("data").is_none() && reply.codes() == [code.name()]
             }
             Self::Refused(code) => {
                 // A field that may be null leaves data with a null in it; the transport answers 200 to data.
                 let nobody = *code == Code::Unauthenticated && body["data"].is_null();
-                let status = if nobody { 401 } else { 200 };
+                // On a stream, an error of the operation is an item.
+                let status = if nobody && !walk.follows() { 401 } else { 200 };
                 let at_root = |(path, found): &(String, String)| walk.keys.contains(path) && found == code.name();
                 let errors = errors(&body);
                 reply.status == status && !errors.is_empty() && errors.iter().all(at_root) && is_bare(&body["data"])

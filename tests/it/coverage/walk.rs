@@ -49,6 +49,11 @@ impl Walk {
         self.operation == OperationType::Mutation
     }
 
+    /// Whether the case is answered item by item.
+    pub fn follows(&self) -> bool {
+        self.operation == OperationType::Subscription
+    }
+
     /// Reads a case; says what is wrong with it.
     pub fn of(schema: &Schema, case: &Case, variables: &Json) -> Result<Self, String> {
         let wrong = |what: String| format!("{what} in: {}", case.document.trim());

@@ -14,27 +14,33 @@ use chrono::TimeDelta;
 use portolan::{
     domain::{
         access::{
+            agent,
+            issuer::{self, Algorithm, NewIssuer},
             link::{self, Purpose},
             membership,
-            session::Client,
+            session::{self, Client},
             token,
+            user::RoleName,
         },
-        tenant::Tenant,
+        tenant::{Tenant, lifecycle},
     },
     kernel::{chance::SeededChance, cursor::Cursor, scope::Role, token as text},
 };
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
     case::Case,
     principal::{Credential, Principal},
 };
-use crate::support::{Reply, TestHub};
+use crate::support::{Reply, TestHub, stream::Heard};
 
 /// The password of the person on either side.
 pub const PASSWORD: &str = "correct horse battery";
+
+/// Where nobody answers, and nobody is kept waiting.
+const NOWHERE: &str = "127.0.0.1:1";
 
 /// A tenant and the ids of its things.
 pub struct Side {
@@ -52,6 +58,7 @@ impl Side {
         ids.insert("membership", bonds[0].id.to_string());
         ids.insert("apiToken", hub.new_token(&tenant, Role::Viewer, None, None).await.0);
         let cx = hub.cx_of(&tenant);
+        ids.insert("issuer", issuer::create(&cx, issuer_of(&tenant), None).await.unwrap().id.to_string());
         let signer = hub.user_of(&tenant, &format!("signer@{}.test", tenant.slug), Role::Viewer).await;
         let link = async |purpose| link::make(&cx, signer.id, purpose).await.unwrap().0;
         let (first, client) = (link(Purpose::Invitation).await, Client { user_agent: Some("test".to_owned()) });
@@ -61,6 +68,10 @@ impl Side {
         ids.insert("refreshToken", pair.refresh.expose().to_owned());
         ids.insert("signInLink", link(Purpose::SignIn).await.expose().to_owned());
         ids.insert("passwordLink", link(Purpose::PasswordReset).await.expose().to_owned());
+        ids.insert("agent", hub.agent_of(&tenant, "helper", Role::Viewer).await.to_string());
+        let spare = hub.another_tenant(&format!("spare-of-{}", tenant.slug)).await;
+        ids.insert("spareTenant", spare.id.to_string());
+        ids.insert("spareSlug", spare.slug);
         Self { tenant, ids }
     }
 
@@ -109,7 +120,21 @@ impl Index<&str> for Side {
     }
 }
 
-/// A hub with two tenants, and the tokens of everybody who asked so far.
+/// An issuer where nobody answers.
+fn issuer_of(tenant: &Tenant) -> NewIssuer {
+    NewIssuer {
+        name: "Nobody".to_owned(),
+        iss: format!("http://{NOWHERE}"),
+        audience: tenant.slug.clone(),
+        jwks_url: None,
+        algorithm: Algorithm::Rs256,
+        roles_claim: Vec::new(),
+        role_map: Vec::new(),
+        default_role: Some(RoleName(Role::Viewer)),
+    }
+}
+
+/// A hub with two tenants, and the credentials of everybody who asked so far.
 pub struct World {
     pub hub: TestHub,
     pub here: Side,
@@ -123,16 +148,50 @@ impl World {
         // The clock stands still, so a budget per minute would never fill again.
         let budget = ("PORTOLAN_GRAPHQL_COST_PER_MINUTE", "0");
         let hash = ("PORTOLAN_ACCESS_PASSWORD_MEMORY", "64KiB");
-        let hub = TestHub::with(&[budget, hash]).await;
+        // The matrix moves the clock from case to case; sessions of people last through all of them.
+        let life = ("PORTOLAN_ACCESS_JWT_EXPIRATION", "30d");
+        let session = ("PORTOLAN_ACCESS_REFRESH_TOKEN_EXPIRATION", "60d");
+        // A sign of life on a stream tells that there was nothing to say.
+        let ping = ("PORTOLAN_LIVE_PING_INTERVAL", "500ms");
+        let outgoing = ("PORTOLAN_OUTGOING_ALLOW", NOWHERE);
+        let hub = TestHub::with(&[budget, hash, life, session, ping, outgoing]).await;
         let here = Side::prepare(&hub, hub.tenant.clone()).await;
         let there = Side::prepare(&hub, hub.another_tenant("elsewhere").await).await;
         Self { hub, here, there, tokens: HashMap::new() }
     }
 
-    /// Asks as somebody. Subscriptions will have to be asked here in their own way: open, and read one item.
+    /// Asks as somebody.
     pub async fn ask(&mut self, who: &Principal, case: &Case, variables: Value) -> Reply {
         let token = self.token(who).await;
-        self.hub.ask(&token, case.document, variables).await
+        let reply = self.hub.ask(&token, case.document, variables).await;
+        // What is noted after the answer belongs to this run and not to the next.
+        self.hub.settle().await;
+        reply
+    }
+
+    /// Follows as somebody: gives the first item. Where there should be nothing, a sign of life ends the wait.
+    pub async fn follow(&mut self, who: &Principal, case: &Case, variables: Value, nothing: bool) -> Reply {
+        let token = self.token(who).await;
+        self.hub.number_events().await;
+        let mut stream = self.hub.follow(&token, case.document, variables).await;
+        if stream.header("content-type") != "text/event-stream; charset=utf-8" {
+            let reply = stream.reply().await;
+            self.hub.settle().await;
+            return reply;
+        }
+        let text = loop {
+            match stream.heard().await {
+                Heard::Event(event) => break event.data,
+                Heard::Comment if nothing => break json!({ "data": {} }).to_string(),
+                Heard::Comment | Heard::Retry(_) => {}
+                Heard::End => break json!({ "errors": [{ "message": "the stream ended" }] }).to_string(),
+            }
+        };
+        let reply = Reply { status: stream.status, headers: stream.headers.clone(), text };
+        drop(stream);
+        // What is noted after the answer belongs to this run and not to the next.
+        self.hub.settle().await;
+        reply
     }
 
     /// The credential of somebody, made when it is first asked for.
@@ -157,6 +216,32 @@ impl World {
             Credential::Revoked => {
                 let (id, token) = hub.new_token(tenant, Role::SuperAdmin, None, None).await;
                 token::revoke(&hub.cx_of(tenant), id.parse().unwrap()).await.unwrap();
+                token
+            }
+            Credential::Agent(role) => {
+                let agent = hub.agent_of(tenant, &who.name, role).await;
+                hub.agent_token(tenant, agent, role).await
+            }
+            Credential::DisabledAgent => {
+                let agent = hub.agent_of(tenant, &who.name, Role::SuperAdmin).await;
+                let token = hub.agent_token(tenant, agent, Role::SuperAdmin).await;
+                agent::enable(&hub.cx_of(tenant), agent, false).await.unwrap();
+                token
+            }
+            Credential::Person(role) => {
+                let name = format!("{}@{}.test", who.name.replace([' ', '\''], "-"), tenant.slug);
+                hub.session_of(tenant, hub.user_of(tenant, &name, role).await.id).await
+            }
+            Credential::EndedSession => {
+                let user = hub.user_of(tenant, "ended@example.test", Role::SuperAdmin).await;
+                let token = hub.session_of(tenant, user.id).await;
+                session::revoke_all(&hub.cx_of(tenant), user.id).await.unwrap();
+                token
+            }
+            Credential::Suspended => {
+                let asleep = hub.another_tenant("asleep").await;
+                let token = hub.token_of(&asleep, Role::SuperAdmin).await;
+                lifecycle::suspend(&hub.cx(), asleep.id, "a test").await.unwrap();
                 token
             }
             Credential::Mistyped => "ptl_nonsense".to_owned(),

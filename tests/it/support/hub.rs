@@ -21,6 +21,8 @@ use portolan::{
     context::Cx,
     domain::{
         access::{
+            agent::{self, NewAgent},
+            link, session,
             token::{self, NewApiToken},
             user::{self, NewUser, RoleName},
         },
@@ -30,6 +32,7 @@ use portolan::{
     kernel::{
         chance::SeededChance,
         clock::ManualClock,
+        id::{AgentId, UserId},
         scope::{Role, Scope},
     },
 };
@@ -39,6 +42,8 @@ use tower::ServiceExt;
 use super::{
     Reply,
     database::{TestDatabase, on_postgres},
+    request::With,
+    stream::Stream,
 };
 
 /// When every test begins.
@@ -133,9 +138,31 @@ impl TestHub {
             role: RoleName(role),
             scopes: scopes.map(|scopes| scopes.iter().map(|scope| scope.name().to_owned()).collect()),
             expires_at: lasting.map(|span| beginning() + span),
+            agent: None,
         };
         let (made, secret) = token::create(&self.cx_of(tenant), new, None).await.unwrap();
         (made.id.to_string(), secret.unwrap().expose().to_owned())
+    }
+
+    /// An agent of a tenant, and its id.
+    pub async fn agent_of(&self, tenant: &Tenant, name: &str, role: Role) -> AgentId {
+        let new = NewAgent { name: name.to_owned(), description: None, role: RoleName(role), scopes: None };
+        agent::create(&self.cx_of(tenant), new, None).await.unwrap().id
+    }
+
+    /// A token of an agent.
+    pub async fn agent_token(&self, tenant: &Tenant, agent: AgentId, role: Role) -> String {
+        let (name, role) = ("test".to_owned(), RoleName(role));
+        let new = NewApiToken { name, role, scopes: None, expires_at: None, agent: Some(agent) };
+        token::create(&self.cx_of(tenant), new, None).await.unwrap().1.unwrap().expose().to_owned()
+    }
+
+    /// Signs a person in, and gives the access token.
+    pub async fn session_of(&self, tenant: &Tenant, user: UserId) -> String {
+        let cx = self.cx_of(tenant);
+        let (link, _) = link::make(&cx, user, link::Purpose::SignIn).await.unwrap();
+        let pair = link::sign_in(&cx, link.expose(), &session::Client::default()).await.unwrap();
+        pair.access.expose().to_owned()
     }
 
     /// A person in a tenant.
@@ -164,7 +191,13 @@ impl TestHub {
 
     /// Waits until no small work is left that outlives its request.
     pub async fn settle(&self) {
-        self.until(async || self.app.hub().tasks.is_empty().then_some(())).await;
+        for _ in 0..10_000 {
+            if self.app.hub().tasks.is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("small work went on for ten seconds");
     }
 
     /// Sends any request.
@@ -180,6 +213,18 @@ impl TestHub {
     pub async fn ask(&self, token: &str, query: &str, variables: Value) -> Reply {
         let body = json!({ "query": query, "variables": variables }).to_string();
         self.send(post(token, body)).await
+    }
+
+    /// Sends any request whose answer may last.
+    pub async fn open(&self, request: Request<Body>) -> Stream {
+        let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        Stream::new(head.status, head.headers, body)
+    }
+
+    /// Asks for a stream of events.
+    pub async fn follow(&self, token: &str, query: &str, variables: Value) -> Stream {
+        let body = json!({ "query": query, "variables": variables }).to_string();
+        self.open(post(token, body).with("accept", "text/event-stream")).await
     }
 
     /// Asks by POST, in a tenant that is not the token's own.

@@ -4,10 +4,14 @@
 pub mod cpu;
 pub mod database;
 pub mod hub;
+pub mod issuer;
+pub mod nats;
 pub mod process;
 pub mod records;
 pub mod reply;
 pub mod request;
+pub mod sse;
+pub mod stream;
 pub mod text;
 pub mod wire;
 

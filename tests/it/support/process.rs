@@ -98,9 +98,21 @@ impl Server {
         server
     }
 
+    /// Starts one of several on the same database; what it says is kept under its name.
+    pub async fn node(database: &TestDatabase, name: &str, settings: &[(&str, &str)]) -> Self {
+        let folder = database.folder().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let mut server = Self::spawn_in(folder, database, settings);
+        server.up().await;
+        server
+    }
+
     /// Starts one and does not wait for it.
     pub fn spawn(database: &TestDatabase, settings: &[(&str, &str)]) -> Self {
-        let folder = database.folder().to_owned();
+        Self::spawn_in(database.folder().to_owned(), database, settings)
+    }
+
+    fn spawn_in(folder: PathBuf, database: &TestDatabase, settings: &[(&str, &str)]) -> Self {
         let mut own = database.settings();
         own.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -146,6 +158,11 @@ impl Server {
     /// All it said on standard error, over all its starts.
     pub fn said(&self) -> String {
         fs::read_to_string(log(&self.folder)).unwrap()
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Kills it without a word, as the kernel does when memory is short.

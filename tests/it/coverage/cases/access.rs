@@ -12,7 +12,7 @@ pub const CASES: &[Case] = &[
            users(first: 2, after: $after) {
              edges { cursor node { id } }
              nodes {
-               id email name createdAt updatedAt
+               id email name passwordResetRequestedAt createdAt updatedAt
                membership { id role createdAt updatedAt user { id } }
              }
              pageInfo { endCursor }
@@ -27,7 +27,7 @@ pub const CASES: &[Case] = &[
         "query ApiTokens($after: String, $before: String) {
            apiTokens(first: 2, after: $after) {
              edges { cursor node { id } }
-             nodes { id name hint role scopes createdBy createdAt expiresAt lastUsedAt revokedAt }
+             nodes { id name hint role scopes agent { id } createdBy createdAt expiresAt lastUsedAt revokedAt }
              pageInfo { endCursor }
              totalCount
            }
@@ -80,7 +80,7 @@ pub const CASES: &[Case] = &[
         |side| {
             json!({ "input": {
                 "name": "New", "role": "VIEWER", "scopes": ["TENANT_READ"], "expiresAt": "2100-01-01T00:00:00Z",
-                "idempotencyKey": side.fresh(),
+                "agentId": side["agent"], "idempotencyKey": side.fresh(),
             } })
         },
     ),
@@ -90,5 +90,14 @@ pub const CASES: &[Case] = &[
            revokeApiToken(input: $input) { apiToken { id } userErrors { code path message } }
          }",
         |side| json!({ "input": { "id": side["apiToken"] } }),
+    ),
+    Case::new(
+        Needs::Scope(Scope::AccessRead),
+        "subscription UsersFollowed($role: Role, $after: String) {
+           usersLive(role: $role, after: $after) {
+             cursor complete removed snapshot { id email membership { role } } upserted { id }
+           }
+         }",
+        |side| json!({ "role": "VIEWER", "after": side.number_before("events") }),
     ),
 ];

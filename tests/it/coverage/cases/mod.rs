@@ -5,7 +5,10 @@
 //! forgotten, the tests in `rules` name by its coordinate.
 
 mod access;
+mod agent;
 mod audit;
+mod event;
+mod issuer;
 mod node;
 mod session;
 mod tenant;
@@ -15,5 +18,16 @@ use super::case::Case;
 
 /// Every case.
 pub fn all() -> Vec<Case> {
-    [tenant::CASES, access::CASES, audit::CASES, session::CASES, viewer::CASES, node::CASES].concat()
+    let of_concerns = [
+        tenant::CASES,
+        access::CASES,
+        agent::CASES,
+        issuer::CASES,
+        audit::CASES,
+        event::CASES,
+        session::CASES,
+        viewer::CASES,
+        node::CASES,
+    ];
+    of_concerns.concat()
 }

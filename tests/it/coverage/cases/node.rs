@@ -24,6 +24,11 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         Needs::Sight(Scope::AccessRead),
+        "query NodeAgent($id: ID!) { node(id: $id) { id ... on Agent { name } } }",
+        |side| json!({ "id": side["agent"] }),
+    ),
+    Case::new(
+        Needs::Sight(Scope::AccessRead),
         "query NodeApiToken($id: ID!) { node(id: $id) { id ... on ApiToken { hint } } }",
         |side| json!({ "id": side["apiToken"] }),
     ),

@@ -17,7 +17,11 @@ pub const CASES: &[Case] = &[
              userErrors { code path message }
            }
          }",
-        |side| json!({ "input": { "email": side["email"], "password": PASSWORD, "userAgent": "test" } }),
+        |side| {
+            json!({ "input": {
+                "email": side["email"], "password": PASSWORD, "tenantId": side["tenant"], "userAgent": "test",
+            } })
+        },
     ),
     Case::spending(
         Needs::Anyone,
@@ -42,16 +46,42 @@ pub const CASES: &[Case] = &[
         |side| json!({ "input": { "token": side["passwordLink"], "password": "another password", "userAgent": "test" } }),
     ),
     Case::new(
-        Needs::SignedIn,
-        "mutation SignOut { signOut { ended userErrors { code path message } } }",
-        |_| json!({}),
+        Needs::Anyone,
+        "mutation RequestPasswordReset($input: RequestPasswordResetInput!) {
+           requestPasswordReset(input: $input) { accepted userErrors { code path message } }
+         }",
+        |side| json!({ "input": { "email": format!("{}@example.test", side.fresh()) } }),
     )
-    // The callers of the matrix have tokens, and tokens have no session that could end.
+    // There is no such account.
+    .quiet(),
+    Case::spending(
+        Needs::Person,
+        "mutation ChangePassword($input: ChangePasswordInput!) {
+           changePassword(input: $input) { session { accessToken } userErrors { code path message } }
+         }",
+        // The callers signed in by a link; who has no password may say anything.
+        |_| {
+            json!({ "input": {
+                "currentPassword": "none", "newPassword": "another password", "userAgent": "test",
+            } })
+        },
+    ),
+    Case::new(
+        Needs::Person,
+        "mutation SwitchTenant($input: SwitchTenantInput!) {
+           switchTenant(input: $input) { tenant { id } role userErrors { code path message } }
+         }",
+        |side| json!({ "input": { "tenantId": side["tenant"] } }),
+    ),
+    Case::spending(Needs::SignedIn, "mutation SignOut { signOut { ended userErrors { code path message } } }", |_| {
+        json!({})
+    })
+    // Tokens have no session that could end.
     .quiet(),
     Case::spending(
         Needs::Scope(Scope::AccessWrite),
         "mutation CreateLink($input: CreateLinkInput!) {
-           createLink(input: $input) { token expiresAt userErrors { code path message } }
+           createLink(input: $input) { token url expiresAt userErrors { code path message } }
          }",
         |side| json!({ "input": { "userId": side["user"], "purpose": "INVITATION" } }),
     ),

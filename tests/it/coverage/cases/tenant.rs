@@ -10,7 +10,8 @@ pub const CASES: &[Case] = &[
         Needs::Scope(Scope::TenantRead),
         "query Tenant($id: ID) {
            tenant(id: $id) {
-             id slug name createdAt updatedAt settings { timeZone locale currency dateFormat }
+             id slug name status suspendedAt suspensionReason deletedAt createdAt updatedAt
+             settings { timeZone locale currency dateFormat }
            }
          }",
         |side| json!({ "id": side["tenant"] }),
@@ -54,5 +55,28 @@ pub const CASES: &[Case] = &[
                 "settings": { "timeZone": "Asia/Dubai" },
             } })
         },
+    ),
+    Case::spending(
+        Needs::Scope(Scope::HubAdmin),
+        "mutation SuspendTenant($input: SuspendTenantInput!) {
+           suspendTenant(input: $input) { tenant { status } userErrors { code path message } }
+         }",
+        |side| json!({ "input": { "id": side["spareTenant"], "reason": "a test" } }),
+    ),
+    Case::new(
+        Needs::Scope(Scope::HubAdmin),
+        "mutation ResumeTenant($input: ResumeTenantInput!) {
+           resumeTenant(input: $input) { tenant { status } userErrors { code path message } }
+         }",
+        |side| json!({ "input": { "id": side["spareTenant"] } }),
+    )
+    // It is served already.
+    .quiet(),
+    Case::spending(
+        Needs::Scope(Scope::HubAdmin),
+        "mutation DeleteTenant($input: DeleteTenantInput!) {
+           deleteTenant(input: $input) { tenant { status } userErrors { code path message } }
+         }",
+        |side| json!({ "input": { "id": side["spareTenant"], "confirmation": side["spareSlug"] } }),
     ),
 ];

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::super::case::{Case, Needs};
 
-pub const CASES: &[Case] =
-    &[Case::new(Needs::SignedIn, "query Viewer { viewer { kind actor role scopes expiresAt tenant { id } } }", |_| {
-        json!({})
-    })];
+pub const CASES: &[Case] = &[Case::new(
+    Needs::SignedIn,
+    "query Viewer { viewer { kind actor role scopes expiresAt tenant { id } tenants { id } } }",
+    |_| json!({}),
+)];

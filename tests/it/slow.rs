@@ -1,0 +1,106 @@
+//! Who does not read loses nothing and costs nobody anything.
+
+use std::{
+    env, fs,
+    time::{Duration, Instant},
+};
+
+use portolan::{
+    app::{App, World},
+    config::{Config, Flags},
+    context::Cx,
+    domain::tenant,
+    event::Fact,
+};
+use serde::Serialize;
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+
+use crate::support::{
+    database::TestDatabase,
+    process::{LIMIT, Server, token},
+    sse::Sse,
+};
+
+const FOLLOW: &str = "subscription { events(topics: [TENANT]) { number data } }";
+
+/// Growth of the server's memory that is let pass.
+const MOST_KIB: u64 = 50 * 1024;
+
+#[derive(Serialize)]
+struct Tick {
+    count: usize,
+    filling: String,
+}
+
+impl Fact for Tick {
+    const TOPIC: &'static str = "tenant";
+
+    fn kind(&self) -> &'static str {
+        "test.ticked"
+    }
+
+    fn subject(&self) -> String {
+        "somebody".to_owned()
+    }
+}
+
+fn resident(server: &Server) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Reads ticks until it has seen all; they are in order.
+async fn all(mut stream: Sse, ticks: usize) -> Duration {
+    let begun = Instant::now();
+    for expected in 0..ticks {
+        let said = timeout(LIMIT, stream.next()).await.expect("an event came").unwrap().expect("the stream goes on");
+        assert_eq!(said.json()["data"]["events"]["data"]["count"], expected);
+    }
+    begun.elapsed()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_nothing_for_a_while_gets_everything_afterwards_and_the_server_holds_nothing_for_it() {
+    let long = env::var_os("TEST_LONG").is_some_and(|value| value == "1");
+    let (ticks, asleep) = if long { (50_000, Duration::from_secs(30)) } else { (3_000, Duration::from_secs(3)) };
+    let database = TestDatabase::create().await;
+    let server = Server::start(&database).await;
+    let admin = token(&database, "admin");
+    let config = Config::load(&Flags::default(), database.settings(), database.folder()).unwrap();
+    let app = App::open(&config, World::default()).await.unwrap();
+    app.follow();
+    let home = tenant::named(app.hub(), "default").await.unwrap();
+    let cx = Cx::system(app.hub().clone(), "test", home.id);
+
+    let open = async || Sse::open(server.address, &admin, FOLLOW, json!({}), None).await.unwrap();
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        others.push(open().await);
+    }
+    let sleeper = open().await;
+    // Together the events are more than the kernel holds for a socket. Everybody is live before they begin.
+    sleep(Duration::from_millis(500)).await;
+    let before = resident(&server);
+    let reading: Vec<_> = others.into_iter().map(|stream| tokio::spawn(all(stream, ticks))).collect();
+    let begun = Instant::now();
+    for batch in 0..ticks / 100 {
+        let fill = |at: usize| Tick { count: batch * 100 + at, filling: "x".repeat(4_000) };
+        cx.write(async |txn| (0..100).try_for_each(|at| txn.emit(&fill(at)))).await.unwrap();
+    }
+    for others in reading {
+        timeout(4 * LIMIT, others).await.expect("the others are not held up").unwrap();
+    }
+    let passed = begun.elapsed();
+    sleep(asleep.saturating_sub(passed)).await;
+    let grown = resident(&server).saturating_sub(before);
+    let caught_up = timeout(4 * LIMIT, all(sleeper, ticks)).await.expect("nothing is lost");
+    println!(
+        "{ticks} events passed the others in {:.1} s; the server grew by {grown} KiB; the sleeper caught up in {:.1} s",
+        passed.as_secs_f64(),
+        caught_up.as_secs_f64()
+    );
+    assert!(grown < MOST_KIB, "the server grew by {grown} KiB");
+    app.close().await;
+}
