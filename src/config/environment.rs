@@ -2,14 +2,14 @@
 //!
 //! One exception: an orchestrator that knows this server as the service `portolan` announces it to
 //! its neighbours in variables such as `PORTOLAN_SERVICE_HOST` and `PORTOLAN_PORT_8080_TCP`. Nobody
-//! wrote those, so nobody could mend them; they are passed over.
+//! wrote those, so nobody could mend them; they are passed over. So is the one that is meant for the build.
 
 use std::{collections::BTreeMap, env};
 
 use zeroize::Zeroizing;
 
 use super::{
-    CONFIG_ENV,
+    BUILD_ENV, CONFIG_ENV,
     layers::Given,
     problem::{Problem, Source},
     settings::SETTINGS,
@@ -37,7 +37,7 @@ pub(super) fn read(variables: BTreeMap<String, Zeroizing<String>>) -> (Vec<Given
         let source = Source::Env(variable.clone());
         if let Some(name) = known.iter().find(|name| name.text == variable) {
             given.push(Given { name: name.clone(), text, source });
-        } else if variable != CONFIG_ENV && !is_announcement(&variable, &text) {
+        } else if ![BUILD_ENV, CONFIG_ENV].contains(&variable.as_str()) && !is_announcement(&variable, &text) {
             let names = known.iter().map(|name| name.text.as_str()).chain([CONFIG_ENV]);
             let hint = did_you_mean(&variable, names);
             problems.push(Problem::at(&source, format!("unknown variable{hint}")));
@@ -92,5 +92,10 @@ mod tests {
         ];
         assert_eq!(problems(&announced), [""; 0]);
         assert_eq!(problems(&[("PORTOLAN_PORT", "8080")]).len(), 1);
+    }
+
+    #[test]
+    fn what_was_said_to_the_build_is_passed_over() {
+        assert_eq!(problems(&[(BUILD_ENV, "none")]), [""; 0]);
     }
 }

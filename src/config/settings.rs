@@ -100,6 +100,8 @@ settings! {
         trusted_proxies: Vec<IpAddr> = "",
         /// Origins of browser applications that may call this server (CORS).
         allowed_origins: Vec<Origin> = "",
+        /// Whether the playground is served at `/playground`. `auto`: in development.
+        playground: Switch = "auto",
     }
 
     /// How much of the event log is kept.
@@ -280,6 +282,11 @@ impl Config {
     /// Whether the schema can be asked for.
     pub fn introspection(&self) -> bool {
         self.graphql.introspection.is_on(self.is_development())
+    }
+
+    /// Whether the playground is served.
+    pub fn playground(&self) -> bool {
+        self.http.playground.is_on(self.is_development())
     }
 
     /// Whether a misspelt field gets a suggestion.

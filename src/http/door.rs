@@ -37,6 +37,8 @@ pub struct Settings {
     pub live: LiveLimits,
     /// Whether callers reach us over TLS, so that they may be told to insist on it.
     pub tls: bool,
+    /// Whether the playground is served.
+    pub playground: bool,
 }
 
 /// What a socket or a stream may cost, and how long it may take over what.

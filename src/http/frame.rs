@@ -14,7 +14,7 @@ use axum::{
 use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
 use tracing::Instrument;
 
-use super::{Door, caller, graphql, headers, operations, welcome};
+use super::{Door, caller, graphql, headers, operations, pages, welcome};
 use crate::{
     context::{Cx, RequestInfo},
     graphql::{
@@ -35,6 +35,9 @@ pub fn router(door: Door) -> Router {
         .route("/livez", get(operations::alive))
         .route("/readyz", get(operations::ready))
         .route("/metrics", get(operations::metrics))
+        .route(pages::PLAYGROUND, get(pages::playground))
+        .route(pages::WITH_SLASH, get(pages::without_slash))
+        .route(pages::ASSETS, get(pages::asset))
         .fallback(unknown)
         .method_not_allowed_fallback(other_method)
         .layer(CatchPanicLayer::custom(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()));
@@ -141,7 +144,17 @@ fn known(method: &Method) -> &'static str {
 }
 
 fn route_label(route: Option<&str>) -> &'static str {
-    const ROUTES: [&str; 7] = ["/", "/graphql", "/schema.graphql", "/healthz", "/livez", "/readyz", "/metrics"];
+    const ROUTES: [&str; 9] = [
+        "/",
+        "/graphql",
+        "/schema.graphql",
+        "/healthz",
+        "/livez",
+        "/readyz",
+        "/metrics",
+        pages::PLAYGROUND,
+        pages::ASSETS,
+    ];
     ROUTES.into_iter().find(|known| Some(*known) == route).unwrap_or("unknown")
 }
 

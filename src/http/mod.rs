@@ -4,6 +4,7 @@
 //! socket ─▶ serve ─▶ frame (id, address, span, time-out, panic, headers) ─▶ route
 //!                                                     /graphql ─▶ params ─▶ caller ─▶ endpoint
 //!                                                     upgraded ─▶ socket;  event-stream ─▶ stream
+//!                                                     /playground ─▶ pages
 //! ```
 //!
 //! Everything around a request that is the same for all routes is in [`frame`]. A route reads what came,
@@ -19,6 +20,7 @@ pub mod headers;
 pub mod json;
 pub mod negotiate;
 pub mod operations;
+pub mod pages;
 pub mod params;
 pub mod pulse;
 pub mod seat;

@@ -31,6 +31,7 @@ mod live_list;
 mod metrics;
 mod migration;
 mod once;
+mod pages;
 mod process;
 mod refusal;
 mod reset;

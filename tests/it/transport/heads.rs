@@ -9,8 +9,17 @@ use crate::support::{
 };
 
 const TYPENAME: &str = "{\"query\":\"{ __typename }\"}";
-const PATHS: [&str; 8] =
-    ["/", "/graphql?query={__typename}", "/schema.graphql", "/healthz", "/livez", "/readyz", "/metrics", "/nothing"];
+const PATHS: [&str; 9] = [
+    "/",
+    "/graphql?query={__typename}",
+    "/schema.graphql",
+    "/healthz",
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/playground/assets/nothing",
+    "/nothing",
+];
 
 #[tokio::test]
 async fn a_harmless_request_id_is_kept_and_any_other_replaced() {
