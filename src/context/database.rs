@@ -13,10 +13,10 @@
 
 use std::{fmt, fs::File, path::PathBuf, sync::Arc, time::Duration};
 
-use migration::{Migrator, MigratorTrait};
+use migration::{Migrator, MigratorTrait, prelude::SchemaManager};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    IsolationLevel, RuntimeErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
     sqlx::{
         Connection, PgConnection,
         postgres::PgConnectOptions,
@@ -123,6 +123,16 @@ impl Database {
         Ok(self.writer.begin_with_options(options).await?)
     }
 
+    /// A view that stands still, for who reads in several steps what others change meanwhile.
+    pub async fn snapshot(&self) -> Result<DatabaseTransaction> {
+        // A transaction of SQLite that only reads is one by nature.
+        let (level, mode) = match self.backend() {
+            DbBackend::Postgres => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
+            _ => (None, None),
+        };
+        Ok(self.reader.begin_with_config(level, mode).await?)
+    }
+
     /// Whether it answers and has every migration this program knows.
     pub async fn ready(&self) -> Result<()> {
         let pending = Migrator::get_pending_migrations(&self.reader).await?;
@@ -131,6 +141,11 @@ impl Database {
         } else {
             Err(Error::Unavailable("the schema", format!("{} migrations are missing", pending.len()).into()))
         }
+    }
+
+    /// Whether it has a table; a new one has none. Asked where a failure must not be taken for a no.
+    pub async fn has_table(&self, table: &str) -> Result<bool> {
+        Ok(SchemaManager::new(&self.reader).has_table(table).await?)
     }
 
     /// Gives the connections back.

@@ -8,6 +8,7 @@ pub mod process;
 pub mod records;
 pub mod reply;
 pub mod request;
+pub mod tamper;
 pub mod text;
 pub mod wire;
 
