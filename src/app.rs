@@ -115,8 +115,9 @@ impl App {
     /// Connects and builds; changes nothing in the database.
     pub async fn open(config: &Config, world: World) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
+        let given = keys::given(config)?;
         let database = connect(config, &metrics).await?;
-        let ring = keys::find(config, &database, &*world.chance).await?.ring;
+        let ring = keys::find(given, config, &database, &*world.chance).await?.ring;
         Self::build(config, world, metrics, database, ring)
     }
 
@@ -124,8 +125,9 @@ impl App {
     /// nothing is touched.
     pub async fn start(config: &Config, world: World) -> Result<(Self, Prepared), StartError> {
         let metrics = Arc::new(Metrics::new());
+        let given = keys::given(config)?;
         let database = connect(config, &metrics).await?;
-        let found = keys::find(config, &database, &*world.chance).await?;
+        let found = keys::find(given, config, &database, &*world.chance).await?;
         let migrations = database::migrate(&database_settings(config)).await?;
         let app = Self::build(config, world, metrics, database, found.ring)?;
         keyring::master::register(&app.hub).await?;
