@@ -2,7 +2,8 @@
 //!
 //! They are given as text: one or several `version:key` with a comma, a space or a line break between,
 //! where a key is 32 bytes in base64 or hexadecimal. A single key without a version is version 1. The
-//! highest version wraps; the others only unwrap, until nothing is wrapped under them any more.
+//! highest version is the one to wrap under; the others only unwrap, until nothing is wrapped under them any
+//! more.
 
 use std::collections::BTreeMap;
 
@@ -81,7 +82,7 @@ impl Ring {
         Secret::from(line)
     }
 
-    /// The key that wraps.
+    /// The newest key.
     #[must_use]
     pub fn current(&self) -> &MasterKey {
         // The current version was found among the keys, and no key is ever taken out.

@@ -8,7 +8,7 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use super::{HUB, damaged, lacking};
+use super::{HUB, damaged, lacking, master};
 use crate::{
     context::{Audit, Cx, Hub, Txn},
     entity::{data_key as entity, secret},
@@ -108,7 +108,8 @@ pub(super) fn unwrapped(ring: &Ring, row: &TenantKey) -> Result<DataKey> {
 /// Makes a key of that version, unless somebody else made it meanwhile. Says whether it was made here.
 async fn insert(txn: &Txn, tenant: TenantId, version: u32) -> Result<bool> {
     let hub = txn.cx().hub();
-    let made = DataKey::new(tenant.uuid(), version, &*hub.chance).wrap(hub.ring.current(), &*hub.chance);
+    let master = master::wrapping(&hub.ring, &**txn).await?;
+    let made = DataKey::new(tenant.uuid(), version, &*hub.chance).wrap(master, &*hub.chance);
     let row = TenantKey {
         tenant_id: tenant,
         version: stored(made.version)?,
@@ -226,6 +227,9 @@ async fn destroy_old(cx: &Cx, tenant: TenantId) -> Result<()> {
             if used == 0 {
                 entity::destroy(tenant, row.version).exec(&**txn).await?;
                 cx.hub().data_keys.forget(tenant, number(row.version)?);
+                if tenant == HUB {
+                    continue;
+                }
                 let fact = KeyringEvent::KeyDestroyed { tenant, version: row.version };
                 txn.emit(&fact)?;
                 txn.audit(Audit::of(&fact))?;

@@ -20,7 +20,7 @@ use crate::{
         error::{Error, Result},
         id::TenantId,
     },
-    vault::Ring,
+    vault::{MasterKey, Ring},
 };
 
 /// Data keys that are wrapped anew in one transaction.
@@ -92,6 +92,15 @@ pub async fn register(hub: &Hub) -> Result<()> {
     Ok(())
 }
 
+/// The master key that wraps new data keys: the newest one that wraps any already, so that a hub whose servers
+/// are given a new one after the other goes on with the old one until [`rotate`] begins.
+pub(super) async fn wrapping<'a>(ring: &'a Ring, db: &impl ConnectionTrait) -> Result<&'a MasterKey> {
+    let newest = wrapped::of_hub().select_only().column_as(wrapped::Column::MasterVersion.max(), "newest");
+    let newest: Option<i32> = newest.into_tuple().one(db).await?.flatten();
+    let newest = newest.map(data_key::number).transpose()?;
+    Ok(newest.and_then(|version| ring.get(version)).unwrap_or(ring.current()))
+}
+
 /// What a rotation came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rotated {
@@ -101,8 +110,8 @@ pub struct Rotated {
     pub broken: Vec<String>,
 }
 
-/// Wraps every data key under the ring's current master key. It can be cut off and run again, and goes on
-/// while the hub is in use.
+/// Wraps every data key under the ring's newest master key, which every server must have by then. It can be cut
+/// off and run again, and goes on while the hub is in use.
 pub async fn rotate(cx: &Cx) -> Result<Rotated> {
     let current = data_key::stored(cx.hub().ring.current().version())?;
     let mut rotated = Rotated::default();
@@ -193,6 +202,7 @@ pub async fn status(hub: &Hub) -> Result<Vec<Status>> {
         *counts.entry(row.master_version).or_default() += 1;
     }
     let known = entity::of_hub().order_by_asc(entity::Column::Version).all(db).await?;
+    let wrapping = wrapping(&hub.ring, db).await?.version();
     known
         .into_iter()
         .map(|row| {
@@ -200,7 +210,7 @@ pub async fn status(hub: &Hub) -> Result<Vec<Status>> {
             Ok(Status {
                 version,
                 at_hand: hub.ring.get(version).is_some(),
-                current: hub.ring.current().version() == version,
+                current: wrapping == version,
                 wraps: counts.get(&row.version).copied().unwrap_or_default(),
                 since: row.created_at,
             })

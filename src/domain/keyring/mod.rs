@@ -12,7 +12,8 @@
 //! **What cannot happen.** A secret is never sealed under a key that is about to be destroyed: who seals
 //! holds the key's row until the commit, and who destroys it waits, and then counts again.
 //!
-//! **The hub's own secrets** (its signing keys) belong to the nil tenant.
+//! **The hub's own secrets** (its signing keys) belong to the nil tenant. It has no log of its own, so what
+//! happens to its keys is no event.
 
 pub mod data_key;
 pub mod master;

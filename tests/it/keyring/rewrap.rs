@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use portolan::{
-    domain::keyring::master,
+    app::{App, World},
+    config::{Config, Flags},
+    context::Cx,
+    domain::keyring::{master, secret},
     entity::data_key,
-    kernel::{chance::SeededChance, id::Id},
+    kernel::{chance::SeededChance, id::Id, secret::Secret},
     vault::DataKey,
 };
 use sea_orm::{EntityTrait, IntoActiveModel, PaginatorTrait};
@@ -106,4 +109,33 @@ async fn a_key_that_does_not_open_is_named_and_keeps_no_other_from_being_wrapped
     assert_eq!(rotated.broken, [format!("key 1 of {}", damaged.tenant_id)]);
     let status = master::status(hub.app.hub()).await.unwrap();
     assert_eq!(status.iter().map(|of| of.wraps).collect::<Vec<_>>(), [1, 300], "and it is told what still needs it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_may_be_given_the_new_key_one_after_the_other() {
+    let hub = TestHub::with(&[("PORTOLAN_MASTER_KEY", MASTER_KEY)]).await;
+    put(&hub, hub.tenant.id, "int_1", "one").await;
+    let (late, fresh) = (hub.another_tenant("late").await.id, hub.another_tenant("fresh").await.id);
+    let mut settings = hub.database.settings();
+    settings.retain(|(name, _)| name != "PORTOLAN_MASTER_KEY");
+    settings.push(("PORTOLAN_MASTER_KEY".to_owned(), format!("{MASTER_KEY} 2:{OTHER_KEY}")));
+    let config = Config::load(&Flags::default(), settings, hub.database.folder()).unwrap();
+    let (node, _) = App::start(&config, World::default()).await.unwrap();
+
+    // Who has both goes on with the one that everybody has.
+    let value = Secret::from("two".to_owned());
+    let cx = Cx::system(node.hub().clone(), "test", late);
+    cx.write(async |txn| secret::put(txn, late, "int_2", "token", &value).await).await.unwrap();
+    assert_eq!(read(&hub, late, "int_2").await.as_deref(), Some("two"), "the other server has only the old key");
+    let wraps = async || {
+        let status = master::status(node.hub()).await.unwrap();
+        status.iter().map(|of| (of.version, of.current, of.wraps)).collect::<Vec<_>>()
+    };
+    assert_eq!(wraps().await, [(1, true, 2), (2, false, 0)]);
+
+    // Once a rotation has begun, the new one wraps.
+    master::rotate(&cx).await.unwrap();
+    cx.write(async |txn| secret::put(txn, fresh, "int_3", "token", &value).await).await.unwrap();
+    assert_eq!(wraps().await, [(1, false, 0), (2, true, 3)]);
+    node.close().await;
 }
