@@ -48,7 +48,7 @@ use crate::{
     worker,
 };
 
-pub use keys::KeysError;
+pub use keys::{KeysError, check as check_keys};
 
 /// How long a stalled write may last.
 const STALLED_WRITE: Duration = Duration::from_secs(30);

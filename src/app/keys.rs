@@ -102,6 +102,15 @@ async fn fitting(
     Ok(found)
 }
 
+/// Passes keys with which a start would go on; makes none. Without a database, what can be said without one.
+pub async fn check(config: &Config, database: Option<&Database>) -> Result<(), KeysError> {
+    match (given(config)?, database) {
+        (Some(ring), Some(database)) => Ok(master::check(database, &ring).await?),
+        (None, Some(database)) if master::in_use(database).await? => Err(KeysError::Lost(file(config))),
+        _ => Ok(()),
+    }
+}
+
 fn file(config: &Config) -> PathBuf {
     config.server.data_dir.join(FILE)
 }

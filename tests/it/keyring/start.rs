@@ -101,6 +101,12 @@ async fn refused(database: &TestDatabase, keys: Option<&str>, words: &[&str]) ->
         assert_eq!(stored(database).await, before, "{arguments:?} with {words:?}");
         longest = longest.max(took);
     }
+    // The doctor says the same, where it is asked, and touches as little.
+    let (doctor, _) = start(database, keys, &["doctor"]);
+    assert_eq!(doctor.code, Some(1), "{doctor:?}");
+    let bad = doctor.stdout.lines().find(|line| line.starts_with("BAD  keys")).unwrap_or_default();
+    assert!(words.iter().all(|word| bad.contains(word)), "{doctor:?}");
+    assert_eq!(stored(database).await, before, "the doctor, with {words:?}");
     longest
 }
 
@@ -162,7 +168,7 @@ async fn keys_that_cannot_be_used_leave_an_empty_database_empty() {
     let keys = [Some("1:c2hvcnQ="), Some(ZERO[0]), Some("%"), None];
     for keys in keys.into_iter().filter(|keys| keys.is_some() || on_postgres()) {
         let before = stored(&database).await;
-        for arguments in [&["serve"][..], &["migrate"]] {
+        for arguments in [&["serve"][..], &["migrate"], &["doctor"]] {
             let (outcome, took) = start(&database, keys, arguments);
             assert_eq!(outcome.code, Some(1), "{outcome:?}");
             assert!(took < SOON, "{took:?}");
