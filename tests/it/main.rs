@@ -25,6 +25,7 @@ mod metrics;
 mod migration;
 mod once;
 mod process;
+mod rotation;
 mod session;
 mod storage;
 mod support;

@@ -79,11 +79,12 @@ impl Wire {
     }
 }
 
-/// The head of a request to the endpoint, without the empty line at its end.
+/// The head of a request to the endpoint, without the empty line at its end; an empty token sends none.
 pub fn head(token: &str, length: usize) -> String {
+    let credential = if token.is_empty() { String::new() } else { format!("authorization: Bearer {token}\r\n") };
     format!(
         "POST /graphql HTTP/1.1\r\nhost: portolan\r\ncontent-type: application/json\r\n\
-         authorization: Bearer {token}\r\ncontent-length: {length}\r\n"
+         {credential}content-length: {length}\r\n"
     )
 }
 
