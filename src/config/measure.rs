@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::value::{Kind, Value};
+use super::value::{Kind, Value, quoted};
 
 /// Units of time with their milliseconds, largest first.
 const TIMES: &[(&str, u64)] = &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -35,7 +35,7 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Result<u64, String> {
     let Some(&(_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
         return Err(match unit {
             "" => "the unit is missing".to_owned(),
-            _ => format!("there is no unit {unit:?} here"),
+            _ => format!("there is no unit {} here", quoted(unit)),
         });
     };
     number.parse().ok().and_then(|number: u64| number.checked_mul(factor)).ok_or_else(|| "it is too large".to_owned())

@@ -14,6 +14,7 @@
 mod access;
 mod architecture;
 mod audit;
+mod canary;
 mod command_line;
 mod coverage;
 mod crash;
