@@ -55,7 +55,7 @@ use crate::{
     worker,
 };
 
-pub use keys::KeysError;
+pub use keys::{KeysError, check as check_keys};
 
 /// How long a stalled write may last.
 const STALLED_WRITE: Duration = Duration::from_secs(90);
@@ -131,8 +131,9 @@ impl App {
     /// Connects and builds; changes nothing in the database.
     pub async fn open(config: &Config, world: World) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
+        let given = keys::given(config)?;
         let database = connect(config, &metrics).await?;
-        let ring = keys::find(config, &database, &*world.chance).await?.ring;
+        let ring = keys::find(given, config, &database, &*world.chance).await?.ring;
         Self::build(config, world, metrics, database, ring)
     }
 
@@ -140,8 +141,9 @@ impl App {
     /// nothing is touched.
     pub async fn start(config: &Config, world: World) -> Result<(Self, Prepared), StartError> {
         let metrics = Arc::new(Metrics::new());
+        let given = keys::given(config)?;
         let database = connect(config, &metrics).await?;
-        let found = keys::find(config, &database, &*world.chance).await?;
+        let found = keys::find(given, config, &database, &*world.chance).await?;
         let migrations = database::migrate(&database_settings(config)).await?;
         let app = Self::build(config, world, metrics, database, found.ring)?;
         keyring::master::register(&app.hub).await?;

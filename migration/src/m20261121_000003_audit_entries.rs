@@ -51,6 +51,7 @@ impl MigrationTrait for Migration {
             .col(required("at", MOMENT))
             .col(required("key_id", ColumnType::Uuid))
             .col(required("signature", ColumnType::Blob))
+            .col(optional("pruned_at", MOMENT))
             .primary_key(
                 Index::create().name("pk_audit_checkpoints").col(Alias::new("tenant_id")).col(Alias::new("number")),
             );

@@ -37,8 +37,8 @@ pub enum KeysError {
         /// What is wrong with it.
         source: RingError,
     },
-    /// The file is gone, and the database has secrets.
-    #[error("{} is missing, and the database holds secrets that were sealed with it", .0.display())]
+    /// The file is gone, and the database was used with it.
+    #[error("{} is missing, and what the database holds was sealed with it", .0.display())]
     Lost(PathBuf),
     /// The file cannot be read or made.
     #[error("{place} cannot be used")]
@@ -59,35 +59,77 @@ pub(super) struct Found {
     pub(super) made: Option<PathBuf>,
 }
 
-/// Finds the keys and checks that they are those of the database.
-pub(super) async fn find(config: &Config, database: &Database, chance: &dyn Chance) -> Result<Found, KeysError> {
-    let found = match (&config.server.master_key, database_settings(config).place) {
-        (Some(text), _) => Found { ring: parse("master_key", text)?, made: None },
-        (None, Place::Server(_)) => return Err(KeysError::Missing),
-        (None, Place::File(_)) => embedded(&config.server.data_dir.join(FILE), database, chance).await?,
+/// The keys that the settings give. This needs no database, so that nobody connects to one, or makes a file for
+/// one, without a key that can be used.
+pub(super) fn given(config: &Config) -> Result<Option<Ring>, KeysError> {
+    match (&config.server.master_key, database_settings(config).place) {
+        (Some(text), _) => parse("master_key", text).map(Some),
+        (None, Place::Server(_)) => Err(KeysError::Missing),
+        (None, Place::File(_)) => match fs::read_to_string(file(config)) {
+            Ok(text) => parse(&file(config).display().to_string(), &Secret::from(text)).map(Some),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(KeysError::File { place: file(config).display().to_string(), source }),
+        },
+    }
+}
+
+/// Checks that the keys are those of the database; makes the first one if none was given. If they are not, the
+/// connections are given back, so that nothing lies beside an embedded database that was not there before.
+pub(super) async fn find(
+    given: Option<Ring>,
+    config: &Config,
+    database: &Database,
+    chance: &dyn Chance,
+) -> Result<Found, KeysError> {
+    let found = fitting(given, config, database, chance).await;
+    if found.is_err() {
+        database.close().await;
+    }
+    found
+}
+
+async fn fitting(
+    given: Option<Ring>,
+    config: &Config,
+    database: &Database,
+    chance: &dyn Chance,
+) -> Result<Found, KeysError> {
+    let found = match given {
+        Some(ring) => Found { ring, made: None },
+        None => first(&file(config), database, chance).await?,
     };
-    master::check(database.reader(), &found.ring).await?;
+    master::check(database, &found.ring).await?;
     Ok(found)
 }
 
-async fn embedded(path: &Path, database: &Database, chance: &dyn Chance) -> Result<Found, KeysError> {
+/// Passes keys with which a start would go on; makes none. Without a database, what can be said without one.
+pub async fn check(config: &Config, database: Option<&Database>) -> Result<(), KeysError> {
+    match (given(config)?, database) {
+        (Some(ring), Some(database)) => Ok(master::check(database, &ring).await?),
+        (None, Some(database)) if master::in_use(database).await? => Err(KeysError::Lost(file(config))),
+        _ => Ok(()),
+    }
+}
+
+fn file(config: &Config) -> PathBuf {
+    config.server.data_dir.join(FILE)
+}
+
+/// Makes the first key of a database that has sealed nothing yet.
+async fn first(path: &Path, database: &Database, chance: &dyn Chance) -> Result<Found, KeysError> {
+    if master::in_use(database).await? {
+        return Err(KeysError::Lost(path.to_owned()));
+    }
     let failed = |source| KeysError::File { place: path.display().to_string(), source };
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Found { ring: parse(&path.display().to_string(), &Secret::from(text))?, made: None }),
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(error)),
-        Err(_) if master::in_use(database.reader()).await => Err(KeysError::Lost(path.to_owned())),
-        Err(_) => {
-            let text = Ring::generate(1, chance);
-            match write(path, &text) {
-                Ok(()) => Ok(Found { ring: parse("the new key", &text)?, made: Some(path.to_owned()) }),
-                // Another process made it at the same moment; then that one counts.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                    let text = Secret::from(fs::read_to_string(path).map_err(failed)?);
-                    Ok(Found { ring: parse(&path.display().to_string(), &text)?, made: None })
-                }
-                Err(error) => Err(failed(error)),
-            }
+    let text = Ring::generate(1, chance);
+    match write(path, &text) {
+        Ok(()) => Ok(Found { ring: parse("the new key", &text)?, made: Some(path.to_owned()) }),
+        // Another process made it at the same moment; then that one counts.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let text = Secret::from(fs::read_to_string(path).map_err(failed)?);
+            Ok(Found { ring: parse(&path.display().to_string(), &text)?, made: None })
         }
+        Err(error) => Err(failed(error)),
     }
 }
 

@@ -71,11 +71,11 @@ impl Audit {
 
 async fn verified(app: &App, tenant: &Tenant) -> Result<bool, Failure> {
     let found = audit::verify(app.hub(), tenant.id).await?;
-    let (slug, entries, places) = (&tenant.slug, found.entries, found.checkpoints);
-    match found.broken {
-        None => print(&format!("{slug}: {entries} entries fit, {places} signed places")),
-        Some((number, why)) => print(&format!("{slug}: entry {number} does not fit: {why}")),
-    }
+    let (slug, entries, places, unsigned) = (&tenant.slug, found.entries, found.checkpoints, found.unsigned);
+    print(&match found.broken {
+        None => format!("{slug}: {entries} entries fit, {places} signed places, {unsigned} entries not signed yet"),
+        Some((number, why)) => format!("{slug}: entry {number} does not fit: {why}"),
+    });
     Ok(found.broken.is_none())
 }
 

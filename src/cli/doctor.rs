@@ -14,7 +14,7 @@ use super::{
     speak::{print, print_json},
 };
 use crate::{
-    app::database_settings,
+    app::{check_keys, database_settings},
     config::{Config, Flags},
     context::{Database, database::Place},
     kernel::{
@@ -107,13 +107,14 @@ async fn database(config: &Config) -> Vec<Finding> {
     if let Place::File(path) = &settings.place
         && !path.exists()
     {
-        return vec![Finding::good("database", format!("{} will be made at the first start", path.display()))];
+        let made = Finding::good("database", format!("{} will be made at the first start", path.display()));
+        return vec![made, keys(config, None).await];
     }
     let database = match Database::connect(&settings, std::sync::Arc::new(|_: Duration, _| ())).await {
         Ok(database) => database,
         Err(error) => {
             let remedy = "Check database.url, that the server runs, and that it lets this user in.";
-            return vec![Finding::bad("database", chain(&error), remedy)];
+            return vec![Finding::bad("database", chain(&error), remedy), keys(config, None).await];
         }
     };
     let schema = match database.ready().await {
@@ -122,9 +123,21 @@ async fn database(config: &Config) -> Vec<Finding> {
             Finding::bad("database", chain(&error), "Run `portolan migrate`, or start the server, which does it.")
         }
     };
-    let clock = clock(&database).await;
+    let (keys, clock) = (keys(config, Some(&database)).await, clock(&database).await);
     database.close().await;
-    vec![schema, clock]
+    vec![schema, keys, clock]
+}
+
+/// The master keys can be read, and are those of the database.
+async fn keys(config: &Config, database: Option<&Database>) -> Finding {
+    match check_keys(config, database).await {
+        Ok(()) => Finding::good("keys", "the master keys can be used"),
+        Err(error) => Finding::bad(
+            "keys",
+            chain(&error),
+            "Give every master key that `portolan keys status` shows in use, as it was; a lost one cannot be made again.",
+        ),
+    }
 }
 
 /// Our clock and the database's agree.

@@ -60,12 +60,18 @@ impl Keys {
                 Ok(())
             }
             Command::RotateMaster { settings } => with_app(&settings, async |app| {
-                let wrapped = master::rotate(&Cx::system(app.hub().clone(), "command line", HUB)).await?;
-                let version = app.hub().ring.current().version();
-                say(&format!(
-                    "{wrapped} data keys were wrapped under master key {version}; nothing needs an older one"
-                ));
-                Ok(())
+                let rotated = master::rotate(&Cx::system(app.hub().clone(), "command line", HUB)).await?;
+                let (wrapped, version) = (rotated.wrapped, app.hub().ring.current().version());
+                say(&format!("{wrapped} data keys were wrapped under master key {version}"));
+                for broken in &rotated.broken {
+                    print(&format!("does not open: {broken}"));
+                }
+                if rotated.broken.is_empty() {
+                    say("nothing needs an older one");
+                    Ok(())
+                } else {
+                    Err(Failure::Said)
+                }
             }),
             Command::Status { json, settings } => with_app(&settings, async |app| {
                 let status = master::status(app.hub()).await?;

@@ -103,11 +103,16 @@ type Outcome = Result<(), Failure>;
 
 /// Runs the command that the arguments name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // Whether the terminal took the message changes nothing about the outcome.
-            let _ = error.print();
+            let plain = error.to_string();
+            match speak::discreet(&plain, &arguments) {
+                // Whether the terminal took the message changes nothing about the outcome.
+                said if said == plain => drop(error.print()),
+                said => speak::say(&said),
+            }
             return match error.kind() {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
                 _ => ExitCode::from(2),
@@ -140,6 +145,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                         speak::say(&format!("error: {}: {}", issue.path.join("."), issue.message));
                     }
                 }
+                Failure::Usage(text) => speak::say(&format!("error: {}", speak::discreet(text, &arguments))),
                 failure => speak::say(&format!("error: {}", chain(failure))),
             }
             ExitCode::from(code)

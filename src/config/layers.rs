@@ -16,7 +16,7 @@ use super::{
     problem::{Problem, Source},
     settings::SETTINGS,
     table::{Name, Setting},
-    value::Value,
+    value::{Value, quoted},
 };
 
 /// Where each value came from, by key; a default is not listed.
@@ -97,7 +97,7 @@ fn parse<T: Value>(setting: &Setting, text: &str) -> Result<T, String> {
         Err(reason) => reason,
     };
     // What was given for a secret may be nearly right, and is therefore not repeated.
-    let given = if setting.is_secret() { String::new() } else { format!(" {text:?}") };
+    let given = if setting.is_secret() { String::new() } else { format!(" {}", quoted(text)) };
     let expected = setting.kind.expected();
     Err(format!("{} cannot be{given}: {reason}; expected {expected}", setting.key))
 }
@@ -106,10 +106,11 @@ fn parse<T: Value>(setting: &Setting, text: &str) -> Result<T, String> {
 fn secret(cwd: &Path, path: &str) -> Result<Zeroizing<String>, String> {
     let held = fs::read_to_string(cwd.join(path))
         .map(Zeroizing::new)
-        .map_err(|error| format!("cannot read {path:?}: {error}"))?;
+        // Not even the path is repeated: a secret given in place of it would be.
+        .map_err(|error| format!("cannot read the file that is named here: {error}"))?;
     match held.trim_end_matches(['\r', '\n']) {
         // Unset is said by not naming a file; an empty one is a mount that went wrong.
-        "" => Err(format!("the file {path:?} is empty")),
+        "" => Err("the file that is named here is empty".to_owned()),
         text => Ok(Zeroizing::new(text.to_owned())),
     }
 }

@@ -31,7 +31,7 @@ settings! {
         /// Folder for the embedded database and generated keys.
         data_dir: PathBuf = "./data",
         /// Master keys that guard every secret: 32 random bytes in base64, or several as
-        /// `version:key`, the highest wrapping. Unset with SQLite: one is made in `data_dir`.
+        /// `version:key`, to rotate to the highest. Unset with SQLite: one is made in `data_dir`.
         master_key: Option<Secret> = "",
         /// Address under which clients reach this server, for links and callbacks.
         /// Unset: the address it listens on.

@@ -174,7 +174,7 @@ fn a_secret_given_twice_in_one_source_is_refused() {
 #[test]
 fn an_empty_file_is_not_a_secret() {
     let case = Case::new().file("url", "\n").env("PORTOLAN_DATABASE_URL_FILE", "url");
-    assert_eq!(case.problems(), ["PORTOLAN_DATABASE_URL_FILE: the file \"url\" is empty"]);
+    assert_eq!(case.problems(), ["PORTOLAN_DATABASE_URL_FILE: the file that is named here is empty"]);
 }
 
 #[test]

@@ -17,6 +17,20 @@ use crate::kernel::{network::Place, secret::Secret};
 /// What stands in place of a secret wherever settings are shown.
 pub const REDACTED: &str = "********";
 
+/// Nothing that is repeated in a message is longer.
+const LONGEST: usize = 40;
+
+/// A text as messages repeat it. A user before an address, and what is longer than anything that belongs there,
+/// may be a secret that slipped in, and is not repeated.
+pub(super) fn quoted(text: &str) -> String {
+    let host = text.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1)));
+    let text = host.map_or_else(|| text.to_owned(), |(scheme, host)| format!("{scheme}://…@{host}"));
+    match text.chars().count() {
+        length if length > LONGEST => format!("this text of {length} characters"),
+        _ => format!("{text:?}"),
+    }
+}
+
 /// A type that a setting can have.
 pub trait Value: Sized {
     /// What may be written, for messages and references.
@@ -206,7 +220,7 @@ impl<T: Value> Value for Vec<T> {
         }
         text.split(',')
             .map(str::trim)
-            .map(|item| T::parse(item).map_err(|reason| format!("{item:?}: {reason}")))
+            .map(|item| T::parse(item).map_err(|reason| format!("{}: {reason}", quoted(item))))
             .collect()
     }
 
@@ -262,6 +276,13 @@ mod tests {
         assert!(reason.starts_with("\"nowhere\": "), "{reason}");
         let list = Vec::<IpAddr>::parse("10.0.0.1 , ::1").unwrap();
         assert_eq!(list.show(), "10.0.0.1,::1");
+    }
+
+    #[test]
+    fn a_secret_that_slipped_in_is_not_repeated() {
+        assert_eq!(quoted("10"), "\"10\"");
+        assert_eq!(quoted("https://ann:hunter2@host"), "\"https://…@host\"");
+        assert_eq!(quoted(&"k".repeat(44)), "this text of 44 characters");
     }
 
     #[test]

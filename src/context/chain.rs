@@ -29,30 +29,31 @@ pub const BEGINNING: [u8; 32] = [0; 32];
 /// The digest of an entry that follows `previous`.
 #[must_use]
 pub fn link(previous: &[u8], entry: &audit_entry::Model) -> [u8; 32] {
-    let text = |value: &Option<serde_json::Value>| value.as_ref().map(ToString::to_string).unwrap_or_default();
+    let text = |value: &Option<serde_json::Value>| value.as_ref().map(ToString::to_string);
     let (before, after) = (text(&entry.before), text(&entry.after));
     let (number, at) = (entry.number.to_be_bytes(), entry.at.timestamp_micros().to_be_bytes());
     let (id, tenant) = (entry.id.uuid(), entry.tenant_id.uuid());
-    let parts: [&[u8]; 13] = [
-        previous,
-        &number,
-        id.as_bytes(),
-        tenant.as_bytes(),
-        &at,
-        entry.actor_kind.as_bytes(),
-        entry.actor.as_bytes(),
-        entry.address.as_deref().unwrap_or_default().as_bytes(),
-        entry.request_id.as_bytes(),
-        entry.action.as_bytes(),
-        entry.subject.as_bytes(),
-        before.as_bytes(),
-        after.as_bytes(),
+    let parts: [Option<&[u8]>; 13] = [
+        Some(previous),
+        Some(&number),
+        Some(id.as_bytes()),
+        Some(tenant.as_bytes()),
+        Some(&at),
+        Some(entry.actor_kind.as_bytes()),
+        Some(entry.actor.as_bytes()),
+        entry.address.as_deref().map(str::as_bytes),
+        Some(entry.request_id.as_bytes()),
+        Some(entry.action.as_bytes()),
+        Some(entry.subject.as_bytes()),
+        before.as_deref().map(str::as_bytes),
+        after.as_deref().map(str::as_bytes),
     ];
     let mut digest = Sha256::new();
     for part in parts {
-        // Lengths go first, so that no two entries read alike.
-        digest.update((part.len() as u64).to_be_bytes());
-        digest.update(part);
+        // Lengths go first, so that no two entries read alike; nothing at all has a length that no text has.
+        let bytes = part.unwrap_or_default();
+        digest.update(part.map_or(u64::MAX, |part| part.len() as u64).to_be_bytes());
+        digest.update(bytes);
     }
     digest.finalize().into()
 }

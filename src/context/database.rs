@@ -11,14 +11,14 @@
 //! Migrations run on a connection of their own without those time-outs, and under a lock, since several
 //! processes may start at once: an advisory lock on PostgreSQL, a locked file beside the `SQLite` file.
 
-use std::{fmt, fs::File, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, fs::File, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
-use migration::{Migrator, MigratorTrait};
+use migration::{Migrator, MigratorTrait, prelude::SchemaManager};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    IsolationLevel, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
     sqlx::{
-        Connection, PgConnection,
+        ConnectOptions as _, Connection, PgConnection,
         postgres::PgConnectOptions,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
     },
@@ -85,7 +85,7 @@ impl Database {
                 (open(settings, sqlite(settings, settings.readers, true)?).await?, writer)
             }
             Place::Server(url) => {
-                let pool = open(settings, postgres(settings, url)).await?;
+                let pool = open(settings, postgres(settings, url)?).await?;
                 (pool.clone(), pool)
             }
         };
@@ -123,14 +123,36 @@ impl Database {
         Ok(self.writer.begin_with_options(options).await?)
     }
 
+    /// A view that stands still, for who reads in several steps what others change meanwhile.
+    pub async fn snapshot(&self) -> Result<DatabaseTransaction> {
+        // A transaction of SQLite that only reads is one by nature.
+        let (level, mode) = match self.backend() {
+            DbBackend::Postgres => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
+            _ => (None, None),
+        };
+        Ok(self.reader.begin_with_config(level, mode).await?)
+    }
+
     /// Whether it answers and has every migration this program knows.
     pub async fn ready(&self) -> Result<()> {
-        let pending = Migrator::get_pending_migrations(&self.reader).await?;
-        if pending.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Unavailable("the schema", format!("{} migrations are missing", pending.len()).into()))
+        // Not asked of the migrator, which would make its own table first.
+        let mut made = Vec::new();
+        if self.has_table("seaql_migrations").await? {
+            let asked = Statement::from_string(self.backend(), "SELECT version FROM seaql_migrations");
+            for row in self.reader.query_all_raw(asked).await? {
+                made.push(row.try_get_by_index::<String>(0)?);
+            }
         }
+        let known = Migrator::migrations();
+        match known.iter().filter(|migration| !made.iter().any(|name| name == migration.name())).count() {
+            0 => Ok(()),
+            missing => Err(Error::Unavailable("the schema", format!("{missing} migrations are missing").into())),
+        }
+    }
+
+    /// Whether it has a table; a new one has none. Asked where a failure must not be taken for a no.
+    pub async fn has_table(&self, table: &str) -> Result<bool> {
+        Ok(SchemaManager::new(&self.reader).has_table(table).await?)
     }
 
     /// Gives the connections back.
@@ -180,7 +202,7 @@ async fn with_migrator<T>(settings: &Settings, work: impl AsyncFnOnce(&DatabaseC
             outcome
         }
         Place::Server(url) => {
-            let db = open(&patient, postgres(&patient, url)).await?;
+            let db = open(&patient, postgres(&patient, url)?).await?;
             let turn = db.begin().await?;
             turn.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")).await?;
             let outcome = work(&db).await;
@@ -242,29 +264,37 @@ fn sqlite(settings: &Settings, connections: u32, read_only: bool) -> Result<Conn
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
                 .busy_timeout(busy)
-                .foreign_keys(true);
+                .foreign_keys(true)
+                .disable_statement_logging();
             if read_only { options.pragma("query_only", "ON") } else { options }
         },
     );
     Ok(options)
 }
 
-fn postgres(settings: &Settings, url: &Secret) -> ConnectOptions {
-    let mut options = ConnectOptions::new(url.expose());
+fn postgres(settings: &Settings, url: &Secret) -> Result<ConnectOptions> {
+    // Read here, and not given to the library, which repeats it, password and all, in its errors and spans.
+    let server = PgConnectOptions::from_str(url.expose()).map_err(|_| {
+        let advice = "its URL cannot be read; a character such as / or # in a password is written as %2F or %23";
+        Error::Unavailable("the database", advice.into())
+    })?;
+    let mut options = ConnectOptions::new("postgres://");
     let timeouts = [
         ("statement_timeout", settings.statement_timeout),
         ("lock_timeout", settings.lock_timeout),
         ("idle_in_transaction_session_timeout", settings.idle_transaction_timeout),
     ]
     .map(|(name, span)| (name, span.as_millis().to_string()));
-    options.max_connections(settings.max_connections).min_connections(1).map_sqlx_postgres_opts(
-        move |options: PgConnectOptions| options.application_name("portolan").options(timeouts.clone()),
-    );
+    let server = server.application_name("portolan").options(timeouts).disable_statement_logging();
     options
+        .max_connections(settings.max_connections)
+        .min_connections(1)
+        .map_sqlx_postgres_opts(move |_| server.clone());
+    Ok(options)
 }
 
 async fn assert_sqlite(db: &DatabaseConnection) -> Result<()> {
-    let row = db.query_one_raw(sea_orm::Statement::from_string(DbBackend::Sqlite, "SELECT sqlite_version()")).await?;
+    let row = db.query_one_raw(Statement::from_string(DbBackend::Sqlite, "SELECT sqlite_version()")).await?;
     let version: String = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
     let found = (parts.next().unwrap_or(0), parts.next().unwrap_or(0), parts.next().unwrap_or(0));

@@ -5,16 +5,19 @@
 //! its beginning and names the first entry that does not fit: edited, removed, moved or added. **Signing**
 //! notes, every hour, how far the chain had come: whoever rewrites a whole chain cannot rewrite what was
 //! signed and exported before. **Pruning** removes what is older than the retention, up to a signed place,
-//! from which the rest can still be verified.
+//! from which the rest can still be verified; the place is signed anew as the beginning, so that nobody else
+//! can cut one off.
 //!
-//! Not promised: that somebody who holds both the database and the hub's keys cannot forge a chain.
-//! Signed places that were exported elsewhere are the answer to that.
+//! Not promised: that somebody who holds both the database and the hub's keys cannot forge a chain, nor that
+//! what came after the last signed place cannot be rewritten together with the head. Signed places that were
+//! exported elsewhere are the answer to the first, the hour between two places bounds the second.
 
 use std::sync::Arc;
 
 use chrono::TimeDelta;
 use sea_orm::{
-    ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Select,
 };
 
 use crate::{
@@ -23,7 +26,7 @@ use crate::{
     entity::{audit_checkpoint as checkpoint, audit_entry as entity, audit_head as head, page},
     kernel::{
         clock::Moment,
-        error::Result,
+        error::{Error, Result},
         id::{AuditEntryId, TenantId},
         page::{Page, PageArgs},
     },
@@ -33,6 +36,9 @@ pub use entity::Model as AuditEntry;
 
 /// Entries that are read at a time.
 const BATCH: u64 = 500;
+
+/// Why an entry does not fit whose signed place says something else, or was not signed by the hub.
+const NOT_SIGNED: &str = "it is not what was signed";
 
 /// Which entries to list.
 #[derive(Clone, Debug, Default)]
@@ -88,8 +94,12 @@ pub async fn count(cx: &Cx, filter: &AuditFilter) -> Result<u64> {
 
 /// The next entries after a number, for exports.
 pub async fn after(hub: &Hub, tenant: TenantId, number: i64) -> Result<Vec<AuditEntry>> {
-    let rest = entity::of(tenant).filter(entity::COLUMN.number.gt(number)).order_by_asc(entity::Column::Number);
-    Ok(rest.limit(BATCH).all(hub.database.reader()).await?)
+    batch(hub.database.reader(), tenant, number).await
+}
+
+async fn batch(db: &impl ConnectionTrait, tenant: TenantId, after: i64) -> Result<Vec<AuditEntry>> {
+    let rest = entity::of(tenant).filter(entity::COLUMN.number.gt(after)).order_by_asc(entity::Column::Number);
+    Ok(rest.limit(BATCH).all(db).await?)
 }
 
 /// What a verification found.
@@ -99,73 +109,81 @@ pub struct Verified {
     pub entries: u64,
     /// Signed places that fit.
     pub checkpoints: u64,
+    /// Entries that no place is signed for yet.
+    pub unsigned: u64,
     /// The number of the first entry that does not fit, and why.
     pub broken: Option<(i64, &'static str)>,
 }
 
-/// Walks the chain of a tenant.
+/// Walks the chain of a tenant, as it was at one moment.
 pub async fn verify(hub: &Hub, tenant: TenantId) -> Result<Verified> {
-    let db = hub.database.reader();
-    // Read first: entries that come while we walk are behind the head that we look for.
-    let end = head::of(tenant).one(db).await?;
-    let signed = checkpoint::of(tenant).order_by_asc(checkpoint::Column::Number).all(db).await?;
-    let mut found = Verified::default();
-    let oldest = entity::of(tenant).order_by_asc(entity::Column::Number).one(db).await?;
-    // If all of it was pruned, the chain goes on after the last signed place.
-    let first = oldest.map_or_else(|| signed.last().map_or(1, |place| place.number + 1), |entry| entry.number);
-    let mut signed = signed.into_iter().peekable();
-    let (mut number, mut hash) = (first - 1, chain::BEGINNING.to_vec());
-    if number > 0 {
-        // What came before was pruned, up to a signed place; from there the chain goes on.
-        let place = signed.find(|place| place.number == number);
-        let Some(place) = place else {
-            found.broken = Some((first, "the entries before it are gone, and no signed place stands for them"));
-            return Ok(found);
-        };
+    let (view, mut found) = (hub.database.snapshot().await?, Verified::default());
+    found.broken = walk(hub, &view, tenant, &mut found).await?;
+    view.rollback().await?;
+    Ok(found)
+}
+
+/// The first entry that does not fit, and why.
+async fn walk(
+    hub: &Hub,
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    found: &mut Verified,
+) -> Result<Option<(i64, &'static str)>> {
+    // The making of a tenant is its first entry, so that none is without a chain.
+    let Some(end) = head::of(tenant).one(db).await? else {
+        return Ok(Some((1, "it is missing, and so is the head of the chain")));
+    };
+    let places = checkpoint::of(tenant).order_by_asc(checkpoint::Column::Number).all(db).await?;
+    let mut places = places.into_iter().peekable();
+    let (mut number, mut hash) = (0, chain::BEGINNING.to_vec());
+    // Only the hub itself can sign that what came before a place was removed because it was old.
+    if let Some(place) = places.next_if(|place| place.pruned_at.is_some()) {
         if !fits(hub, &place).await? {
-            found.broken = Some((number, "the signature of the place before it does not fit"));
-            return Ok(found);
+            return Ok(Some((place.number, NOT_SIGNED)));
         }
-        hash = place.hash;
+        found.checkpoints += 1;
+        (number, hash) = (place.number, place.hash);
     }
-    let last = end.as_ref().map_or(0, |end| end.number);
-    while number < last {
-        let batch = after(hub, tenant, number).await?;
-        if batch.is_empty() {
+    let first = entity::of(tenant).order_by_asc(entity::Column::Number).one(db).await?;
+    if let Some(first) = first.filter(|first| first.number <= number) {
+        return Ok(Some((first.number, "it lies before the beginning")));
+    }
+    loop {
+        let entries = batch(db, tenant, number).await?;
+        if entries.is_empty() {
             break;
         }
-        for entry in batch.into_iter().take_while(|entry| entry.number <= last) {
-            let expected = number + 1;
-            if entry.number != expected {
-                found.broken = Some((expected, "it is missing"));
-                return Ok(found);
+        for entry in entries {
+            number += 1;
+            if entry.number != number {
+                return Ok(Some((number, "it is missing")));
             }
             hash = chain::link(&hash, &entry).to_vec();
             if entry.hash != hash {
-                found.broken = Some((expected, "it was changed, or the one before it"));
-                return Ok(found);
+                return Ok(Some((number, "it was changed, or the one before it")));
             }
-            number = expected;
-            found.entries += 1;
-            while signed.next_if(|place| place.number < number).is_some() {}
-            if let Some(place) = signed.next_if(|place| place.number == number) {
-                if place.hash != hash || !fits(hub, &place).await? {
-                    found.broken = Some((number, "it is not what was signed"));
-                    return Ok(found);
+            if let Some(place) = places.next_if(|place| place.number <= number) {
+                if place.number != number || place.hash != hash || !fits(hub, &place).await? {
+                    return Ok(Some((place.number, NOT_SIGNED)));
                 }
-                found.checkpoints += 1;
+                (found.checkpoints, found.unsigned) = (found.checkpoints + 1, 0);
+            } else {
+                found.unsigned += 1;
             }
+            found.entries += 1;
         }
     }
-    match end {
-        Some(end) if end.number != number => found.broken = Some((number + 1, "it is missing at the end")),
-        Some(end) if end.number > 0 && end.hash != hash => found.broken = Some((number, "the head does not fit")),
-        _ => {}
-    }
-    if found.broken.is_none() && signed.next().is_some() {
-        found.broken = Some((number + 1, "a signed place lies beyond the end"));
-    }
-    Ok(found)
+    Ok(match places.next() {
+        _ if number < end.number => Some((number + 1, "it is missing at the end")),
+        _ if number > end.number => Some((end.number + 1, "it lies behind the head")),
+        _ if end.hash != hash => Some((number, "it is not what the head says")),
+        Some(place) if place.number > number => {
+            Some((number + 1, "it is missing, though a place from there on was signed"))
+        }
+        Some(place) => Some((place.number, NOT_SIGNED)),
+        None => None,
+    })
 }
 
 /// Signs how far each chain has come since the last time. Says how many were signed.
@@ -176,16 +194,17 @@ pub async fn sign(hub: &Arc<Hub>) -> Result<u64> {
         if end.number == 0 || last.is_some_and(|last| last.number >= end.number) {
             continue;
         }
-        let (key, at) = (signing::current(hub).await?, hub.clock.now());
-        let message = message(end.tenant_id, end.number, &end.hash, at);
-        let row = checkpoint::Model {
+        let key = signing::current(hub).await?;
+        let mut row = checkpoint::Model {
             tenant_id: end.tenant_id,
             number: end.number,
             hash: end.hash,
-            at,
+            at: hub.clock.now(),
             key_id: key.id,
-            signature: key.sign(&message).to_vec(),
+            signature: Vec::new(),
+            pruned_at: None,
         };
+        row.signature = key.sign(&message(&row)).to_vec();
         let untouched =
             sea_orm::sea_query::OnConflict::columns([checkpoint::Column::TenantId, checkpoint::Column::Number]);
         let untouched = untouched.clone().do_nothing().to_owned();
@@ -203,11 +222,30 @@ pub async fn prune(hub: &Arc<Hub>, retention: TimeDelta) -> Result<u64> {
         let tenant = end.tenant_id;
         let old = checkpoint::of(tenant).filter(checkpoint::COLUMN.at.lt(cutoff));
         let Some(place) = old.order_by_desc(checkpoint::Column::Number).one(db).await? else { continue };
+        if place.pruned_at.is_some() {
+            continue;
+        }
+        // Whoever puts a place of his own there would otherwise have us remove what he cannot.
+        let ending = entity::of(tenant).filter(entity::COLUMN.number.eq(place.number)).one(db).await?;
+        if !fits(hub, &place).await? || ending.is_none_or(|entry| entry.hash != place.hash) {
+            let number = place.number;
+            tracing::error!(%tenant, number, "the audit log of {tenant} was not pruned: entry {number} does not fit: {NOT_SIGNED}");
+            continue;
+        }
+        // Signed again, as the place where the rest begins: a beginning that somebody else cut off has none.
+        let key = signing::current(hub).await?;
+        let mut marked = checkpoint::Model { key_id: key.id, pruned_at: Some(hub.clock.now()), ..place };
+        marked.signature = key.sign(&message(&marked)).to_vec();
         let cx = Cx::system(hub.clone(), "audit retention", tenant);
         removed += cx
             .write(async |txn| {
-                checkpoint::before(tenant, place.number).exec(&**txn).await?;
-                Ok(entity::up_to(tenant, place.number).exec(&**txn).await?.rows_affected)
+                checkpoint::before(tenant, marked.number).exec(&**txn).await?;
+                let mut row = marked.clone().into_active_model();
+                row.key_id = Set(marked.key_id);
+                row.signature = Set(marked.signature.clone());
+                row.pruned_at = Set(marked.pruned_at);
+                row.update(&**txn).await?;
+                Ok(entity::up_to(tenant, marked.number).exec(&**txn).await?.rows_affected)
             })
             .await?;
     }
@@ -215,17 +253,21 @@ pub async fn prune(hub: &Arc<Hub>, retention: TimeDelta) -> Result<u64> {
 }
 
 async fn fits(hub: &Hub, place: &checkpoint::Model) -> Result<bool> {
-    let message = message(place.tenant_id, place.number, &place.hash, place.at);
-    let public = signing::public(hub, place.key_id).await?;
-    Ok(public.is_some_and(|key| signing::signed_by(&key, &message, &place.signature)))
+    match signing::public(hub, place.key_id).await {
+        Ok(key) => Ok(key.is_some_and(|key| signing::signed_by(&key, &message(place), &place.signature))),
+        // A key that does not open vouches for nothing.
+        Err(Error::Internal(..)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// What is signed.
-fn message(tenant: TenantId, number: i64, hash: &[u8], at: Moment) -> Vec<u8> {
-    let mut message = b"portolan audit checkpoint 1".to_vec();
-    message.extend(tenant.uuid().as_bytes());
-    message.extend(number.to_be_bytes());
-    message.extend(at.timestamp_micros().to_be_bytes());
-    message.extend(hash);
+fn message(place: &checkpoint::Model) -> Vec<u8> {
+    let mut message = b"portolan audit checkpoint 2".to_vec();
+    message.extend(place.tenant_id.uuid().as_bytes());
+    message.extend(place.number.to_be_bytes());
+    message.extend(place.at.timestamp_micros().to_be_bytes());
+    message.extend(place.pruned_at.map_or(i64::MIN, |at| at.timestamp_micros()).to_be_bytes());
+    message.extend(&place.hash);
     message
 }

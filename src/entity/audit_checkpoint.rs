@@ -16,6 +16,8 @@ pub struct Model {
     pub at: DateTimeUtc,
     pub key_id: SigningKeyId,
     pub signature: Vec<u8>,
+    /// When the entries up to here were removed because they were old.
+    pub pruned_at: Option<DateTimeUtc>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -29,6 +29,11 @@ pub fn of(tenant: TenantId) -> Select<Entity> {
     Entity::find().filter(COLUMN.tenant_id.eq(tenant))
 }
 
+/// Every secret of the hub, for the checks of its operators.
+pub fn of_hub() -> Select<Entity> {
+    Entity::find()
+}
+
 /// The tenant's secrets of one owner, to forget.
 pub fn forget(tenant: TenantId, owner: &str) -> DeleteMany<Entity> {
     Entity::delete_many().filter(COLUMN.tenant_id.eq(tenant)).filter(COLUMN.owner.eq(owner))

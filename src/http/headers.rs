@@ -13,6 +13,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::kernel::token;
+
 /// The header that carries the id of a request, both ways.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The header in which proxies note whom they speak for.
@@ -38,11 +40,13 @@ pub fn harden(headers: &mut HeaderMap, tls: bool) {
     }
 }
 
-/// The id a request brings: up to 64 letters, digits, dots, underscores and hyphens.
+/// The id a request brings: up to 64 letters, digits, dots, underscores and hyphens. It goes into logs and answers,
+/// so a token that was put there by mistake is none.
 pub fn request_id(headers: &HeaderMap) -> Option<&str> {
     let id = headers.get(REQUEST_ID)?.to_str().ok()?;
     let harmless = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    ((1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(harmless)).then_some(id)
+    let token = token::Kind::ALL.iter().any(|kind| id.starts_with(kind.prefix()));
+    ((1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(harmless) && !token).then_some(id)
 }
 
 /// The address of the caller, seen through the proxies that are trusted.

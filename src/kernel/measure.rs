@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Longer words are no units.
+const LONGEST_UNIT: usize = 16;
+
 /// Units of time with their milliseconds, largest first.
 pub const TIMES: &[(&str, u64)] = &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
@@ -18,6 +21,8 @@ pub fn parse(text: &str, units: &[(&str, u64)]) -> Result<u64, String> {
     let Some(&(_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
         return Err(match unit {
             "" => "the unit is missing".to_owned(),
+            // What is longer than any unit may be a secret that slipped in, and is not repeated.
+            long if long.len() > LONGEST_UNIT => "there is no such unit here".to_owned(),
             _ => format!("there is no unit {unit:?} here"),
         });
     };

@@ -22,6 +22,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Api, Self::Refresh, Self::OneTime];
+
     /// What tokens of the kind begin with.
     #[must_use]
     pub const fn prefix(self) -> &'static str {

@@ -18,6 +18,8 @@
 //! Not promised: protection from who can read the memory of the process.
 
 mod data_key;
+#[cfg(test)]
+mod properties;
 mod ring;
 mod seal;
 

@@ -2,7 +2,8 @@
 //!
 //! They are given as text: one or several `version:key` with a comma, a space or a line break between,
 //! where a key is 32 bytes in base64 or hexadecimal. A single key without a version is version 1. The
-//! highest version wraps; the others only unwrap, until nothing is wrapped under them any more.
+//! highest version is the one to wrap under; the others only unwrap, until nothing is wrapped under them any
+//! more.
 
 use std::collections::BTreeMap;
 
@@ -81,7 +82,7 @@ impl Ring {
         Secret::from(line)
     }
 
-    /// The key that wraps.
+    /// The newest key.
     #[must_use]
     pub fn current(&self) -> &MasterKey {
         // The current version was found among the keys, and no key is ever taken out.
@@ -107,11 +108,11 @@ fn read(version: u32, text: &str) -> Result<MasterKey, RingError> {
     if bytes.iter().all(|byte| *byte == bytes[0]) { Err(RingError::Blank(version)) } else { Ok(key) }
 }
 
-/// Sixty-four hexadecimal digits; such a text is base64 too, of another length.
+/// Pairs of hexadecimal digits. Such a text may be base64 too, but never of 32 bytes: that ends with a sign.
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<_> = text.chars().map(|digit| digit.to_digit(16)).collect::<Option<_>>()?;
     let pairs = digits.chunks_exact(2).map(|pair| u8::try_from(pair[0] << 4 | pair[1]).ok());
-    (digits.len() == 64).then(|| pairs.collect())?
+    (digits.len() % 2 == 0).then(|| pairs.collect())?
 }
 
 #[cfg(test)]
@@ -158,6 +159,7 @@ mod tests {
         assert_eq!(parse(&format!("0:{}", key(1))).unwrap_err(), RingError::Version);
         assert_eq!(parse("1:%%%").unwrap_err(), RingError::Text(1));
         assert_eq!(parse("3:c2hvcnQ=").unwrap_err(), RingError::Length(3, 5));
+        assert_eq!(parse(&format!("3:{}", "ab".repeat(16))).unwrap_err(), RingError::Length(3, 16));
         assert_eq!(parse(&format!("2:{}", BASE64_STANDARD.encode([0; 32]))).unwrap_err(), RingError::Blank(2));
         assert_eq!(parse(&format!("1:{},1:{}", key(1), key(2))).unwrap_err(), RingError::Twice(1));
     }

@@ -1,12 +1,14 @@
 //! The audit log: chained, verified, signed, pruned.
 
+mod tampering;
+
 use chrono::TimeDelta;
 use portolan::{
     domain::{audit, tenant::Tenant},
     entity::{audit_checkpoint, audit_entry, audit_head},
     kernel::scope::Role,
 };
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel, ModelTrait, QueryOrder};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel, QueryOrder};
 use serde_json::{Value, json};
 
 use crate::support::TestHub;
@@ -51,70 +53,6 @@ async fn entries_written_at_once_have_their_places_without_holes() {
     assert_eq!(broken(&hub, &tenant).await, None);
     // The tenant, its administrator with a membership and a link, and forty people with theirs.
     assert_eq!(entries(&hub, &tenant).await.len(), 4 + 80);
-}
-
-#[tokio::test]
-async fn any_edit_of_any_column_is_found() {
-    type Edit = fn(&mut audit_entry::ActiveModel);
-    let edits: [(&str, Edit); 9] = [
-        ("at", |row| row.at = Set(row.at.clone().unwrap() + TimeDelta::microseconds(1))),
-        ("actor_kind", |row| row.actor_kind = Set("USER".to_owned())),
-        ("actor", |row| row.actor = Set("usr_0".to_owned())),
-        ("address", |row| row.address = Set(Some("127.0.0.1".to_owned()))),
-        ("request_id", |row| row.request_id = Set("other".to_owned())),
-        ("action", |row| row.action = Set("user.deleted".to_owned())),
-        ("subject", |row| row.subject = Set("usr_1".to_owned())),
-        ("before", |row| row.before = Set(Some(json!({ "email": "x" })))),
-        ("after", |row| row.after = Set(None)),
-    ];
-    let (hub, tenant) = with_entries().await;
-    let db = hub.app.hub().database.writer();
-    // Entries of people, which have an address to lose.
-    let all = entries(&hub, &tenant).await;
-    let original = all.iter().find(|entry| entry.number > 4 && entry.action == "user.created").unwrap();
-    for (column, edit) in edits {
-        let mut row = original.clone().into_active_model();
-        edit(&mut row);
-        row.update(db).await.unwrap();
-        assert_eq!(broken(&hub, &tenant).await, Some(original.number), "{column}");
-        let mut back = original.clone().into_active_model().reset_all();
-        back.id = sea_orm::ActiveValue::Unchanged(original.id);
-        back.update(db).await.unwrap();
-        assert_eq!(broken(&hub, &tenant).await, None, "{column} was put back");
-    }
-}
-
-#[tokio::test]
-async fn an_entry_that_is_removed_swapped_or_cut_off_is_found() {
-    let (hub, tenant) = with_entries().await;
-    let db = hub.app.hub().database.writer();
-    let all = entries(&hub, &tenant).await;
-    // Two entries trade places, hashes and all.
-    for (row, number) in [(&all[7], 1_000), (&all[8], 8), (&all[7], 9)] {
-        let mut row = row.clone().into_active_model();
-        row.number = Set(number);
-        row.update(db).await.unwrap();
-    }
-    assert_eq!(broken(&hub, &tenant).await, Some(8));
-
-    let (hub, tenant) = with_entries().await;
-    let db = hub.app.hub().database.writer();
-    let all = entries(&hub, &tenant).await;
-    all[4].clone().delete(db).await.unwrap();
-    assert_eq!(broken(&hub, &tenant).await, Some(5));
-
-    let (hub, tenant) = with_entries().await;
-    let db = hub.app.hub().database.writer();
-    let all = entries(&hub, &tenant).await;
-    all.last().unwrap().clone().delete(db).await.unwrap();
-    assert_eq!(broken(&hub, &tenant).await, Some(21), "the end was cut off");
-    audit::sign(hub.app.hub()).await.unwrap();
-    // Whoever cuts the end off may mend the head too; the signed place is still there.
-    let mut head = audit_head::of(tenant.id).one_row(db).await.into_active_model();
-    head.number = Set(20);
-    head.hash = Set(all[19].hash.clone());
-    head.update(db).await.unwrap();
-    assert!(broken(&hub, &tenant).await.is_some(), "a signed place lies beyond the end");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::{fs, net::TcpListener, path::Path};
 use serde_json::{Value, json};
 
 use crate::support::{
-    database::TestDatabase,
+    database::{MASTER_KEY, TestDatabase},
     process::{Outcome, Server, run, run_on, token},
 };
 
@@ -129,17 +129,15 @@ fn the_doctor_finds_a_taken_port_and_changes_nothing() {
 fn a_server_that_is_away_is_named_in_a_plain_sentence() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("postgres://portolan:hunter2@{nobody}/portolan");
-    let settings = [("PORTOLAN_DATABASE_URL", url.as_str()), ("PORTOLAN_LISTEN", "127.0.0.1:0")];
+    let others = [("PORTOLAN_LISTEN", "127.0.0.1:0"), ("PORTOLAN_MASTER_KEY", MASTER_KEY)];
+    let settings = [("PORTOLAN_DATABASE_URL", url.as_str()), others[0], others[1]];
     for arguments in [&["serve"][..], &["migrate"], &["token", "list", "--tenant", "default"]] {
         let outcome = apart(&settings, arguments);
         failed(&outcome, &["the database", "Connection refused"]);
         assert_eq!(outcome.stderr.matches("Connection refused").count(), 1, "once is enough: {outcome:?}");
     }
     let url = "postgres://portolan:hunter2@nowhere.invalid/portolan";
-    failed(
-        &apart(&[("PORTOLAN_DATABASE_URL", url), ("PORTOLAN_LISTEN", "127.0.0.1:0")], &["serve"]),
-        &["the database"],
-    );
+    failed(&apart(&[("PORTOLAN_DATABASE_URL", url), others[0], others[1]], &["serve"]), &["the database"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,24 +3,23 @@
 use std::collections::BTreeMap;
 
 use sea_orm::{
-    ActiveValue::Set,
-    EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 use serde_json::json;
 
-use super::{HUB, damaged, lacking};
+use super::{HUB, damaged, lacking, master};
 use crate::{
     context::{Audit, Cx, Hub, Txn},
     entity::{data_key as entity, secret, tenant},
     event::keyring::KeyringEvent,
     kernel::{
-        error::{Error, Result},
-        id::TenantId,
+        error::{Error, Result, chain},
+        id::{SecretId, TenantId},
         input::{self, Check},
         scope::Scope,
     },
-    vault::{DataKey, MOST_SEALS, WrappedKey},
+    vault::{DataKey, MOST_SEALS, Ring, WrappedKey},
 };
 
 pub use entity::Model as TenantKey;
@@ -46,14 +45,25 @@ pub async fn unfinished(hub: &Hub) -> Result<Vec<TenantId>> {
 
 /// The key under which a secret is sealed now. Its row is held until the commit, and counts the seal.
 pub(super) async fn for_sealing(txn: &Txn, tenant: TenantId) -> Result<DataKey> {
-    let mut row = held(txn, tenant).await?;
-    if row.seals >= MOST_SEALS {
-        insert(txn, tenant, number(row.version)? + 1).await?;
-        row = held(txn, tenant).await?;
-    }
+    let row = with_room(txn, tenant, 1).await?;
     entity::count_seals(tenant, row.version, 1).exec(&**txn).await?;
     // Not remembered: its row may be of this very transaction, and rolled back with it.
-    unwrapped(txn.cx().hub(), &row)
+    unwrapped(&txn.cx().hub().ring, &row)
+}
+
+/// The tenant's newest key, held until the commit, which may seal so many times more; the next one, if it may
+/// not.
+async fn with_room(txn: &Txn, tenant: TenantId, seals: i64) -> Result<TenantKey> {
+    let row = held(txn, tenant).await?;
+    if row.seals + seals <= MOST_SEALS {
+        return Ok(row);
+    }
+    if insert(txn, tenant, number(row.version)? + 1).await? && tenant != HUB {
+        let fact = KeyringEvent::KeyRotated { tenant, version: row.version + 1 };
+        txn.emit_in(tenant, &fact)?;
+        txn.audit_in(tenant, shown(&fact, row.version, Some("it has sealed often enough")));
+    }
+    held(txn, tenant).await
 }
 
 /// The tenant's newest key, held until the commit; its first one if it has none yet.
@@ -92,31 +102,24 @@ pub(super) async fn for_opening(
     }
     let stored = entity::of(tenant).filter(entity::COLUMN.version.eq(stored(version)?)).one(db).await?;
     let row = stored.ok_or_else(|| Error::Internal("a key is gone", format!("version {version}").into()))?;
-    opened(hub, &row)
-}
-
-/// Unwraps a stored key and remembers it.
-pub(super) fn opened(hub: &Hub, row: &TenantKey) -> Result<DataKey> {
-    if let Some(known) = hub.data_keys.get(row.tenant_id, number(row.version)?, hub.clock.now()) {
-        return Ok(known);
-    }
-    let key = unwrapped(hub, row)?;
-    hub.data_keys.remember(row.tenant_id, key.clone(), hub.clock.now());
+    let key = unwrapped(&hub.ring, &row)?;
+    hub.data_keys.remember(tenant, key.clone(), hub.clock.now());
     Ok(key)
 }
 
 /// Unwraps a stored key.
-pub(super) fn unwrapped(hub: &Hub, row: &TenantKey) -> Result<DataKey> {
+pub(super) fn unwrapped(ring: &Ring, row: &TenantKey) -> Result<DataKey> {
     let wrapped = wrapped(row)?;
-    let master = hub.ring.get(wrapped.master);
+    let master = ring.get(wrapped.master);
     let master = master.ok_or_else(|| Error::Internal("a key cannot be unwrapped", lacking(wrapped.master)))?;
     DataKey::unwrap(row.tenant_id.uuid(), &wrapped, master).map_err(|error| damaged("a key does not open", error))
 }
 
-/// Makes a key of that version, unless somebody else made it meanwhile.
-async fn insert(txn: &Txn, tenant: TenantId, version: u32) -> Result<()> {
+/// Makes a key of that version, unless somebody else made it meanwhile. Says whether it was made here.
+async fn insert(txn: &Txn, tenant: TenantId, version: u32) -> Result<bool> {
     let hub = txn.cx().hub();
-    let made = DataKey::new(tenant.uuid(), version, &*hub.chance).wrap(hub.ring.current(), &*hub.chance);
+    let master = master::wrapping(&hub.ring, &**txn).await?;
+    let made = DataKey::new(tenant.uuid(), version, &*hub.chance).wrap(master, &*hub.chance);
     let row = TenantKey {
         tenant_id: tenant,
         version: stored(made.version)?,
@@ -127,8 +130,8 @@ async fn insert(txn: &Txn, tenant: TenantId, version: u32) -> Result<()> {
         created_at: txn.now(),
     };
     let untouched = OnConflict::columns([entity::Column::TenantId, entity::Column::Version]).do_nothing().to_owned();
-    entity::Entity::insert(row.into_active_model()).on_conflict(untouched).exec_without_returning(&**txn).await?;
-    Ok(())
+    let insert = entity::Entity::insert(row.into_active_model()).on_conflict(untouched);
+    Ok(insert.exec_without_returning(&**txn).await? == 1)
 }
 
 /// Makes the tenant's next key, which seals from now on. What was sealed before is sealed anew by
@@ -140,16 +143,15 @@ pub async fn rotate(cx: &Cx, reason: Option<String>) -> Result<TenantKey> {
     check.done()?;
     let row = cx
         .write(async |txn| {
-            let before = held(txn, tenant).await?.version;
-            insert(txn, tenant, number(before)? + 1).await?;
+            let mut before = held(txn, tenant).await?.version;
+            // Another rotation may have made that version while we waited for the row; ours makes the next.
+            while !insert(txn, tenant, number(before)? + 1).await? {
+                before = held(txn, tenant).await?.version;
+            }
             let row = held(txn, tenant).await?;
             let fact = KeyringEvent::KeyRotated { tenant, version: row.version };
             txn.emit(&fact)?;
-            txn.audit(
-                Audit::of(&fact)
-                    .before(json!({ "version": before }))
-                    .after(json!({ "version": row.version, "reason": reason })),
-            )?;
+            txn.audit(shown(&fact, before, reason.as_deref()))?;
             Ok(row)
         })
         .await?;
@@ -158,15 +160,25 @@ pub async fn rotate(cx: &Cx, reason: Option<String>) -> Result<TenantKey> {
     Ok(row)
 }
 
+/// What is noted of a rotation.
+fn shown(fact: &KeyringEvent, before: i32, reason: Option<&str>) -> Audit {
+    let after = json!({ "version": before + 1, "reason": reason });
+    Audit::of(fact).before(json!({ "version": before })).after(after)
+}
+
 /// Seals the tenant's secrets under its newest key and destroys the older ones. Says how many secrets
 /// were sealed anew. Running it twice, or on two nodes at once, does no harm.
 pub async fn finish(cx: &Cx) -> Result<u64> {
     let tenant = cx.tenant()?;
     let mut sealed = 0;
     loop {
-        let batch = reseal(cx, tenant).await?;
-        sealed += batch;
-        if batch == 0 {
+        let (mut round, mut after) = (0, None);
+        while let Some((last, done)) = reseal(cx, tenant, after).await? {
+            (after, round) = (Some(last), round + done);
+        }
+        sealed += round;
+        // Who held an older key while we passed may have sealed behind us.
+        if round == 0 {
             break;
         }
     }
@@ -174,24 +186,43 @@ pub async fn finish(cx: &Cx) -> Result<u64> {
     Ok(sealed)
 }
 
-async fn reseal(cx: &Cx, tenant: TenantId) -> Result<u64> {
+/// Seals the next batch after that secret anew. Says which secret was the last of it, and how many were
+/// sealed; one that does not open is left as it is, and with it the key it was sealed under.
+async fn reseal(cx: &Cx, tenant: TenantId, after: Option<SecretId>) -> Result<Option<(SecretId, u64)>> {
     cx.write(async |txn| {
-        let newest = held(txn, tenant).await?;
+        let newest = with_room(txn, tenant, BATCH.cast_signed()).await?;
         let hub = cx.hub();
-        let (key, mut done) = (unwrapped(hub, &newest)?, 0);
+        let (key, mut rows) = (unwrapped(&hub.ring, &newest)?, Vec::new());
         let old = secret::of(tenant).filter(secret::COLUMN.key_version.lt(newest.version));
-        let rows = old.order_by_asc(secret::Column::Id).limit(BATCH).lock_exclusive().all(&**txn).await?;
-        for row in rows {
-            let plain = super::secret::open(hub, &**txn, &row).await?;
-            let sealed = super::secret::seal(hub, &key, row.id, plain.expose());
-            let mut row = row.into_active_model();
-            row.sealed = Set(sealed);
-            row.key_version = Set(newest.version);
-            sea_orm::ActiveModelTrait::update(row, &**txn).await?;
-            done += 1;
+        let rest = match after {
+            Some(last) => old.filter(secret::COLUMN.id.gt(last)),
+            None => old,
+        };
+        let found = rest.order_by_asc(secret::Column::Id).limit(BATCH).lock_exclusive().all(&**txn).await?;
+        let Some(last) = found.last().map(|row| row.id) else { return Ok(None) };
+        for mut row in found {
+            match super::secret::open(hub, &**txn, &row).await {
+                Ok(plain) => row.sealed = super::secret::seal(hub, &key, &row, plain.expose()),
+                Err(error @ Error::Internal(..)) => {
+                    tracing::error!(secret = %row.id, error = chain(&error), "a secret was not sealed anew");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            row.key_version = newest.version;
+            rows.push(row);
+        }
+        let done = rows.len();
+        if done > 0 {
+            // One statement for all: the rows are held, so that each is there to be written over.
+            let anew = OnConflict::column(secret::Column::Id)
+                .update_columns([secret::Column::KeyVersion, secret::Column::Sealed])
+                .to_owned();
+            let rows = rows.into_iter().map(IntoActiveModel::into_active_model);
+            secret::Entity::insert_many(rows).on_conflict(anew).exec_without_returning(&**txn).await?;
         }
         entity::count_seals(tenant, newest.version, i64::try_from(done).unwrap_or(i64::MAX)).exec(&**txn).await?;
-        Ok(done)
+        Ok(Some((last, done as u64)))
     })
     .await
 }
@@ -206,6 +237,9 @@ async fn destroy_old(cx: &Cx, tenant: TenantId) -> Result<()> {
             if used == 0 {
                 entity::destroy(tenant, row.version).exec(&**txn).await?;
                 cx.hub().data_keys.forget(tenant, number(row.version)?);
+                if tenant == HUB {
+                    continue;
+                }
                 let fact = KeyringEvent::KeyDestroyed { tenant, version: row.version };
                 txn.emit(&fact)?;
                 txn.audit(Audit::of(&fact))?;
@@ -217,7 +251,7 @@ async fn destroy_old(cx: &Cx, tenant: TenantId) -> Result<()> {
 }
 
 /// The stored form of a key.
-pub(super) fn wrapped(row: &TenantKey) -> Result<WrappedKey> {
+fn wrapped(row: &TenantKey) -> Result<WrappedKey> {
     let check = row.check_value.as_slice().try_into();
     Ok(WrappedKey {
         version: number(row.version)?,

@@ -7,51 +7,74 @@
 use std::collections::BTreeMap;
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, DatabaseConnection, EntityTrait, IntoActiveModel,
-    PaginatorTrait, QueryOrder, QuerySelect, sea_query::OnConflict,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, sea_query::OnConflict,
 };
 
 use super::{HUB, data_key, lacking};
 use crate::{
-    context::{Cx, Hub},
+    context::{Cx, Database, Hub},
     entity::{data_key as wrapped, master_key as entity, secret},
     kernel::{
         clock::Moment,
         error::{Error, Result},
+        id::TenantId,
     },
-    vault::{DataKey, Ring},
+    vault::{MasterKey, Ring},
 };
 
 /// Data keys that are wrapped anew in one transaction.
 const BATCH: u64 = 200;
 
-/// Whether the hub has sealed anything yet. A database without the tables has not.
-pub async fn in_use(db: &DatabaseConnection) -> bool {
-    wrapped::of_hub().count(db).await.is_ok_and(|keys| keys > 0)
+/// Whether a master key was ever used with this database.
+pub async fn in_use(database: &Database) -> Result<bool> {
+    let db = database.reader();
+    Ok(begun(database).await? && (entity::of_hub().count(db).await? > 0 || wrapped::of_hub().count(db).await? > 0))
+}
+
+/// Whether the database was migrated. One that was not has nothing to be wrong about.
+async fn begun(database: &Database) -> Result<bool> {
+    Ok(database.has_table("master_keys").await? && database.has_table("data_keys").await?)
 }
 
 /// Passes a ring that has every master key in use, and the same ones as before.
-pub async fn check(db: &DatabaseConnection, ring: &Ring) -> Result<()> {
-    // A database that was not migrated yet has nothing to be wrong about.
-    let Ok(known) = entity::of_hub().all(db).await else { return Ok(()) };
-    for row in known {
+pub async fn check(database: &Database, ring: &Ring) -> Result<()> {
+    if !begun(database).await? {
+        return Ok(());
+    }
+    let db = database.reader();
+    let known = entity::of_hub().all(db).await?;
+    let in_use: Vec<i32> =
+        wrapped::of_hub().select_only().column(wrapped::Column::MasterVersion).distinct().into_tuple().all(db).await?;
+    for row in &known {
         let version = data_key::number(row.version)?;
         match ring.get(version) {
             Some(key) if key.check()[..] == row.check_value[..] => {}
-            Some(_) => {
-                let text = format!("master key {version} is not the one that was used before");
-                return Err(Error::Unavailable("the right master key", text.into()));
+            Some(_) => return Err(wrong(version)),
+            None if in_use.contains(&row.version) => {
+                return Err(Error::Unavailable("a master key", lacking(version)));
             }
-            None => {
-                let used = wrapped::wrapped_before(row.version + 1).count(db).await?;
-                let older = wrapped::wrapped_before(row.version).count(db).await?;
-                if used > older {
-                    return Err(Error::Unavailable("a master key", lacking(version)));
-                }
-            }
+            None => {}
+        }
+    }
+    // A version that is not noted, because somebody removed the note, is recognised by what it wraps.
+    for version in in_use.into_iter().filter(|version| known.iter().all(|row| row.version != *version)) {
+        let sample = wrapped::of_hub().filter(wrapped::COLUMN.master_version.eq(version)).one(db).await?;
+        let version = data_key::number(version)?;
+        match (ring.get(version), sample) {
+            (None, _) => return Err(Error::Unavailable("a master key", lacking(version))),
+            (Some(_), Some(row)) if data_key::unwrapped(ring, &row).is_err() => return Err(wrong(version)),
+            _ => {}
         }
     }
     Ok(())
+}
+
+fn wrong(version: u32) -> Error {
+    Error::Unavailable(
+        "the right master key",
+        format!("master key {version} is not the one that was used before").into(),
+    )
 }
 
 /// Notes the versions of the ring, so that the next start recognises them.
@@ -69,32 +92,91 @@ pub async fn register(hub: &Hub) -> Result<()> {
     Ok(())
 }
 
-/// Wraps every data key under the ring's current master key. Says how many were wrapped anew. It can be
-/// cut off and run again, and goes on while the hub is in use.
-pub async fn rotate(cx: &Cx) -> Result<u64> {
+/// The master key that wraps new data keys: the newest one that wraps any already, so that a hub whose servers
+/// are given a new one after the other goes on with the old one until [`rotate`] begins.
+pub(super) async fn wrapping<'a>(ring: &'a Ring, db: &impl ConnectionTrait) -> Result<&'a MasterKey> {
+    let newest = wrapped::of_hub().select_only().column_as(wrapped::Column::MasterVersion.max(), "newest");
+    let newest: Option<i32> = newest.into_tuple().one(db).await?.flatten();
+    let newest = newest.map(data_key::number).transpose()?;
+    Ok(newest.and_then(|version| ring.get(version)).unwrap_or(ring.current()))
+}
+
+/// What a rotation came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rotated {
+    /// Data keys that were wrapped anew.
+    pub wrapped: u64,
+    /// Those that do not open, and are left as they are.
+    pub broken: Vec<String>,
+}
+
+/// Wraps every data key under the ring's newest master key, which every server must have by then. It can be cut
+/// off and run again, and goes on while the hub is in use.
+pub async fn rotate(cx: &Cx) -> Result<Rotated> {
     let current = data_key::stored(cx.hub().ring.current().version())?;
-    let mut done = 0;
+    let mut rotated = Rotated::default();
     loop {
-        let batch = cx
-            .write(async |txn| {
-                let old = wrapped::wrapped_before(current).order_by_asc(wrapped::Column::TenantId).limit(BATCH);
-                let rows = old.lock_exclusive().all(&**txn).await?;
-                let count = rows.len() as u64;
-                for row in rows {
-                    let new = data_key::opened(cx.hub(), &row)?.wrap(cx.hub().ring.current(), &*cx.hub().chance);
-                    let mut row = row.into_active_model();
-                    row.master_version = Set(current);
-                    row.sealed = Set(new.sealed);
-                    row.update(&**txn).await?;
-                }
-                Ok(count)
-            })
-            .await?;
-        done += batch;
-        if batch == 0 {
-            return Ok(done);
+        let mut after = None;
+        rotated.broken.clear();
+        while let Some(last) = rewrap(cx, after, &mut rotated).await? {
+            after = Some(last);
+        }
+        // Another rotation may have held what we looked for, and a server that has not heard of the new key may
+        // have made keys behind us: what counts is what is left.
+        let left = wrapped::wrapped_before(current).count(cx.db()).await?;
+        if left <= rotated.broken.len() as u64 {
+            return Ok(rotated);
         }
     }
+}
+
+/// Wraps the next batch after that key anew, and says which key was the last of it.
+async fn rewrap(cx: &Cx, after: Option<(TenantId, i32)>, rotated: &mut Rotated) -> Result<Option<(TenantId, i32)>> {
+    let (hub, columns, current) = (cx.hub(), wrapped::COLUMN, cx.hub().ring.current());
+    let version = data_key::stored(current.version())?;
+    let old = match after {
+        Some((tenant, last)) => {
+            let earlier = columns.version.lt(last);
+            let of_same = Condition::all().add(columns.tenant_id.eq(tenant)).add(earlier);
+            wrapped::wrapped_before(version).filter(Condition::any().add(columns.tenant_id.gt(tenant)).add(of_same))
+        }
+        None => wrapped::wrapped_before(version),
+    };
+    // In the order in which whoever destroys old keys holds them, so that neither waits for the other.
+    let old = old.order_by_asc(wrapped::Column::TenantId).order_by_desc(wrapped::Column::Version);
+    let (last, done, broken) = cx
+        .write(async |txn| {
+            let (mut rows, mut broken) = (Vec::new(), Vec::new());
+            let found = old.clone().limit(BATCH).lock_exclusive().all(&**txn).await?;
+            let last = found.last().map(|row| (row.tenant_id, row.version));
+            for mut row in found {
+                // Not remembered: thousands of keys that nobody asked for would push out those in use.
+                let Ok(key) = data_key::unwrapped(&hub.ring, &row) else {
+                    broken.push(named(&row));
+                    continue;
+                };
+                row.sealed = key.wrap(current, &*hub.chance).sealed;
+                row.master_version = version;
+                rows.push(row);
+            }
+            Ok((last, replace(&**txn, rows).await?, broken))
+        })
+        .await?;
+    rotated.wrapped += done;
+    rotated.broken.extend(broken);
+    Ok(last)
+}
+
+/// Writes held rows over, all in one statement. Says how many.
+async fn replace(db: &impl ConnectionTrait, rows: Vec<wrapped::Model>) -> Result<u64> {
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    let anew = OnConflict::columns([wrapped::Column::TenantId, wrapped::Column::Version])
+        .update_columns([wrapped::Column::MasterVersion, wrapped::Column::Sealed])
+        .to_owned();
+    let rows = rows.into_iter().map(IntoActiveModel::into_active_model);
+    Ok(wrapped::Entity::insert_many(rows).on_conflict(anew).exec_without_returning(db).await?)
 }
 
 /// What is known of one version of the master key.
@@ -120,6 +202,7 @@ pub async fn status(hub: &Hub) -> Result<Vec<Status>> {
         *counts.entry(row.master_version).or_default() += 1;
     }
     let known = entity::of_hub().order_by_asc(entity::Column::Version).all(db).await?;
+    let wrapping = wrapping(&hub.ring, db).await?.version();
     known
         .into_iter()
         .map(|row| {
@@ -127,7 +210,7 @@ pub async fn status(hub: &Hub) -> Result<Vec<Status>> {
             Ok(Status {
                 version,
                 at_hand: hub.ring.get(version).is_some(),
-                current: hub.ring.current().version() == version,
+                current: wrapping == version,
                 wraps: counts.get(&row.version).copied().unwrap_or_default(),
                 since: row.created_at,
             })
@@ -141,47 +224,39 @@ pub async fn verify(hub: &Hub) -> Result<Verified> {
     let mut verified = Verified::default();
     for row in wrapped::of_hub().all(db).await? {
         verified.keys += 1;
-        let opened = data_key::wrapped(&row).and_then(|wrapped| {
-            let master = hub.ring.get(wrapped.master);
-            let master = master.ok_or_else(|| Error::Internal("a key cannot be unwrapped", lacking(wrapped.master)))?;
-            DataKey::unwrap(row.tenant_id.uuid(), &wrapped, master)
-                .map_err(|error| super::damaged("a key does not open", error))
-        });
-        if opened.is_err() {
-            verified.broken.push(format!("key {} of {}", row.version, whose(row.tenant_id)));
+        if data_key::unwrapped(&hub.ring, &row).is_err() {
+            verified.broken.push(named(&row));
         }
-        verify_secrets(hub, db, &row, &mut verified).await?;
     }
+    verify_secrets(hub, db, &mut verified).await?;
     Ok(verified)
 }
 
-async fn verify_secrets(
-    hub: &Hub,
-    db: &impl ConnectionTrait,
-    key: &wrapped::Model,
-    verified: &mut Verified,
-) -> Result<()> {
-    use sea_orm::{ColumnTrait, QueryFilter};
+/// Goes by the secrets, not by the keys: one whose key is gone is what has to be found.
+async fn verify_secrets(hub: &Hub, db: &impl ConnectionTrait, verified: &mut Verified) -> Result<()> {
     let mut after = None;
     loop {
-        let of_key = secret::of(key.tenant_id).filter(secret::COLUMN.key_version.eq(key.version));
         let rest = match after {
-            Some(last) => of_key.filter(secret::COLUMN.id.gt(last)),
-            None => of_key,
+            Some(last) => secret::of_hub().filter(secret::COLUMN.id.gt(last)),
+            None => secret::of_hub(),
         };
         let rows = rest.order_by_asc(secret::Column::Id).limit(BATCH).all(db).await?;
         let Some(last) = rows.last() else { return Ok(()) };
         after = Some(last.id);
         for row in &rows {
             verified.secrets += 1;
-            if super::secret::open(hub, db, row).await.is_err() {
+            if !super::secret::opens(hub, db, row).await? {
                 verified.broken.push(format!("{} of {} ({})", row.id, whose(row.tenant_id), row.owner));
             }
         }
     }
 }
 
-fn whose(tenant: crate::kernel::id::TenantId) -> String {
+fn named(key: &wrapped::Model) -> String {
+    format!("key {} of {}", key.version, whose(key.tenant_id))
+}
+
+fn whose(tenant: TenantId) -> String {
     if tenant == HUB { "the hub".to_owned() } else { tenant.to_string() }
 }
 

@@ -15,7 +15,8 @@
 //! **Deleting a tenant** destroys its keys and forgets its secrets ([`shred`]). From then on none is made
 //! for it, whoever was about to seal something.
 //!
-//! **The hub's own secrets** (its signing keys) belong to the nil tenant.
+//! **The hub's own secrets** (its signing keys) belong to the nil tenant. It has no log of its own, so what
+//! happens to its keys is no event.
 
 pub mod data_key;
 pub mod master;

@@ -1,6 +1,6 @@
 //! Secrets: sealed on the way in, opened on the way out.
 
-use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, sea_query::OnConflict};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, sea_query::OnConflict};
 use zeroize::Zeroizing;
 
 use super::{damaged, data_key};
@@ -9,14 +9,20 @@ use crate::{
     entity::secret::{self as entity, Column},
     kernel::{
         error::{Error, Result},
-        id::{SecretId, TenantId},
+        id::TenantId,
         secret::Secret,
     },
     vault::DataKey,
 };
 
-/// The cell that every secret is bound to, with its row.
-const CELL: (&str, &str) = ("secrets", "sealed");
+/// The table that every secret is bound to.
+const TABLE: &str = "secrets";
+
+/// The cell that a secret is bound to, with its row. Whose it is and what it is called are part of the cell:
+/// who gives a secret's row to another owner has moved the secret, though the row stays where it is.
+fn cell(row: &entity::Model) -> String {
+    format!("sealed for {}:{}:{}", row.owner.len(), row.owner, row.name)
+}
 
 /// Seals a secret of an owner, in place of the one of that name it may have had.
 pub async fn put(txn: &Txn, tenant: TenantId, owner: &str, name: &str, value: &Secret) -> Result<()> {
@@ -46,16 +52,17 @@ async fn write(
 ) -> Result<()> {
     let id = known.as_ref().map_or_else(|| txn.id(), |row| row.id);
     let now = txn.now();
-    let row = entity::Model {
+    let mut row = entity::Model {
         id,
         tenant_id: tenant,
         owner: owner.to_owned(),
         name: name.to_owned(),
         key_version: data_key::stored(key.version())?,
-        sealed: seal(txn.cx().hub(), key, id, value.expose()),
+        sealed: Vec::new(),
         created_at: known.map_or(now, |row| row.created_at),
         updated_at: now,
     };
+    row.sealed = seal(txn.cx().hub(), key, &row, value.expose());
     let replace = OnConflict::column(Column::Id)
         .update_columns([Column::KeyVersion, Column::Sealed, Column::UpdatedAt])
         .to_owned();
@@ -71,9 +78,26 @@ pub async fn get(
     owner: &str,
     name: &str,
 ) -> Result<Option<Secret>> {
-    match of_owner(tenant, owner, name).one(db).await? {
-        Some(row) => Ok(Some(open(hub, db, &row).await?)),
-        None => Ok(None),
+    let mut failed = None;
+    loop {
+        let Some(row) = of_owner(tenant, owner, name).one(db).await? else { return Ok(None) };
+        match open(hub, db, &row).await {
+            // A rotation may have sealed it anew and destroyed its key between the two reads.
+            Err(_) if failed != Some(row.key_version) => failed = Some(row.key_version),
+            outcome => return outcome.map(Some),
+        }
+    }
+}
+
+/// Whether a secret that was read opens, as it is now if it has changed since.
+pub(super) async fn opens(hub: &Hub, db: &impl ConnectionTrait, row: &entity::Model) -> Result<bool> {
+    if open(hub, db, row).await.is_ok() {
+        return Ok(true);
+    }
+    let now = entity::of(row.tenant_id).filter(entity::COLUMN.id.eq(row.id)).one(db).await?;
+    match now.filter(|now| now.sealed != row.sealed) {
+        Some(now) => Ok(open(hub, db, &now).await.is_ok()),
+        None => Ok(false),
     }
 }
 
@@ -87,8 +111,9 @@ fn of_owner(tenant: TenantId, owner: &str, name: &str) -> sea_orm::Select<entity
     entity::of(tenant).filter(entity::COLUMN.owner.eq(owner)).filter(entity::COLUMN.name.eq(name))
 }
 
-pub(super) fn seal(hub: &Hub, key: &DataKey, id: SecretId, plain: &str) -> Vec<u8> {
-    key.seal(CELL.0, CELL.1, id.uuid(), plain.as_bytes(), &*hub.chance)
+/// Seals a text for a row.
+pub(super) fn seal(hub: &Hub, key: &DataKey, row: &entity::Model, plain: &str) -> Vec<u8> {
+    key.seal(TABLE, &cell(row), row.id.uuid(), plain.as_bytes(), &*hub.chance)
 }
 
 pub(super) async fn open(hub: &Hub, db: &impl ConnectionTrait, row: &entity::Model) -> Result<Secret> {
@@ -98,7 +123,7 @@ pub(super) async fn open(hub: &Hub, db: &impl ConnectionTrait, row: &entity::Mod
     }
     let key = data_key::for_opening(hub, db, row.tenant_id, version).await?;
     let plain = key
-        .open(CELL.0, CELL.1, row.id.uuid(), &row.sealed)
+        .open(TABLE, &cell(row), row.id.uuid(), &row.sealed)
         .map_err(|error| damaged("a secret does not open", error))?;
     let text = std::str::from_utf8(&plain).map_err(|error| Error::Internal("a secret is no text", error.into()))?;
     // The copy is wiped by `Secret`, this one by `Zeroizing`.

@@ -65,10 +65,16 @@ async fn newest(hub: &Hub) -> Result<Option<CurrentKey>> {
     let db = hub.database.reader();
     let signs = entity::of_hub().filter(entity::COLUMN.signs_from.lte(hub.clock.now()));
     let Some(row) = signs.order_by_desc(entity::Column::SignsFrom).one(db).await? else { return Ok(None) };
-    let text = secret::get(hub, db, HUB, &row.id.to_string(), PRIVATE).await?;
+    let key = private(hub, row.id).await?;
+    let key = key.ok_or_else(|| Error::Internal("a signing key is damaged", "its private half is gone".into()))?;
+    Ok(Some(CurrentKey { id: row.id, key }))
+}
+
+/// The private half of a key.
+async fn private(hub: &Hub, id: SigningKeyId) -> Result<Option<SigningKey>> {
+    let text = secret::get(hub, hub.database.reader(), HUB, &id.to_string(), PRIVATE).await?;
     let seed = text.as_ref().and_then(|text| unhex(text.expose()));
-    let seed = seed.ok_or_else(|| Error::Internal("a signing key is damaged", "its private half is gone".into()))?;
-    Ok(Some(CurrentKey { id: row.id, key: SigningKey::from_bytes(&seed) }))
+    Ok(seed.map(|seed| SigningKey::from_bytes(&seed)))
 }
 
 /// Makes the next key when the present one has signed for long enough. Says how many were made.
@@ -103,13 +109,16 @@ async fn make(hub: &std::sync::Arc<Hub>, notice: TimeDelta) -> Result<()> {
     .await
 }
 
-/// The public half of a key, by its id.
+/// The public half of a key, by its id. A row is believed only if its private half, which nobody seals without
+/// the master key, belongs to it: who can write to the database alone makes no key of the hub.
 pub async fn public(hub: &Hub, id: SigningKeyId) -> Result<Option<[u8; 32]>> {
     if let Some(known) = hub.public_keys.get(&id) {
         return Ok(Some(known));
     }
     let row = entity::of_hub().filter(entity::COLUMN.id.eq(id)).one(hub.database.reader()).await?;
-    let key = row.and_then(|row| <[u8; 32]>::try_from(row.public_key).ok());
+    let Some(row) = row else { return Ok(None) };
+    let own = private(hub, id).await?.map(|key| key.verifying_key().to_bytes());
+    let key = own.filter(|own| own[..] == row.public_key);
     if let Some(key) = key {
         hub.public_keys.insert(id, key);
     }

@@ -63,10 +63,10 @@ pub fn select<'a>(
     };
     let mut found = doc.operations.iter();
     let (name, operation) = match operation_name {
-        Some(wanted) => found.find(|(name, _)| name.is_some_and(|name| name == wanted)).ok_or_else(|| {
-            let wanted = limits::brief(wanted);
-            refused(format!("the document has no operation named {wanted}"))
-        })?,
+        Some(wanted) => {
+            let named = found.find(|(name, _)| name.is_some_and(|name| name == wanted));
+            named.ok_or_else(|| refused("the document has no operation of that name".to_owned()))?
+        }
         None => match (found.next(), found.len()) {
             (Some(only), 0) => only,
             (_, others) => {

@@ -12,6 +12,7 @@ pub mod reply;
 pub mod request;
 pub mod sse;
 pub mod stream;
+pub mod tamper;
 pub mod text;
 pub mod wire;
 

@@ -119,6 +119,12 @@ impl Server {
         Self { child: launch(&folder, &own, address), address, folder, settings: own }
     }
 
+    /// Changes a setting, from the next start on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.retain(|(known, _)| known != name);
+        self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts it again on the same port, after it has ended.
     pub async fn again(&mut self) {
         // While it was down, another test may have been given its port for a moment.
@@ -153,6 +159,11 @@ impl Server {
             reply.status.is_success().then_some(true)
         })
         .await
+    }
+
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// All it said on standard error, over all its starts.
@@ -216,5 +227,6 @@ fn launch(folder: &Path, settings: &[(String, String)], address: SocketAddr) -> 
     write!(log, "{START}").unwrap();
     let mut settings = settings.to_vec();
     settings.push(("PORTOLAN_LISTEN".to_owned(), address.to_string()));
-    command(folder, &settings, &["serve"]).stdout(Stdio::null()).stderr(log).spawn().unwrap()
+    let output = File::options().create(true).append(true).open(folder.join("stdout.log")).unwrap();
+    command(folder, &settings, &["serve"]).stdout(output).stderr(log).spawn().unwrap()
 }

@@ -79,7 +79,7 @@ impl Wire {
     }
 }
 
-/// The head of a request to the endpoint, without the empty line at its end.
+/// The head of a request to the endpoint, without the empty line at its end; an empty token sends none.
 pub fn head(token: &str, length: usize) -> String {
     let credential = if token.is_empty() { String::new() } else { format!("authorization: Bearer {token}\r\n") };
     format!(

@@ -1,0 +1,201 @@
+//! Everything that a server leaves behind or shows: what it says, its figures, its folder, its database in every
+//! form in which one can get at it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, Statement, Value};
+
+use crate::support::database::TestDatabase;
+
+/// A place, and what is there.
+pub struct Place {
+    pub name: String,
+    pub bytes: Vec<u8>,
+}
+
+/// Where to look.
+pub struct Places<'a> {
+    database: &'a TestDatabase,
+    url: String,
+    /// An account of this test's own on the database server.
+    account: Option<String>,
+    /// The folder of the PostgreSQL server, if it can be read from here, and the part of its log that was written
+    /// last when the test began.
+    server: Option<(PathBuf, String)>,
+    /// What could not be looked at, and why.
+    pub left_out: Vec<String>,
+}
+
+impl<'a> Places<'a> {
+    /// To be made before the first secret is put in.
+    pub async fn of(database: &'a TestDatabase) -> Self {
+        let url = database.url().unwrap_or_else(|| {
+            let file = database.folder().join("portolan.db");
+            format!("sqlite://{}?mode=rwc", file.display())
+        });
+        let mut places = Self { database, url, account: None, server: None, left_out: Vec::new() };
+        if database.url().is_some() {
+            places.server = places.folder_of_the_server().await;
+        }
+        places
+    }
+
+    /// A connection, to be closed before files are read: a file of `SQLite` that is read and closed by a process
+    /// takes the locks of that process with it.
+    async fn connected<T>(&self, work: impl AsyncFnOnce(&DatabaseConnection) -> T) -> T {
+        let options = ConnectOptions::new(&self.url).max_connections(1).to_owned();
+        let db = sea_orm::Database::connect(options).await.unwrap();
+        let outcome = work(&db).await;
+        db.close().await.unwrap();
+        outcome
+    }
+
+    /// Runs a statement past the hub.
+    pub async fn execute(&self, sql: &str, values: Vec<Value>) {
+        self.connected(async |db| {
+            let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+            db.execute_raw(statement).await.unwrap();
+        })
+        .await;
+    }
+
+    /// An account of the database server with that password, and how to come in by it.
+    pub async fn login(&mut self, password: &str) -> Option<String> {
+        let (scheme, rest) =
+            self.database.url()?.split_once("://").map(|(scheme, rest)| (scheme.to_owned(), rest.to_owned()))?;
+        let (_, host) = rest.split_once('@')?;
+        let name = host.rsplit_once('/')?.1;
+        self.execute(&format!("CREATE ROLE {name} LOGIN PASSWORD '{password}'"), vec![]).await;
+        self.execute(&format!("GRANT ALL ON DATABASE {name} TO {name}"), vec![]).await;
+        self.execute(&format!("GRANT ALL ON SCHEMA public TO {name}"), vec![]).await;
+        self.account = Some(name.to_owned());
+        Some(format!("{scheme}://{name}:{password}@{host}"))
+    }
+
+    /// Removes the account, with all that belongs to it.
+    pub async fn logout(&mut self) {
+        if let Some(name) = self.account.take() {
+            self.execute(&format!("DROP OWNED BY {name}"), vec![]).await;
+            self.execute(&format!("DROP ROLE {name}"), vec![]).await;
+        }
+    }
+
+    async fn folder_of_the_server(&mut self) -> Option<(PathBuf, String)> {
+        let folder = self.texts("SHOW data_directory").await.ok().and_then(|mut texts| texts.pop());
+        let log =
+            self.texts("SELECT pg_walfile_name(pg_current_wal_lsn())").await.ok().and_then(|mut texts| texts.pop());
+        match (folder.map(PathBuf::from), log) {
+            (Some(folder), Some(log)) if fs::read_dir(folder.join("pg_wal")).is_ok() => Some((folder, log)),
+            _ => {
+                let why = "the files of PostgreSQL and its write-ahead log (they cannot be read from here; \
+                           with the server that tests/all.sh starts, they can)";
+                self.left_out.push(why.to_owned());
+                None
+            }
+        }
+    }
+
+    async fn texts(&self, sql: &str) -> Result<Vec<String>, sea_orm::DbErr> {
+        self.connected(async |db| {
+            let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
+            rows.into_iter().map(|row| row.try_get_by_index(0)).collect()
+        })
+        .await
+    }
+
+    /// All of it, as it is now.
+    pub async fn look(&mut self) -> Vec<Place> {
+        let mut found = Vec::new();
+        match self.database.url() {
+            None => self.tables_of_sqlite(&mut found).await,
+            Some(_) => self.postgres(&mut found).await,
+        }
+        files(self.database.folder(), "data folder: ", &mut found);
+        found
+    }
+
+    /// Row by row: a value that crosses a page, or that was packed, is whole here.
+    async fn tables_of_sqlite(&self, found: &mut Vec<Place>) {
+        for table in self.texts("SELECT name FROM sqlite_master WHERE type = 'table'").await.unwrap() {
+            let columns = self.texts(&format!("SELECT name FROM pragma_table_info('{table}')")).await.unwrap();
+            let columns: Vec<_> = columns.iter().map(|column| format!("quote(\"{column}\")")).collect();
+            let rows = self.texts(&format!("SELECT {} FROM \"{table}\"", columns.join(" || ' ' || "))).await.unwrap();
+            found.push(Place { name: format!("table: {table}"), bytes: rows.join("\n").into_bytes() });
+        }
+    }
+
+    async fn postgres(&mut self, found: &mut Vec<Place>) {
+        let tables = "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables \
+                      WHERE schemaname NOT IN ('pg_catalog', 'information_schema')";
+        for table in self.texts(tables).await.unwrap() {
+            let rows = self.texts(&format!("SELECT t::text FROM {table} t")).await.unwrap();
+            found.push(Place { name: format!("table: {table}"), bytes: rows.join("\n").into_bytes() });
+        }
+        let running = self.texts("SELECT coalesce(query, '') FROM pg_stat_activity").await.unwrap();
+        found.push(Place { name: "running statements".to_owned(), bytes: running.join("\n").into_bytes() });
+        let learned = self
+            .texts("SELECT coalesce(most_common_vals::text, '') || coalesce(histogram_bounds::text, '') FROM pg_stats");
+        found.push(Place { name: "statistics".to_owned(), bytes: learned.await.unwrap().join("\n").into_bytes() });
+        match Command::new("pg_dump").arg(self.database.url().unwrap()).output() {
+            Ok(dump) if dump.status.success() => {
+                found.push(Place { name: "pg_dump".to_owned(), bytes: [dump.stdout, dump.stderr].concat() });
+            }
+            Ok(dump) => self.leave_out(&format!("pg_dump ({})", String::from_utf8_lossy(&dump.stderr).trim())),
+            Err(error) => self.leave_out(&format!("pg_dump ({error})")),
+        }
+        let Some((folder, begun)) = self.server.clone() else { return };
+        self.execute("CHECKPOINT", vec![]).await;
+        let own = self.texts("SELECT oid::text FROM pg_database WHERE datname = current_database()").await.unwrap();
+        files(&folder.join("base").join(&own[0]), "PostgreSQL file: ", found);
+        files(&folder.join("global"), "PostgreSQL file: global ", found);
+        for entry in fs::read_dir(folder.join("pg_wal")).unwrap().map(Result::unwrap) {
+            let name = entry.file_name().into_string().unwrap();
+            // Segments are named in their order; those of before are none of ours.
+            if name.len() == begun.len() && name >= begun {
+                read(&entry.path(), format!("write-ahead log: {name}"), found);
+            }
+        }
+        for name in ["server.log", "logfile", "log"] {
+            let log = folder.join(name);
+            if log.is_dir() {
+                files(&log, "PostgreSQL log: ", found);
+            } else {
+                read(&log, format!("PostgreSQL log: {name}"), found);
+            }
+        }
+    }
+
+    /// Whether the files of a PostgreSQL server can be read from here.
+    pub fn reads_files(&self) -> bool {
+        self.server.is_some()
+    }
+
+    fn leave_out(&mut self, what: &str) {
+        if !self.left_out.iter().any(|known| known == what) {
+            self.left_out.push(what.to_owned());
+        }
+    }
+}
+
+/// Every file of a folder, but the master key, which is the one that belongs there.
+fn files(folder: &Path, prefix: &str, found: &mut Vec<Place>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        if entry.path().is_dir() {
+            files(&entry.path(), &format!("{prefix}{name}/"), found);
+        } else if name != "master.key" {
+            read(&entry.path(), format!("{prefix}{name}"), found);
+        }
+    }
+}
+
+/// A file, if it is still there.
+fn read(path: &Path, name: String, found: &mut Vec<Place>) {
+    if let Ok(bytes) = fs::read(path) {
+        found.push(Place { name, bytes });
+    }
+}
