@@ -39,6 +39,7 @@ use axum::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
 use sha1::{Digest, Sha1};
+use socket2::SockRef;
 
 use self::{conversation::Conversation, frame::Decoder, line::Line};
 use super::{Door, caller, frame::refusal, pulse::Wire};
@@ -53,6 +54,10 @@ const PROTOCOL: &str = "graphql-transport-ws";
 
 /// What a server adds to a client's key (RFC 6455).
 const MAGIC: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// What the kernel holds for a client that does not read. Left to itself, it holds some megabytes, and nobody
+/// sees for minutes whether they are taken.
+const HELD: usize = 128 * 1024;
 
 /// Whether a request asks for a WebSocket.
 pub fn wanted(headers: &HeaderMap) -> bool {
@@ -86,6 +91,8 @@ pub async fn upgrade(door: Door, cx: Cx, mut request: Request) -> Response {
         // Every connection of this server is made of these; another could not be spoken to.
         let Ok(parts) = downcast::<TokioIo<Wire>>(upgraded) else { return };
         let (stream, seat) = parts.io.into_inner().into_parts();
+        // Failing is harmless: the kernel holds more then.
+        let _ = SockRef::from(&stream).set_send_buffer_size(HELD);
         let line = Line::new(stream, seat);
         if spoken {
             Conversation::new(door, cx, line).run(&parts.read_buf).await;
