@@ -35,7 +35,7 @@ impl MigrationTrait for Migration {
         facts(&mut events);
         manager.create_table(events).await?;
         manager.create_index(index("events", "events_number", &["tenant_id", "number"]).unique().to_owned()).await?;
-        manager.create_index(index("events", "events_at", &["at"])).await?;
+        manager.create_index(index("events", "events_event_id", &["event_id"])).await?;
 
         let mut heads = Table::create();
         heads

@@ -17,6 +17,7 @@ use crate::{
     event::{Entry, Interest, log},
     kernel::{
         error::{Error, Result},
+        id::EventId,
         page::{Page, PageArgs},
         scope::Scope,
     },
@@ -78,6 +79,12 @@ pub async fn list(cx: &Cx, filter: &EventFilter, args: &PageArgs) -> Result<Page
     let page = page::by_key(cx.db(), "events", select, entity::Column::Number, |entry| entry.number, args).await?;
     let rows = page.rows.into_iter().map(|(cursor, row)| (cursor, Entry::new(row))).collect();
     Ok(Page { rows, has_previous: page.has_previous, has_next: page.has_next })
+}
+
+/// Those of the ids that belong to the tenant and that the caller may read.
+pub async fn by_ids(cx: &Cx, ids: &[EventId]) -> Result<Vec<Entry>> {
+    let select = filtered(cx, &EventFilter::default())?.filter(entity::COLUMN.event_id.is_in(ids.iter().copied()));
+    Ok(select.all(cx.db()).await?.into_iter().map(Entry::new).collect())
 }
 
 /// How many there are.

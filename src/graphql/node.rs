@@ -12,6 +12,7 @@ use super::{
     audit::AuditEntry,
     context::Ask,
     error::Result,
+    event::Event,
     guard::SignedIn,
     issuer::Issuer,
     tenant::Tenant,
@@ -20,7 +21,7 @@ use crate::{
     context::Cx,
     domain::{
         access::{agent, issuer, membership, token, user},
-        audit, tenant,
+        audit, event, tenant,
     },
     kernel::{
         error::Error,
@@ -48,6 +49,8 @@ pub enum Node {
     Issuer(Issuer),
     /// An entry of the audit log.
     AuditEntry(AuditEntry),
+    /// A change that was recorded.
+    Event(Event),
 }
 
 /// The most ids that one `nodes` takes.
@@ -131,6 +134,12 @@ async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
     if !entries.is_empty() {
         let rows = audit::by_ids(cx, &entries).await?;
         found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::AuditEntry(AuditEntry(row)))));
+    }
+    // Which events may be read depends on what they are about.
+    let events: Vec<_> = ids.iter().filter_map(|id| id.parse::<Id<kind::Event>>().ok()).collect();
+    if !events.is_empty() {
+        let rows = event::by_ids(cx, &events).await?;
+        found.extend(rows.into_iter().map(|row| (row.event_id.to_string(), Node::Event(Event(row)))));
     }
     Ok(found)
 }

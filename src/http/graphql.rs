@@ -65,7 +65,7 @@ pub async fn serve(State(door): State<Door>, Extension(cx): Extension<Cx>, reque
     if media == Ok(Media::EventStream) {
         return match receive(&door, &cx, request).await {
             Ok((cx, call, resume)) => stream::begin(&door, cx, call, resume).await,
-            Err(refused) => refuse(&door, Media::Json, &cx, refused),
+            Err(refused) => refuse(&door, Media::EventStream, &cx, refused),
         };
     }
     let shown = media.as_ref().copied().unwrap_or(Media::Json);
@@ -84,21 +84,24 @@ pub async fn serve(State(door): State<Door>, Extension(cx): Extension<Cx>, reque
 
 /// Answers a request that was not run.
 fn refuse(door: &Door, shown: Media, cx: &Cx, refused: Refused) -> Response {
-    match refused {
+    let (code, status, answer) = match refused {
         Refused::Fault(fault) => {
-            count(door, fault.code);
-            let answer = Answer::refused(cx, fault);
-            let status = status(door.settings.profile, shown, cx, &answer);
-            respond(shown, status, answer)
+            let (code, answer) = (fault.code, Answer::refused(cx, fault));
+            (code, status(door.settings.profile, shown, cx, &answer), answer)
         }
         Refused::Params(error) => {
-            count(door, error.code);
             let status = match door.settings.profile {
                 Profile::Compat => error.status,
                 Profile::Draft2026 => error.status_draft,
             };
-            respond(shown, status, Answer::refused(cx, Fault::new(error.code, error.message)))
+            (error.code, status, Answer::refused(cx, Fault::new(error.code, error.message)))
         }
+    };
+    count(door, code);
+    match shown {
+        Media::EventStream if code.status() == stream::TOLD => stream::refused(&answer),
+        Media::EventStream => respond(Media::Json, status, answer),
+        Media::Json | Media::GraphqlResponse => respond(shown, status, answer),
     }
 }
 

@@ -3,10 +3,16 @@
 //! Each `next` carries the cursor of its item as its `id`, so that a browser that reconnects sends it back as
 //! `Last-Event-ID` and goes on where it was: the header counts before the operation's own `after`. A comment
 //! every few seconds shows that the line holds. The stream ends with `complete`; what it ends for (an error of
-//! the operation, a credential that was revoked) comes before as a `next` with errors.
+//! the operation, a credential that was revoked) comes before as a `next` with errors. A stream that ends
+//! without `complete` was cut, and is to be opened again: so it is when the server stops.
+//!
+//! **What cannot run** is told on the stream where plain HTTP would answer 400 (the document, the variables,
+//! the cost): clients of event streams see nothing of other answers but their status, and try again what can
+//! never work. What another try may mend, or what is wrong with the request rather than the operation, has its
+//! status: 401, 405, 429, 503 and so on.
 //!
 //! The client sets the pace: items wait in a bounded queue that the connection empties; a subscriber whose
-//! queue is full reads the log later.
+//! queue is full reads the log later. Who leaves it full for too long is given up.
 
 use std::{
     collections::VecDeque,
@@ -14,6 +20,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::{
@@ -29,7 +36,7 @@ use futures_util::{
 use hyper::body::{Body as HttpBody, Frame};
 use tokio::{
     sync::Notify,
-    time::{Instant, Sleep, sleep_until},
+    time::{Instant, Sleep, sleep_until, timeout},
 };
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
@@ -46,6 +53,9 @@ use crate::{
 /// What may wait for a client: items and bytes.
 const WAITING: (usize, usize) = (256, 256 * 1024);
 
+/// The status whose reasons are told on the stream.
+pub const TOLD: u16 = 400;
+
 /// Proxies must not collect what they should pass on.
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -54,18 +64,24 @@ const RETRY: &[u8] = b"retry: 1000\n\n";
 
 /// Runs an operation and streams what it gives.
 pub async fn begin(door: &Door, cx: Cx, call: Call, resume: Option<String>) -> Response {
-    let pipe = Arc::new(Pipe::default());
+    let live = &door.settings.live;
+    let pipe = Arc::new(Pipe::new(live.patience));
     let end = Arc::downgrade(&pipe);
-    let (context, most) = (cx.clone(), door.settings.live.sockets_per_caller);
+    let (context, most) = (cx.clone(), live.sockets_per_caller);
     let close = move |reason: &'static str| {
         if let Some(pipe) = Weak::upgrade(&end) {
             pipe.fail(Answer::refused(&context, Fault::new(Code::Unauthenticated, reason)).body);
         }
     };
+    // Before anything runs, so that nothing can happen to the credential unseen.
+    let Some(watched) = door.watch.enter(&cx, most, Box::new(close)) else {
+        let message = format!("a caller has at most {most} streams at once");
+        let answer = Answer::refused(&cx, Fault::new(Code::RateLimited, message));
+        return graphql::respond(Media::Json, Code::RateLimited.status(), answer);
+    };
     let sink = || Arc::clone(&pipe) as Arc<dyn Sink>;
     let subscription = match door.endpoint.begin(&cx, call, resume, sink).await {
-        // What could not run is told in the way of HTTP, with a status.
-        Outcome::Answered(answer @ Answer { verdict: Verdict::Refused(code), .. }) => {
+        Outcome::Answered(answer @ Answer { verdict: Verdict::Refused(code), .. }) if code.status() != TOLD => {
             return graphql::respond(Media::Json, code.status(), answer);
         }
         Outcome::Answered(answer) => {
@@ -78,27 +94,33 @@ pub async fn begin(door: &Door, cx: Cx, call: Call, resume: Option<String>) -> R
         }
         Outcome::Streaming(subscription) => Some(subscription),
     };
-    let Some(watched) = door.watch.enter(&cx, most, Box::new(close)) else {
-        let message = format!("a caller has at most {most} streams at once");
-        let answer = Answer::refused(&cx, Fault::new(Code::RateLimited, message));
-        return graphql::respond(Media::Json, Code::RateLimited.status(), answer);
-    };
-    pipe.state().first = true;
-    let ping = door.settings.live.ping;
-    let expires = cx.principal().ok().and_then(|principal| principal.expires_at);
-    let left = expires.map(|at| (at - cx.now()).to_std().unwrap_or_default());
-    let (expires, next) = (left.map(|left| Instant::now() + left), Instant::now() + ping);
     let stream = Stream {
         pipe,
         _subscription: subscription,
         _watched: watched,
-        ping,
-        alarm: Box::pin(sleep_until(expires.map_or(next, |at| at.min(next)))),
-        expires,
+        ping: live.ping,
+        alarm: Box::pin(sleep_until(Instant::now() + live.ping)),
+        expiry: expiry(&cx),
         stopping: Box::pin(door.stopping.clone().cancelled_owned()),
         cx,
     };
-    let mut response = (StatusCode::OK, Body::new(stream)).into_response();
+    answered(Body::new(stream))
+}
+
+/// Tells on a stream why nothing ran.
+pub fn refused(answer: &Answer) -> Response {
+    answered(Body::from([RETRY, &event(None, &answer.body, true)].concat()))
+}
+
+/// The timer of a credential that ends.
+fn expiry(cx: &Cx) -> Option<Pin<Box<Sleep>>> {
+    let at = cx.principal().ok()?.expires_at?;
+    let left = (at - cx.now()).to_std().unwrap_or_default();
+    Some(Box::pin(sleep_until(Instant::now() + left)))
+}
+
+fn answered(body: Body) -> Response {
+    let mut response = (StatusCode::OK, body).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Media::EventStream.content_type()));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache, no-store"));
@@ -108,19 +130,18 @@ pub async fn begin(door: &Door, cx: Cx, call: Call, resume: Option<String>) -> R
 }
 
 /// What is on its way to one client.
-#[derive(Default)]
 struct Pipe {
     state: Mutex<State>,
     waker: AtomicWaker,
     room: Notify,
+    /// How long there may be no room.
+    patience: Duration,
 }
 
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Bytes>,
     bytes: usize,
-    /// Nothing was sent yet.
-    first: bool,
     /// Nothing more comes.
     ended: bool,
     /// Nobody reads any more.
@@ -134,6 +155,13 @@ impl State {
 }
 
 impl Pipe {
+    /// A new one, on which the word to browsers waits.
+    fn new(patience: Duration) -> Self {
+        let first = Bytes::from_static(RETRY);
+        let state = State { bytes: first.len(), waiting: VecDeque::from([first]), ..State::default() };
+        Self { state: Mutex::new(state), waker: AtomicWaker::new(), room: Notify::new(), patience }
+    }
+
     fn put(&self, frame: Bytes, ends: bool) {
         let mut state = self.state();
         if state.ended {
@@ -146,6 +174,27 @@ impl Pipe {
         self.waker.wake();
         if ends {
             self.room.notify_waiters();
+        }
+    }
+
+    /// Ends it where it is, for a client that takes nothing.
+    fn give_up(&self) {
+        let mut state = self.state();
+        (state.waiting, state.bytes, state.ended) = (VecDeque::new(), 0, true);
+        drop(state);
+        self.waker.wake();
+        self.room.notify_waiters();
+    }
+
+    async fn roomy(&self) {
+        loop {
+            let mut room = std::pin::pin!(self.room.notified());
+            // Registered before looking, so that nothing falls between.
+            room.as_mut().enable();
+            if self.state().roomy() {
+                return;
+            }
+            room.await;
         }
     }
 
@@ -175,14 +224,8 @@ impl Sink for Pipe {
 
     fn room(&self) -> BoxFuture<'_, ()> {
         async move {
-            loop {
-                let mut room = std::pin::pin!(self.room.notified());
-                // Registered before looking, so that nothing falls between.
-                room.as_mut().enable();
-                if self.state().roomy() {
-                    return;
-                }
-                room.await;
+            if timeout(self.patience, self.roomy()).await.is_err() {
+                self.give_up();
             }
         }
         .boxed()
@@ -216,9 +259,9 @@ struct Stream {
     pipe: Arc<Pipe>,
     _subscription: Option<Subscription>,
     _watched: Watched,
-    ping: std::time::Duration,
+    ping: Duration,
     alarm: Pin<Box<Sleep>>,
-    expires: Option<Instant>,
+    expiry: Option<Pin<Box<Sleep>>>,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
     cx: Cx,
 }
@@ -229,10 +272,17 @@ impl HttpBody for Stream {
 
     fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         self.pipe.waker.register(task.waker());
-        let mut state = self.pipe.state();
-        if std::mem::take(&mut state.first) {
-            return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(RETRY)))));
+        // Before what waits: a stream that is never empty has an end too.
+        if self.expiry.as_mut().is_some_and(|expiry| expiry.as_mut().poll(task).is_ready()) {
+            self.expiry = None;
+            let fault = Fault::new(Code::Unauthenticated, "the credential has expired");
+            self.pipe.fail(Answer::refused(&self.cx, fault).body);
         }
+        if self.stopping.as_mut().poll(task).is_ready() {
+            // What waits is still sent. The client comes back by itself, with its cursor, to whoever serves then.
+            self.pipe.state().ended = true;
+        }
+        let mut state = self.pipe.state();
         if !state.waiting.is_empty() {
             let mut whole = BytesMut::with_capacity(state.bytes);
             state.waiting.drain(..).for_each(|frame| whole.put(frame));
@@ -241,7 +291,6 @@ impl HttpBody for Stream {
             drop(state);
             self.pipe.room.notify_waiters();
             let next = Instant::now() + self.ping;
-            let next = self.expires.map_or(next, |at| at.min(next));
             self.alarm.as_mut().reset(next);
             return Poll::Ready(Some(Ok(Frame::data(whole.freeze()))));
         }
@@ -249,19 +298,11 @@ impl HttpBody for Stream {
             return Poll::Ready(None);
         }
         drop(state);
-        if self.stopping.as_mut().poll(task).is_ready() {
-            // The client comes back by itself, with its cursor, to whoever serves then.
-            return Poll::Ready(None);
-        }
         if self.alarm.as_mut().poll(task).is_ready() {
-            let now = Instant::now();
-            if self.expires.is_some_and(|at| at <= now) {
-                let fault = Fault::new(Code::Unauthenticated, "the credential has expired");
-                self.pipe.fail(Answer::refused(&self.cx, fault).body);
-            } else {
-                self.pipe.put(Bytes::from_static(b":\n\n"), false);
-            }
+            let next = Instant::now() + self.ping;
+            self.alarm.as_mut().reset(next);
             task.waker().wake_by_ref();
+            return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b":\n\n")))));
         }
         Poll::Pending
     }

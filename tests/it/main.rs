@@ -28,6 +28,7 @@ mod issuer;
 mod keyring;
 mod lifecycle;
 mod lists;
+mod live;
 mod live_list;
 mod metrics;
 mod migration;

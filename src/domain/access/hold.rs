@@ -3,9 +3,12 @@
 //! For streams: they outlive the check at their beginning. What is looked up is what signing in looks up, by
 //! id instead of by a credential that nobody keeps.
 
+use std::fmt::Display;
+
 use crate::{
     context::Hub,
     domain::access::{outside, refusal::TurnedAway, session, token},
+    event::Entry,
     kernel::{
         actor::{Actor, Caller},
         clock::Moment,
@@ -22,6 +25,37 @@ pub enum Hold {
     Changed,
     /// Not any more.
     Ended,
+}
+
+/// Whether a change can have given somebody other rights than before.
+#[must_use]
+pub fn may_change_rights(entry: &Entry) -> bool {
+    // New things take nothing from anybody, and are what happens most.
+    const HARMLESS: [&str; 7] = [
+        "user.created",
+        "session.started",
+        "link.made",
+        "password.reset_requested",
+        "agent.created",
+        "api_token.created",
+        "issuer.created",
+    ];
+    matches!(&*entry.topic, "access" | "tenant") && !HARMLESS.contains(&&*entry.kind)
+}
+
+/// Whether such a change concerns a caller: it names who that is, or a tenant in which it stands.
+#[must_use]
+pub fn concerns(entry: &Entry, caller: &Caller) -> bool {
+    let Some(principal) = &caller.principal else { return false };
+    let is = |id: &dyn Display| entry.subject == id.to_string();
+    if entry.topic == "tenant" {
+        return is(&principal.tenant) || is(&principal.home);
+    }
+    let named = match &caller.actor {
+        Actor::Outside(issuer, _) => is(issuer),
+        actor => is(actor) || entry.data["user"] == *actor.to_string(),
+    };
+    named || principal.session.is_some_and(|id| is(&id)) || principal.token.is_some_and(|id| is(&id))
 }
 
 /// Whether the credential of a caller who was let in at a moment holds now.

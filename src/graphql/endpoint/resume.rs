@@ -33,7 +33,8 @@ pub(in crate::graphql) enum Resume {
 }
 
 impl Resume {
-    /// Finds it. A subscription has one field, named directly: the engine serves no other.
+    /// Finds it. A subscription has one field of the schema, named directly and in any case: the engine serves
+    /// no other, and the specification knows no other.
     pub(super) fn of(operation: &OperationDefinition, text: &str) -> Result<Self, Refusal> {
         if operation.ty != OperationType::Subscription {
             return Ok(Self::Never);
@@ -44,6 +45,12 @@ impl Resume {
         let Selection::Field(field) = &selection.node else {
             return Err(refused("a subscription names its field directly, not through a fragment"));
         };
+        if field.node.name.node.starts_with("__") {
+            return Err(refused("a subscription selects a field of the schema, not one about the schema"));
+        }
+        if field.node.directives.iter().any(|it| matches!(&*it.node.name.node, "skip" | "include")) {
+            return Err(refused("the field of a subscription is neither skipped nor included by a condition"));
+        }
         let Some(value) = field.node.get_argument(AFTER) else { return Ok(Self::Never) };
         Ok(match value.node.clone().into_const_with(Err) {
             Ok(Value::Null) => Self::Never,
@@ -116,6 +123,9 @@ mod tests {
     #[test]
     fn a_subscription_has_one_field_named_directly() {
         assert!(of("subscription { a b }").is_err());
+        assert!(of("subscription { __typename }").is_err());
+        assert!(of("subscription { a @skip(if: false) }").is_err());
+        assert!(of("subscription($is: Boolean!) { a @include(if: $is) }").is_err());
         assert!(of("subscription { ...F } fragment F on S { a }").is_err());
         assert_eq!(of("subscription { a }"), Ok(Resume::Never));
         assert_eq!(of("{ a b }"), Ok(Resume::Never));

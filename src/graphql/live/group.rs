@@ -18,6 +18,7 @@ use async_graphql::Response;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::Instrument;
 
 use super::{
     Item, Known, Offer, Sink,
@@ -201,11 +202,12 @@ impl Groups {
 
     fn find(self: &Arc<Self>, endpoint: &Arc<Endpoint>, cx: &Cx, operation: &Operation) -> Arc<Group> {
         let key = Key::of(cx, operation);
+        // Declared before the lock and so dropped after it: the last one to let go of a group takes the lock.
+        let ended;
         let mut known = self.known();
-        if let Some(group) = known.get(&key).and_then(Known::upgrade)
-            && !group.commands.is_closed()
-        {
-            return group;
+        match known.get(&key).and_then(Known::upgrade) {
+            Some(group) if !group.commands.is_closed() => return group,
+            group => ended = group,
         }
         let (commands, orders) = mpsc::unbounded_channel();
         let (changes, state) = watch::channel(State::Opening);
@@ -223,7 +225,10 @@ impl Groups {
             complete_above: i64::MAX,
             done: 0,
         };
-        cx.hub().tasks.spawn(run.run(orders, changes));
+        // What goes wrong here is found by the request that the group began with, as its answers say.
+        let span = tracing::info_span!("request", request.id = %cx.request().id);
+        cx.hub().tasks.spawn(run.run(orders, changes).instrument(span));
+        drop(ended);
         group
     }
 

@@ -56,6 +56,11 @@ impl Endpoint {
                 }
             }
         }
-        source.caught_up()
+        let caught_up = source.caught_up();
+        if caught_up.is_none() {
+            tracing::error!("a subscription ended before it had caught up");
+            subscriber.sink.fail(super::group::ours(cx));
+        }
+        caught_up
     }
 }

@@ -1,26 +1,22 @@
 //! One socket, from its handshake to its end.
 
-use std::{
-    cell::RefCell,
-    collections::HashMap,
-    io::ErrorKind,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{borrow::Cow, cell::RefCell, io::ErrorKind, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep_until, timeout};
+use tracing::Instrument;
 
 use super::{
     frame::{self, Breach, Decoder, Incoming},
-    line::{self, Line, OnLine},
+    line::{self, Line},
     message::Message,
+    operations::{Operations, Refused, quoted},
 };
 use crate::{
     context::Cx,
     graphql::{
-        endpoint::{Answer, Call, Fault, Outcome, Verdict},
-        live::Subscription,
+        endpoint::{Answer, Call, Fault, Outcome},
+        error::told,
     },
     http::{Door, caller, params, watch::Watched},
     kernel::error::{Code, Error},
@@ -29,34 +25,34 @@ use crate::{
 /// How much is read at a time.
 const CHUNK: usize = 16 * 1024;
 
+/// Messages that were read at once, beyond which their list is not kept.
+const BURST: usize = 16;
+
 /// How long the last word may take.
 const PARTING: Duration = Duration::from_secs(2);
+
+const EXPIRED: &str = "the credential has expired";
 
 thread_local! {
     /// What is read is looked at before anything else is read.
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK].into());
 }
 
-/// A running operation of a socket.
-enum Running {
-    /// It begins, or is one that answers once.
-    Begun,
-    /// It streams.
-    Streams { _subscription: Subscription },
-}
-
-type Operations = Arc<Mutex<HashMap<Box<str>, Running>>>;
+/// A close code and why.
+type Reason = (u16, Cow<'static, str>);
 
 /// One socket.
 pub(super) struct Conversation {
     door: Arc<Door>,
     cx: Cx,
     line: Arc<Line>,
-    operations: Operations,
+    operations: Arc<Operations>,
     acknowledged: bool,
     initialised: bool,
     /// Closes the socket when its credential does not hold any more.
     watched: Option<Watched>,
+    opened: Instant,
+    /// When the client last said something, or took what was waiting for it.
     heard: Instant,
     pinged: Instant,
 }
@@ -68,10 +64,11 @@ impl Conversation {
             door: Arc::new(door),
             cx,
             line,
-            operations: Operations::default(),
+            operations: Arc::default(),
             acknowledged: false,
             initialised: false,
             watched: None,
+            opened: now,
             heard: now,
             pinged: now,
         }
@@ -82,43 +79,57 @@ impl Conversation {
         self.door.metrics.sockets.inc();
         self.talk(first).await;
         self.line.end();
-        held(&self.operations).clear();
+        self.operations.clear();
         self.door.metrics.sockets.dec();
     }
 
     async fn talk(&mut self, first: &[u8]) {
-        let settings = Arc::clone(&self.door.settings);
-        let live = &settings.live;
-        let mut decoder = Decoder::new(live.max_message);
+        // From the handshake on, so that nothing can happen to a credential between the two unseen.
+        if self.cx.principal().is_ok() {
+            self.watch();
+        }
+        let mut decoder = Decoder::new(self.door.settings.live.max_message);
         let mut whole = Vec::new();
         let stopping = self.door.stopping.clone();
         let mut outcome = decoder.take(first, &mut whole);
-        let mut alarm = Box::pin(sleep_until(self.heard + live.init_timeout));
+        let mut alarm = Box::pin(sleep_until(self.due()));
+        let mut parted = false;
         loop {
+            for incoming in whole.drain(..) {
+                if self.line.is_closing() {
+                    break;
+                }
+                parted |= matches!(incoming, Incoming::Close(_));
+                self.hear(incoming).await;
+            }
+            if whole.capacity() > BURST {
+                whole = Vec::new();
+            }
             if let Err(Breach(code, reason)) = outcome {
                 self.line.close(code, reason);
             }
-            for incoming in whole.drain(..) {
-                self.hear(incoming).await;
-            }
-            if self.line.closing().is_some() {
-                return last_word(&self.line).await;
+            if self.line.is_closing() {
+                return last_word(&self.line, (!parted).then_some(decoder)).await;
             }
             if self.line.is_gone() {
                 return;
             }
             outcome = Ok(());
-            let writable = async {
-                if self.line.waits() {
-                    drop(self.line.stream.writable().await);
-                } else {
-                    self.line.wake.notified().await;
-                }
-            };
+            // What moves the time further away is found out when the alarm goes.
+            let due = self.due();
+            if due < alarm.deadline() || alarm.is_elapsed() {
+                alarm.as_mut().reset(due);
+            }
             tokio::select! {
                 () = stopping.cancelled() => self.line.close(1001, "the server stops; come back with your cursor"),
-                () = writable => self.line.flush(),
-                readable = self.line.stream.readable() => {
+                () = self.line.wake.notified() => {}
+                _ = self.line.stream.writable(), if self.line.waits() => {
+                    if self.line.flush() {
+                        self.heard = Instant::now();
+                    }
+                }
+                // Who does not take what it asked for is not listened to.
+                readable = self.line.stream.readable(), if !self.line.owes() => {
                     if readable.is_err() {
                         return;
                     }
@@ -131,37 +142,47 @@ impl Conversation {
                         Read::End => return,
                     }
                 }
-                () = alarm.as_mut() => {
-                    let next = self.tick();
-                    alarm.as_mut().reset(next);
-                }
+                () = alarm.as_mut() => self.tick(),
             }
         }
     }
 
-    /// Sees what time it is; says when to look again.
-    fn tick(&mut self) -> Instant {
+    /// When to look at the time again.
+    fn due(&self) -> Instant {
+        let live = &self.door.settings.live;
+        let next = if self.acknowledged {
+            (self.pinged + live.ping).min(self.heard + live.patience)
+        } else {
+            self.opened + live.init_timeout
+        };
+        let left = self.left().map(|left| Instant::now() + left);
+        left.map_or(next, |left| left.min(next))
+    }
+
+    /// How long the credential still holds, if it ends at all.
+    fn left(&self) -> Option<Duration> {
+        let expires = self.cx.principal().ok()?.expires_at?;
+        Some((expires - self.cx.now()).to_std().unwrap_or_default())
+    }
+
+    fn has_expired(&self) -> bool {
+        self.left().is_some_and(|left| left.is_zero())
+    }
+
+    /// Sees what time it is.
+    fn tick(&mut self) {
         let (now, live) = (Instant::now(), &self.door.settings.live);
-        if !self.acknowledged {
+        if self.has_expired() {
+            self.line.close(4403, EXPIRED);
+        } else if !self.acknowledged {
             self.line.close(4408, "no connection_init in time");
         } else if now >= self.heard + live.patience {
             // What waits will not be read, so the last word will not either.
             self.line.end();
         } else if now >= self.pinged + live.ping {
             self.pinged = now;
-            if !self.line.waits() {
-                self.line.frame(&frame::ping());
-            }
+            self.line.frame(&frame::ping());
         }
-        let expires = self.cx.principal().ok().and_then(|principal| principal.expires_at);
-        let mut next = self.pinged + live.ping;
-        if let Some(left) = expires.map(|at| at - self.cx.now()) {
-            match left.to_std() {
-                Ok(left) if !left.is_zero() => next = next.min(now + left),
-                _ => self.line.close(4403, "the credential has expired"),
-            }
-        }
-        next
     }
 
     async fn hear(&mut self, incoming: Incoming) {
@@ -169,7 +190,7 @@ impl Conversation {
             Incoming::Text(text) => text,
             Incoming::Ping(payload) => return self.line.frame(&frame::pong(&payload)),
             Incoming::Pong => return,
-            Incoming::Close => return self.line.close(1000, ""),
+            Incoming::Close(code) => return self.line.close(code, ""),
         };
         let message = match Message::read(&text, &self.door.settings.params) {
             Ok(message) => message,
@@ -180,8 +201,10 @@ impl Conversation {
             Message::Ping(payload) => self.ping(payload).await,
             Message::Pong => {}
             Message::Subscribe { .. } if !self.acknowledged => self.line.close(4401, "say connection_init first"),
-            Message::Subscribe { id, payload } => self.subscribe(id, payload),
-            Message::Complete { id } => drop(held(&self.operations).remove(&*id)),
+            // The alarm may be late, or the clock may have been set.
+            Message::Subscribe { .. } if self.has_expired() => self.line.close(4403, EXPIRED),
+            Message::Subscribe { id, payload } => self.subscribe(&id, payload),
+            Message::Complete { id } => self.operations.complete(&id),
         }
     }
 
@@ -192,15 +215,14 @@ impl Conversation {
         match self.identified(payload).await {
             Ok(Some(cx)) => self.cx = cx,
             Ok(None) => {}
-            Err(_) => return self.line.close(4403, "the credential is not valid"),
+            Err((code, reason)) => return self.line.close(code, reason),
         }
         if !self.watch() {
-            return self.line.close(4429, "too many sockets of this caller");
+            return;
         }
         self.acknowledged = true;
         let ack = json!({ "type": "connection_ack", "payload": self.until() }).to_string();
         self.line.text(&[ack.as_bytes()]);
-        // The alarm goes at the end of the time for this; the times from then on are counted there.
         self.pinged = Instant::now();
     }
 
@@ -213,15 +235,14 @@ impl Conversation {
         match fresh {
             Ok(Some(cx)) if same_rights(&self.cx, &cx) => {
                 self.cx = cx;
-                if !self.watch() {
-                    return self.line.close(4429, "too many sockets of this caller");
+                if self.watch() {
+                    let pong = json!({ "type": "pong", "payload": self.until() }).to_string();
+                    self.line.text(&[pong.as_bytes()]);
                 }
-                let pong = json!({ "type": "pong", "payload": self.until() }).to_string();
-                self.line.text(&[pong.as_bytes()]);
             }
             Ok(Some(_)) => self.line.close(4403, "the new credential has other rights; connect anew"),
             Ok(None) => self.line.text(&[br#"{"type":"pong"}"#]),
-            Err(_) => self.line.close(4403, "the new credential is not valid"),
+            Err((code, reason)) => self.line.close(code, reason),
         }
     }
 
@@ -231,7 +252,7 @@ impl Conversation {
         json!({ "expiresAt": expires.map(|at| at.to_rfc3339()), "requestId": &*self.cx.request().id })
     }
 
-    /// Has the socket closed when its credential is taken back.
+    /// Has the socket closed when its credential is taken back. Closes it if its caller has too many.
     fn watch(&mut self) -> bool {
         let line = Arc::downgrade(&self.line);
         let close = move |reason| {
@@ -242,94 +263,68 @@ impl Conversation {
         // The place under the old credential is given up first: it is the same socket.
         self.watched = None;
         self.watched = self.door.watch.enter(&self.cx, self.door.settings.live.sockets_per_caller, Box::new(close));
+        if self.watched.is_none() {
+            self.line.close(4429, "too many sockets of this caller");
+        }
         self.watched.is_some()
     }
 
     /// The context of who a payload says it is, if it says so.
-    async fn identified(&self, payload: &Map<String, Value>) -> Result<Option<Cx>, Error> {
-        let word = |wanted: &str| {
-            let found = payload.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
-            found.and_then(|(_, value)| value.as_str())
+    async fn identified(&self, payload: &Map<String, Value>) -> Result<Option<Cx>, Reason> {
+        let (authorization, tenant) = (word(payload, "authorization")?, word(payload, caller::TENANT.as_str())?);
+        let Some(authorization) = authorization else {
+            // Who comes with a header chooses there; half of a choice would be another one than was meant.
+            return match tenant {
+                Some(_) if self.cx.principal().is_ok() => {
+                    Err((4400, "x-portolan-tenant goes with an authorization beside it".into()))
+                }
+                _ => Ok(None),
+            };
         };
-        let Some(authorization) = word("authorization") else { return Ok(None) };
-        let tenant = word(caller::TENANT.as_str());
-        caller::identify_by(&self.cx, authorization, tenant).await.map(Some)
+        caller::identify_by(&self.cx, authorization, tenant).await.map(Some).map_err(|error| match error {
+            Error::Unavailable(..) | Error::Internal(..) => {
+                told(&error);
+                (1013, "credentials cannot be checked now; try again".into())
+            }
+            _ => (4403, "the credential is not valid".into()),
+        })
     }
 
-    fn subscribe(&self, id: String, payload: Map<String, Value>) {
-        let id: Box<str> = id.into();
-        let quoted: Box<str> = Value::from(&*id).to_string().into();
-        let mut operations = held(&self.operations);
-        if operations.contains_key(&id) {
-            return self.line.close(4409, "an operation with this id is running");
-        }
-        if operations.len() >= self.door.settings.live.operations_per_socket {
-            let most = self.door.settings.live.operations_per_socket;
-            let fault = Fault::new(Code::RateLimited, format!("a socket runs at most {most} operations at once"));
-            return line::error(&self.line, &quoted, &Answer::refused(&self.cx, fault).body);
-        }
-        operations.insert(id.clone(), Running::Begun);
-        drop(operations);
-        let begun = begin(Arc::clone(&self.door), self.cx.clone(), Arc::clone(&self.line), id, quoted, payload);
-        let operations = Arc::clone(&self.operations);
-        self.cx.hub().tasks.spawn(begun(operations));
+    fn subscribe(&self, id: &str, payload: Map<String, Value>) {
+        let most = self.door.settings.live.operations_per_socket;
+        let run = match self.operations.enter(&self.line, id, most) {
+            Ok(run) => run,
+            Err(Refused::Taken) => return self.line.close(4409, format!("an operation with the id {id} is running")),
+            Err(Refused::Many) => {
+                let fault = Fault::new(Code::RateLimited, format!("a socket runs at most {most} operations at once"));
+                return line::error(&self.line, &quoted(id), &Answer::refused(&self.cx, fault).body);
+            }
+        };
+        let (door, cx, operations) = (Arc::clone(&self.door), self.cx.clone(), Arc::clone(&self.operations));
+        let tenant = cx.tenant().ok().map(tracing::field::display);
+        let span = tracing::info_span!("request", request.id = %cx.request().id, tenant);
+        let begin = async move {
+            let outcome = match params::check(payload, &door.settings.params) {
+                Ok(params) => {
+                    let sink = Arc::clone(&run);
+                    door.endpoint.begin(&cx, Call::from(params), None, || sink).await
+                }
+                Err(error) => Outcome::Answered(Answer::refused(&cx, Fault::new(error.code, error.message))),
+            };
+            operations.begun(&run, outcome);
+        };
+        self.cx.hub().tasks.spawn(begin.instrument(span));
     }
 }
 
-/// Runs one operation.
-fn begin(
-    door: Arc<Door>,
-    cx: Cx,
-    line: Arc<Line>,
-    id: Box<str>,
-    quoted: Box<str>,
-    payload: Map<String, Value>,
-) -> impl FnOnce(Operations) -> futures_util::future::BoxFuture<'static, ()> {
-    move |operations| {
-        Box::pin(async move {
-            let sink = || {
-                let (operations, id) = (Arc::downgrade(&operations), id.clone());
-                let ended = move || {
-                    if let Some(operations) = operations.upgrade() {
-                        // Dropped outside the lock: ending a subscription may end others' waiting.
-                        let ended = held(&operations).remove(&id);
-                        drop(ended);
-                    }
-                };
-                Arc::new(OnLine::new(Arc::clone(&line), quoted.clone(), ended)) as Arc<_>
-            };
-            let outcome = match params::check(payload, &door.settings.params) {
-                Ok(params) => door.endpoint.begin(&cx, Call::from(params), None, sink).await,
-                Err(error) => Outcome::Answered(Answer::refused(&cx, Fault::new(error.code, error.message))),
-            };
-            match outcome {
-                Outcome::Streaming(subscription) => {
-                    let mut operations = held(&operations);
-                    // Completed while it began, or the socket is gone: dropped, it ends.
-                    if let Some(running) = operations.get_mut(&id)
-                        && !line.is_gone()
-                    {
-                        *running = Running::Streams { _subscription: subscription };
-                    } else {
-                        drop(operations);
-                        drop(subscription);
-                    }
-                }
-                Outcome::Answered(answer) => {
-                    if held(&operations).remove(&id).is_some() {
-                        match answer.verdict {
-                            Verdict::Ran { .. } => line::answer(&line, &quoted, &answer.body),
-                            Verdict::Refused(_) => line::error(&line, &quoted, &answer.body),
-                        }
-                    }
-                }
-                Outcome::Failed(body) => {
-                    if held(&operations).remove(&id).is_some() {
-                        line::error(&line, &quoted, &body);
-                    }
-                }
-            }
-        })
+/// A word of a payload, said once or not at all.
+fn word<'a>(payload: &'a Map<String, Value>, wanted: &str) -> Result<Option<&'a str>, Reason> {
+    let mut said = payload.iter().filter(|(name, value)| name.eq_ignore_ascii_case(wanted) && !value.is_null());
+    match (said.next(), said.next()) {
+        (None, _) => Ok(None),
+        (Some((_, Value::String(word))), None) => Ok(Some(word)),
+        // Who believes to have said who it is must hear that it has not.
+        _ => Err((4403, format!("{wanted} is one text").into())),
     }
 }
 
@@ -357,9 +352,10 @@ fn read(line: &Line, decoder: &mut Decoder, whole: &mut Vec<Incoming>) -> Read {
     })
 }
 
-/// Writes what waits, then the last word, and waits a moment for the other side to hang up.
-pub(super) async fn last_word(line: &Line) {
-    let (code, reason) = line.closing().unwrap_or((1000, ""));
+/// Writes what waits, then the last word, and waits a moment for the other side's, which comes through the
+/// decoder. Without one, it was said already.
+pub(super) async fn last_word(line: &Line, decoder: Option<Decoder>) {
+    let (code, reason) = line.closing().unwrap_or((1000, Cow::default()));
     let parting = async {
         while line.waits() && !line.is_gone() {
             if line.stream.writable().await.is_err() {
@@ -367,25 +363,34 @@ pub(super) async fn last_word(line: &Line) {
             }
             line.flush();
         }
-        let frame = frame::close(code, reason);
-        while let Err(error) = line.stream.try_write(&frame) {
-            if error.kind() != ErrorKind::WouldBlock || line.stream.writable().await.is_err() {
-                return;
+        let frame = frame::close(code, &reason);
+        let mut rest = frame.as_slice();
+        while !rest.is_empty() {
+            match line.stream.try_write(rest) {
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if line.stream.writable().await.is_err() {
+                        return;
+                    }
+                }
+                Err(_) => return,
             }
         }
-        let mut waste = [0; 512];
+        let Some(mut decoder) = decoder else { return };
+        let (mut whole, mut readable) = (Vec::new(), true);
         while line.stream.readable().await.is_ok() {
-            match line.stream.try_read(&mut waste) {
-                Ok(0) => return,
-                Err(error) if error.kind() != ErrorKind::WouldBlock => return,
-                _ => {}
+            match read(line, &mut decoder, &mut whole) {
+                Read::End => return,
+                // What is no protocol is thrown away: over unread bytes the last word would be lost.
+                Read::Bytes(taken) => readable &= taken.is_ok(),
+                Read::Nothing => {}
+            }
+            let parted = whole.drain(..).any(|incoming| matches!(incoming, Incoming::Close(_)));
+            if parted && readable {
+                return;
             }
         }
     };
     let _ = timeout(PARTING, parting).await;
     line.end();
-}
-
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,7 +6,7 @@
 //!
 //! Refused with a close code of the protocol: frames without a mask, reserved bits, unknown kinds, control
 //! frames that are long or in pieces, pieces that do not fit together, text that is not UTF-8, binary data,
-//! messages over the limit.
+//! close frames that no peer may send, messages over the limit.
 
 /// What a peer sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,7 +14,8 @@ pub(super) enum Incoming {
     Text(String),
     Ping(Vec<u8>),
     Pong,
-    Close,
+    /// The end, with the code to answer with.
+    Close(u16),
 }
 
 /// A breach of the protocol: close code and reason.
@@ -82,16 +83,15 @@ impl Decoder {
             return Err(Breach(1002, "a frame without a mask"));
         }
         let control = first & 0x08 != 0;
-        let (extended, length) = match second & 0x7f {
-            126 => match rest.first_chunk() {
-                Some(length) => (2, u64::from(u16::from_be_bytes(*length))),
-                None => return Ok(None),
-            },
-            127 => match rest.first_chunk() {
-                Some(length) => (8, u64::from_be_bytes(*length)),
-                None => return Ok(None),
-            },
-            short => (0, u64::from(short)),
+        let extended = match second & 0x7f {
+            126 => 2,
+            127 => 8,
+            _ => 0,
+        };
+        let Some(said) = rest.get(..extended) else { return Ok(None) };
+        let length = match extended {
+            0 => u64::from(second & 0x7f),
+            _ => said.iter().fold(0, |length, byte| length << 8 | u64::from(*byte)),
         };
         if control && (length > 125 || first & 0x80 == 0) {
             return Err(Breach(1002, "a control frame that is long or in pieces"));
@@ -115,7 +115,7 @@ impl Decoder {
                 self.message = message;
                 whole.push(Incoming::Pong);
             }
-            (CLOSE, _) => whole.push(Incoming::Close),
+            (CLOSE, _) => whole.push(Incoming::Close(closing(&payload)?)),
             (TEXT, None) => self.piece(payload, last, whole)?,
             (CONTINUATION, Some(mut message)) => {
                 message.extend_from_slice(&payload);
@@ -136,6 +136,18 @@ impl Decoder {
         }
         Ok(())
     }
+}
+
+/// The code of a close frame, which is answered with the same; one without a code means the ordinary end.
+fn closing(payload: &[u8]) -> Result<u16, Breach> {
+    let [high, low, reason @ ..] = payload else {
+        return if payload.is_empty() { Ok(1000) } else { Err(Breach(1002, "half a close code")) };
+    };
+    let code = u16::from_be_bytes([*high, *low]);
+    if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+        return Err(Breach(1002, "a close code that is not sent"));
+    }
+    std::str::from_utf8(reason).map(|_| code).map_err(|_| Breach(1007, "the reason is not UTF-8"))
 }
 
 /// Appends the head of a whole text frame.
@@ -219,14 +231,14 @@ mod tests {
         bytes.extend(sent(0x80, b"pieces"));
         bytes.extend(sent(0x81, &vec![b'x'; 70_000]));
         bytes.extend(sent(0x8a, b""));
-        bytes.extend(sent(0x88, &[3, 232]));
+        bytes.extend(sent(0x88, &[3, 233]));
         let expected = [
             Incoming::Text("grüß".into()),
             Incoming::Ping(b"there?".to_vec()),
             Incoming::Text("in pieces".into()),
             Incoming::Text("x".repeat(70_000)),
             Incoming::Pong,
-            Incoming::Close,
+            Incoming::Close(1001),
         ];
         for by in [1, 2, 3, 7, 64, 1_000, bytes.len()] {
             assert_eq!(taken(&bytes, by).unwrap(), expected, "{by} at a time");
@@ -235,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_breach_has_its_close_code() {
-        let cases: [(&[u8], u16); 8] = [
+        let cases: [(&[u8], u16); 12] = [
             (&[0x81, 0x01, b'x'], 1002),
             (&sent(0xc1, b"x"), 1002),
             (&sent(0x82, b"x"), 1003),
@@ -243,6 +255,10 @@ mod tests {
             (&sent(0x80, b"x"), 1002),
             (&sent(0x09, b"x"), 1002),
             (&sent(0x81, &[0xff]), 1007),
+            (&sent(0x88, &[3]), 1002),
+            (&sent(0x88, &[3, 237]), 1002),
+            (&sent(0x88, &[0, 0]), 1002),
+            (&sent(0x88, &[3, 232, 0xff]), 1007),
             (&[0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], 1009),
         ];
         for (bytes, code) in cases {
@@ -263,7 +279,7 @@ mod tests {
             let mut bytes = Vec::new();
             for _ in 0..(seed % 40) {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                bytes.push(seed.to_be_bytes()[2]);
+                bytes.push(seed.to_be_bytes()[3]);
             }
             seed = seed.wrapping_add(1);
             let (mut decoder, mut whole) = (Decoder::new(1_000), Vec::new());

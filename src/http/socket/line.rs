@@ -2,11 +2,13 @@
 //!
 //! Whoever has something for a client writes it here, from whatever task it runs in: if nothing waits and the
 //! kernel takes it, it is gone at once, without waking the socket's own task. What the kernel does not take
-//! waits, up to a bound and one message; the socket's task writes it when there is room. An item of a subscription that does
-//! not fit is not kept: its subscriber reads the log later. Answers always fit, because each was asked for and
-//! those are bounded.
+//! waits, up to a bound and one message; the socket's task writes it when there is room. An item of a
+//! subscription that does not fit is not kept: its subscriber reads the log later. What the client asked for
+//! (answers, pongs) is kept in any case; in return nothing more is heard from a client that owes us so much
+//! reading.
 
 use std::{
+    borrow::Cow,
     cell::RefCell,
     collections::VecDeque,
     io::ErrorKind,
@@ -23,10 +25,7 @@ use serde_json::value::RawValue;
 use tokio::{net::TcpStream, sync::Notify};
 
 use super::frame;
-use crate::{
-    graphql::live::{Item, Offer, Sink},
-    http::seat::Seat,
-};
+use crate::{graphql::live::Offer, http::seat::Seat};
 
 /// What may wait for a client: messages and bytes.
 const WAITING: (usize, usize) = (256, 256 * 1024);
@@ -50,10 +49,27 @@ pub(super) struct Line {
 
 #[derive(Default)]
 struct Out {
-    waiting: VecDeque<Bytes>,
+    waiting: VecDeque<Waiting>,
     bytes: usize,
+    /// How much of that the client asked for, in messages and bytes.
+    owed: (usize, usize),
     /// Say this when everything else is said, and end.
-    closing: Option<(u16, &'static str)>,
+    closing: Option<(u16, Cow<'static, str>)>,
+}
+
+/// What is left of a frame.
+struct Waiting {
+    rest: Bytes,
+    owed: bool,
+}
+
+/// Why something is written.
+#[derive(Clone, Copy)]
+enum Cause<'a> {
+    /// The client asked for it.
+    Asked,
+    /// It happened; not to be said any more once this is set.
+    Happened(&'a AtomicBool),
 }
 
 impl Line {
@@ -70,22 +86,27 @@ impl Line {
 
     /// Sends a whole frame.
     pub(super) fn frame(&self, frame: &[u8]) {
-        self.put(frame, true);
+        self.put(frame, Cause::Asked);
     }
 
     /// Sends a text of pieces.
     pub(super) fn text(&self, pieces: &[&[u8]]) {
-        self.pieces(pieces, true);
+        self.pieces(pieces, Cause::Asked);
     }
 
-    fn pieces(&self, pieces: &[&[u8]], always: bool) -> Offer {
+    /// Sends an item if there is room, and unless it is over for its operation.
+    pub(super) fn offer(&self, pieces: &[&[u8]], over: &AtomicBool) -> Offer {
+        self.pieces(pieces, Cause::Happened(over))
+    }
+
+    fn pieces(&self, pieces: &[&[u8]], cause: Cause<'_>) -> Offer {
         SCRATCH.with_borrow_mut(|frame| {
             frame.clear();
             frame::text_head(pieces.iter().map(|piece| piece.len()).sum(), frame);
             for piece in pieces {
                 frame.extend_from_slice(piece);
             }
-            let offer = self.put(frame, always);
+            let offer = self.put(frame, cause);
             if frame.capacity() > 64 * 1024 {
                 *frame = Vec::new();
             }
@@ -93,7 +114,7 @@ impl Line {
         })
     }
 
-    fn put(&self, frame: &[u8], always: bool) -> Offer {
+    fn put(&self, frame: &[u8], cause: Cause<'_>) -> Offer {
         if self.is_gone() {
             return Offer::Gone;
         }
@@ -101,6 +122,11 @@ impl Line {
         if out.closing.is_some() {
             return Offer::Gone;
         }
+        let owed = match cause {
+            Cause::Asked => true,
+            Cause::Happened(over) if over.load(Ordering::Relaxed) => return Offer::Gone,
+            Cause::Happened(_) => false,
+        };
         let mut rest = frame;
         if out.waiting.is_empty() {
             match self.stream.try_write(frame) {
@@ -113,19 +139,28 @@ impl Line {
                     return Offer::Gone;
                 }
             }
-        } else if !always && (out.waiting.len() >= WAITING.0 || out.bytes >= WAITING.1) {
+        } else if !owed && (out.waiting.len() >= WAITING.0 || out.bytes >= WAITING.1) {
             return Offer::Full;
         }
         out.bytes += rest.len();
-        out.waiting.push_back(Bytes::copy_from_slice(rest));
+        if owed {
+            out.owed = (out.owed.0 + 1, out.owed.1 + rest.len());
+        }
+        out.waiting.push_back(Waiting { rest: Bytes::copy_from_slice(rest), owed });
         drop(out);
         self.wake.notify_one();
         Offer::Taken
     }
 
+    /// No item of the operation is said from now on.
+    pub(super) fn hush(&self, over: &AtomicBool) {
+        let _out = self.out();
+        over.store(true, Ordering::Relaxed);
+    }
+
     /// Says a last word and ends once it is written.
-    pub(super) fn close(&self, code: u16, reason: &'static str) {
-        self.out().closing.get_or_insert((code, reason));
+    pub(super) fn close(&self, code: u16, reason: impl Into<Cow<'static, str>>) {
+        self.out().closing.get_or_insert_with(|| (code, reason.into()));
         self.wake.notify_one();
     }
 
@@ -134,40 +169,59 @@ impl Line {
         !self.out().waiting.is_empty()
     }
 
-    /// What to say last, once nothing else waits.
-    pub(super) fn closing(&self) -> Option<(u16, &'static str)> {
-        self.out().closing
+    /// Whether more waits that the client asked for than it may ask for without reading.
+    pub(super) fn owes(&self) -> bool {
+        let owed = self.out().owed;
+        owed.0 >= WAITING.0 || owed.1 >= WAITING.1
     }
 
-    /// Writes what the kernel takes.
-    pub(super) fn flush(&self) {
+    /// What to say last, once nothing else waits.
+    pub(super) fn closing(&self) -> Option<(u16, Cow<'static, str>)> {
+        self.out().closing.clone()
+    }
+
+    /// Whether it is about to end.
+    pub(super) fn is_closing(&self) -> bool {
+        self.out().closing.is_some()
+    }
+
+    /// Writes what the kernel takes; whether it took anything.
+    pub(super) fn flush(&self) -> bool {
         let mut out = self.out();
-        while let Some(front) = out.waiting.front_mut() {
-            match self.stream.try_write(front) {
+        let Out { waiting, bytes, owed, .. } = &mut *out;
+        let mut took = false;
+        while let Some(front) = waiting.front_mut() {
+            match self.stream.try_write(&front.rest) {
                 Ok(written) => {
-                    let whole = written == front.len();
-                    if whole {
-                        out.waiting.pop_front();
-                    } else {
-                        let _ = front.split_to(written);
+                    took |= written > 0;
+                    *bytes -= written;
+                    let whole = written == front.rest.len();
+                    if front.owed {
+                        *owed = (owed.0 - usize::from(whole), owed.1 - written);
                     }
-                    out.bytes -= written;
+                    if whole {
+                        waiting.pop_front();
+                    } else {
+                        let _ = front.rest.split_to(written);
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(_) => {
                     drop(out);
-                    return self.end();
+                    self.end();
+                    return took;
                 }
             }
         }
-        let roomy = out.waiting.len() <= WAITING.0 / 2 && out.bytes <= WAITING.1 / 2;
-        if out.waiting.is_empty() {
-            out.waiting = VecDeque::new();
+        let roomy = waiting.len() <= WAITING.0 / 2 && *bytes <= WAITING.1 / 2;
+        if waiting.is_empty() {
+            *waiting = VecDeque::new();
         }
         drop(out);
         if roomy {
             self.room.notify_waiters();
         }
+        took
     }
 
     /// Nobody is there any more.
@@ -186,40 +240,15 @@ impl Line {
         out.waiting.len() <= WAITING.0 / 2 && out.bytes <= WAITING.1 / 2
     }
 
-    fn out(&self) -> MutexGuard<'_, Out> {
-        self.out.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One subscription of a socket.
-pub(super) struct OnLine {
-    line: Arc<Line>,
-    /// The id as JSON.
-    id: Box<str>,
-    /// Told when it ends by itself.
-    ended: Box<dyn Fn() + Send + Sync>,
-}
-
-impl OnLine {
-    pub(super) fn new(line: Arc<Line>, id: Box<str>, ended: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { line, id, ended: Box::new(ended) }
-    }
-}
-
-impl Sink for OnLine {
-    fn offer(&self, item: &Arc<Item>) -> Offer {
-        let pieces: [&[u8]; 5] = [br#"{"id":"#, self.id.as_bytes(), br#","type":"next","payload":"#, &item.body, b"}"];
-        self.line.pieces(&pieces, false)
-    }
-
-    fn room(&self) -> BoxFuture<'_, ()> {
+    /// Waits until there is room for items, or it is over.
+    pub(super) fn room(&self) -> BoxFuture<'_, ()> {
         async move {
             loop {
-                let room = self.line.room.notified();
+                let room = self.room.notified();
                 let mut room = std::pin::pin!(room);
                 // Registered before looking, so that nothing falls between.
                 room.as_mut().enable();
-                if self.line.is_gone() || self.line.has_room() {
+                if self.is_gone() || self.has_room() {
                     return;
                 }
                 room.await;
@@ -228,9 +257,8 @@ impl Sink for OnLine {
         .boxed()
     }
 
-    fn fail(&self, body: Bytes) {
-        error(&self.line, &self.id, &body);
-        (self.ended)();
+    fn out(&self) -> MutexGuard<'_, Out> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -248,10 +276,5 @@ pub(super) fn error(line: &Line, id: &str, body: &[u8]) {
 /// Gives an answer, and ends the operation.
 pub(super) fn answer(line: &Line, id: &str, body: &[u8]) {
     line.text(&[br#"{"id":"#, id.as_bytes(), br#","type":"next","payload":"#, body, b"}"]);
-    complete(line, id);
-}
-
-/// Ends an operation.
-pub(super) fn complete(line: &Line, id: &str) {
     line.text(&[br#"{"id":"#, id.as_bytes(), br#","type":"complete"}"#]);
 }

@@ -42,13 +42,27 @@ impl Message {
             (Some("connection_init"), _, payload) => Ok(Self::Init(payload.unwrap_or_default())),
             (Some("ping"), _, payload) => Ok(Self::Ping(payload)),
             (Some("pong"), _, _) => Ok(Self::Pong),
-            (Some("subscribe"), Some(id), Some(payload)) => Ok(Self::Subscribe { id, payload }),
+            (Some("subscribe"), Some(id), Some(payload)) if is_request(&payload) => Ok(Self::Subscribe { id, payload }),
+            (Some("subscribe"), Some(_), Some(_)) => Err("the payload of `subscribe` is no GraphQL request"),
             (Some("subscribe"), ..) => Err("`subscribe` has an id and a payload"),
             (Some("complete"), Some(id), _) => Ok(Self::Complete { id }),
             (Some("complete"), ..) => Err("`complete` has an id"),
             _ => Err("this type of message is not known"),
         }
     }
+}
+
+/// Whether a payload has the form that the protocol gives it, or names its document in another way.
+fn is_request(payload: &Map<String, Value>) -> bool {
+    let is =
+        |name: &str, fits: fn(&Value) -> bool| payload.get(name).is_none_or(|value| value.is_null() || fits(value));
+    let named =
+        ["query", "documentId", "extensions"].iter().any(|name| payload.get(*name).is_some_and(|it| !it.is_null()));
+    named
+        && is("query", Value::is_string)
+        && is("operationName", Value::is_string)
+        && is("variables", Value::is_object)
+        && is("extensions", Value::is_object)
 }
 
 #[cfg(test)]
@@ -82,6 +96,12 @@ mod tests {
             r#"{"type":"subscribe","id":1,"payload":{}}"#,
             r#"{"type":"subscribe","id":"1"}"#,
             r#"{"type":"subscribe","id":"1","payload":[]}"#,
+            r#"{"type":"subscribe","id":"1","payload":{}}"#,
+            r#"{"type":"subscribe","id":"1","payload":{"query":null}}"#,
+            r#"{"type":"subscribe","id":"1","payload":{"query":1}}"#,
+            r#"{"type":"subscribe","id":"1","payload":{"query":"{ a }","variables":[]}}"#,
+            r#"{"type":"subscribe","id":"1","payload":{"query":"{ a }","operationName":{}}}"#,
+            r#"{"type":"subscribe","id":"1","payload":{"query":"{ a }","extensions":"x"}}"#,
             r#"{"type":"complete"}"#,
             r#"{"type":"ping","type":"ping"}"#,
             &"[".repeat(5_000),

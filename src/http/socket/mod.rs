@@ -14,29 +14,34 @@
 //!
 //! **Close codes**: 4400 a message that is none, 4401 `subscribe` before the acknowledgement, 4403 a credential
 //! that does not hold (any more), 4408 no `connection_init` in time, 4409 an id that is in use, 4429 a second
-//! `connection_init` or too many sockets of one caller, 1001 the server stops, 1011 the client took nothing
-//! for too long. A handshake without the sub-protocol is closed with 4406.
+//! `connection_init` or too many sockets of one caller, 1001 the server stops, 1013 credentials cannot be
+//! checked at present; 1002, 1003, 1007 and 1009 as the protocol underneath has them. A handshake without the
+//! sub-protocol is closed with 4406. A client that neither said nor took anything for too long is hung up on
+//! without a word.
 //!
 //! A silent socket costs its task, its place in the kernel and little else: nothing is buffered for it in
-//! either direction. A client that does not read is not waited for: what fits into a bounded queue waits
-//! there, the rest stays in the log.
+//! either direction. A client that does not read is not waited for: items that fit into a bounded queue wait
+//! there, the rest stays in the log. Answers are kept for it, and beyond a bound nothing more is heard from it
+//! until it has read some.
 
 mod conversation;
 mod frame;
 mod line;
 mod message;
+mod operations;
 
 use axum::{
     body::Body,
     extract::Request,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header},
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
 use sha1::{Digest, Sha1};
+use socket2::SockRef;
 
-use self::{conversation::Conversation, line::Line};
+use self::{conversation::Conversation, frame::Decoder, line::Line};
 use super::{Door, caller, frame::refusal, pulse::Wire};
 use crate::{
     context::Cx,
@@ -50,6 +55,10 @@ const PROTOCOL: &str = "graphql-transport-ws";
 /// What a server adds to a client's key (RFC 6455).
 const MAGIC: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
+/// What the kernel holds for a client that does not read. Left to itself, it holds some megabytes, and nobody
+/// sees for minutes whether they are taken.
+const HELD: usize = 128 * 1024;
+
 /// Whether a request asks for a WebSocket.
 pub fn wanted(headers: &HeaderMap) -> bool {
     names(headers, &header::UPGRADE, "websocket")
@@ -58,10 +67,11 @@ pub fn wanted(headers: &HeaderMap) -> bool {
 /// Answers the handshake, and goes on with the socket.
 pub async fn upgrade(door: Door, cx: Cx, mut request: Request) -> Response {
     let headers = request.headers();
-    let key = headers.get(header::SEC_WEBSOCKET_KEY).cloned();
-    let version = headers.get(header::SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13");
-    let (Some(key), true, true) = (key, version, names(headers, &header::CONNECTION, "upgrade")) else {
-        return refusal(&cx, Code::BadUserInput, "this is no handshake of a WebSocket, version 13, over HTTP/1.1");
+    let Some(key) = key(&request) else {
+        let message = "this is no handshake of a WebSocket, version 13, over HTTP/1.1";
+        let mut response = refusal(&cx, Code::BadUserInput, message);
+        response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        return response;
     };
     if !from_here(&door, headers) {
         return refusal(&cx, Code::Forbidden, "pages of this origin may not call; see http.allowed_origins");
@@ -81,12 +91,14 @@ pub async fn upgrade(door: Door, cx: Cx, mut request: Request) -> Response {
         // Every connection of this server is made of these; another could not be spoken to.
         let Ok(parts) = downcast::<TokioIo<Wire>>(upgraded) else { return };
         let (stream, seat) = parts.io.into_inner().into_parts();
+        // Failing is harmless: the kernel holds more then.
+        let _ = SockRef::from(&stream).set_send_buffer_size(HELD);
         let line = Line::new(stream, seat);
         if spoken {
             Conversation::new(door, cx, line).run(&parts.read_buf).await;
         } else {
             line.close(4406, "the sub-protocol is graphql-transport-ws");
-            conversation::last_word(&line).await;
+            conversation::last_word(&line, Some(Decoder::new(door.settings.live.max_message))).await;
         }
     });
     let mut accept = Sha1::new();
@@ -104,6 +116,18 @@ pub async fn upgrade(door: Door, cx: Cx, mut request: Request) -> Response {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
     }
     response
+}
+
+/// The key of a handshake, if the request is a whole one.
+fn key(request: &Request) -> Option<HeaderValue> {
+    let headers = request.headers();
+    let key = headers.get(header::SEC_WEBSOCKET_KEY)?;
+    let whole = request.method() == Method::GET
+        && request.version() == Version::HTTP_11
+        && names(headers, &header::CONNECTION, "upgrade")
+        && headers.get(header::SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13")
+        && BASE64_STANDARD.decode(key).is_ok_and(|key| key.len() == 16);
+    whole.then(|| key.clone())
 }
 
 /// Whether a list in a header names a word.

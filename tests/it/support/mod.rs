@@ -10,6 +10,8 @@ pub mod process;
 pub mod records;
 pub mod reply;
 pub mod request;
+pub mod served;
+pub mod socket;
 pub mod sse;
 pub mod stream;
 pub mod tamper;

@@ -23,12 +23,22 @@ impl Wire {
     pub async fn open(address: SocketAddr) -> io::Result<Self> {
         let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
-        Ok(Self(BufReader::new(socket)))
+        Ok(socket.into())
+    }
+
+    /// The connection as it is, for another protocol.
+    pub fn into_inner(self) -> BufReader<TcpStream> {
+        self.0
+    }
+
+    /// Sends a text as it is.
+    pub async fn send(&mut self, text: &str) -> io::Result<()> {
+        self.bytes(text.as_bytes()).await
     }
 
     /// Sends bytes as they are.
-    pub async fn send(&mut self, text: &str) -> io::Result<()> {
-        self.0.get_mut().write_all(text.as_bytes()).await
+    pub async fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.get_mut().write_all(bytes).await
     }
 
     /// Reads one answer to its end.
@@ -76,6 +86,12 @@ impl Wire {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(line.trim_end().to_owned()),
         }
+    }
+}
+
+impl From<TcpStream> for Wire {
+    fn from(socket: TcpStream) -> Self {
+        Self(BufReader::new(socket))
     }
 }
 

@@ -1,0 +1,53 @@
+//! A hub of a test's own, in this process, that listens.
+
+use std::{net::SocketAddr, ops::Deref, sync::Arc};
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::TestHub;
+
+/// A hub and where it listens.
+pub struct Served {
+    pub address: SocketAddr,
+    hub: Arc<TestHub>,
+    stop: CancellationToken,
+}
+
+impl Served {
+    /// One with default settings.
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// One with some settings changed.
+    pub async fn with(settings: &[(&str, &str)]) -> Self {
+        let hub = Arc::new(TestHub::with(settings).await);
+        // What the start wrote is numbered, so that it is not taken for what comes from now on.
+        hub.number_events().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let (served, stopped) = (Arc::clone(&hub), stop.clone());
+        tokio::spawn(async move { served.app.serve(listener, stopped).await });
+        Self { address, hub, stop }
+    }
+
+    /// Tells it to stop, and does not wait.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+}
+
+impl Deref for Served {
+    type Target = TestHub;
+
+    fn deref(&self) -> &TestHub {
+        &self.hub
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
