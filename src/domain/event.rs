@@ -8,7 +8,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use sea_orm::{PaginatorTrait, QueryFilter, QuerySelect, Select};
+use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QuerySelect, Select};
 
 use crate::{
     context::{Cx, Hub, Txn},

@@ -259,7 +259,7 @@ impl Doors {
             ("/graphql".to_owned(), Some(token), json!({ "query": WHO }).to_string()),
             (format!("/graphql?access_token={path}"), None, "{".to_owned()),
         ] {
-            let mut request = axum::http::Request::post(format!("http://a{target}"))
+            let mut request = Request::post(format!("http://a{target}"))
                 .header("content-type", "application/json")
                 .header("cookie", &cookie);
             if let Some(credential) = credential {
