@@ -12,17 +12,18 @@ use super::{
     context::Ask,
     error::Result,
     guard::SignedIn,
+    provider::Provider,
     tenant::Tenant,
 };
 use crate::{
     context::Cx,
     domain::{
         access::{membership, token, user},
-        audit, tenant,
+        audit, provider, tenant,
     },
     kernel::{
         error::Error,
-        id::{Id, Kind, kind},
+        id::{Id, Kind, ProviderId, kind},
         scope::Scope,
     },
 };
@@ -42,6 +43,8 @@ pub enum Node {
     ApiToken(ApiToken),
     /// An entry of the audit log.
     AuditEntry(AuditEntry),
+    /// A provider that can be connected.
+    Provider(Provider),
 }
 
 /// The most ids that one `nodes` takes.
@@ -115,6 +118,12 @@ async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
     if !entries.is_empty() {
         let rows = audit::by_ids(cx, &entries).await?;
         found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::AuditEntry(AuditEntry(row)))));
+    }
+    // Providers are nobody's, and everybody's to see.
+    let providers: Vec<ProviderId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+    if !providers.is_empty() {
+        let rows = provider::by_ids(cx, &providers);
+        found.extend(rows.into_iter().map(|row| (provider::id(&row).to_string(), Node::Provider(Provider(row)))));
     }
     Ok(found)
 }

@@ -25,6 +25,7 @@ mod metrics;
 mod migration;
 mod once;
 mod process;
+mod provider;
 mod session;
 mod storage;
 mod support;
