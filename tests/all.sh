@@ -38,7 +38,7 @@ steps=(
   'test-postgres  the integration tests, on PostgreSQL'
   'schema         schema.graphql is what the binary prints'
   'settings       docs of settings, errors and providers are what the binary prints'
-  'js             GraphQL-over-HTTP audit, schema lint, breaking changes'
+  'js             GraphQL-over-HTTP audit, schema lint, breaking changes, webhook signatures by vendors'
 )
 
 # --- Steps ---------------------------------------------------------------------------------
@@ -100,6 +100,7 @@ step_js() {
   local refused=0
   node "$js/audit.mjs" "$hub/graphql" || refused=1
   node "$js/lint.mjs" || refused=1
+  node "$js/signatures.mjs" check "$CARGO_TARGET_DIR/debug/portolan" || refused=1
   no_breaking_changes || refused=1
   return $refused
 }
