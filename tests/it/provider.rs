@@ -114,10 +114,10 @@ fn lint_names_file_and_line_and_what_to_write() {
     assert_eq!((well.code, well.stdout.as_str()), (Some(0), ""), "{well:?}");
     let bad = lint(&["good.toml", "bad.toml"]);
     assert_eq!(bad.code, Some(1), "{bad:?}");
-    let line = 1 + good.lines().position(|line| line.starts_with("category")).unwrap();
+    let number = 1 + good.lines().position(|line| line.starts_with("category")).unwrap();
     assert!(
         bad.stdout
-            .starts_with(&format!("bad.toml:{line}: `category` cannot be \"paymnt\" (did you mean \"payment\"?)")),
+            .starts_with(&format!("bad.toml:{number}: `category` cannot be \"paymnt\" (did you mean \"payment\"?)")),
         "{bad:?}"
     );
     assert_eq!(lint(&["missing.toml"]).code, Some(1));
