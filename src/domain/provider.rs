@@ -6,6 +6,9 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+use uuid::Builder;
+
 pub use crate::provider::manifest::{
     Category, Manifest, PerTenant,
     auth::Auth,
@@ -20,6 +23,7 @@ use crate::{
     kernel::{
         cursor::Cursor,
         error::{Error, Result},
+        id::ProviderId,
         page::{Page, PageArgs},
     },
 };
@@ -91,6 +95,21 @@ pub fn list(cx: &Cx, filter: &ProviderFilter, args: &PageArgs) -> Result<Page<Ar
 /// How many providers there are.
 pub fn count(cx: &Cx, filter: &ProviderFilter) -> Result<u64> {
     Ok(matching(cx, filter)?.len() as u64)
+}
+
+/// The id of a provider. It is made of the key, which never changes, so it is the same in every hub.
+#[must_use]
+pub fn id(provider: &Manifest) -> ProviderId {
+    let digest = Sha256::digest(format!("portolan provider {}", provider.key));
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    ProviderId::new(Builder::from_custom_bytes(bytes).into_uuid())
+}
+
+/// The providers of those ids.
+#[must_use]
+pub fn by_ids(cx: &Cx, ids: &[ProviderId]) -> Vec<Arc<Manifest>> {
+    cx.hub().catalogue.iter().filter(|provider| ids.contains(&id(provider))).cloned().collect()
 }
 
 /// The provider of that key.

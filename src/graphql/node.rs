@@ -15,17 +15,18 @@ use super::{
     event::Event,
     guard::SignedIn,
     issuer::Issuer,
+    provider::Provider,
     tenant::Tenant,
 };
 use crate::{
     context::Cx,
     domain::{
         access::{agent, issuer, membership, token, user},
-        audit, event, tenant,
+        audit, event, provider, tenant,
     },
     kernel::{
         error::Error,
-        id::{Id, Kind, kind},
+        id::{Id, Kind, ProviderId, kind},
         scope::Scope,
     },
 };
@@ -51,6 +52,8 @@ pub enum Node {
     AuditEntry(AuditEntry),
     /// A change that was recorded.
     Event(Event),
+    /// A provider that can be connected.
+    Provider(Provider),
 }
 
 /// The most ids that one `nodes` takes.
@@ -140,6 +143,12 @@ async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
     if !events.is_empty() {
         let rows = event::by_ids(cx, &events).await?;
         found.extend(rows.into_iter().map(|row| (row.event_id.to_string(), Node::Event(Event(row)))));
+    }
+    // Providers are nobody's, and everybody's to see.
+    let providers: Vec<ProviderId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+    if !providers.is_empty() {
+        let rows = provider::by_ids(cx, &providers);
+        found.extend(rows.into_iter().map(|row| (provider::id(&row).to_string(), Node::Provider(Provider(row)))));
     }
     Ok(found)
 }

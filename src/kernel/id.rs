@@ -72,6 +72,8 @@ kinds! {
     Secret as SecretId = "sec", "secret";
     /// An outside issuer of tokens.
     Issuer as IssuerId = "iss", "issuer";
+    /// A provider; the same in every hub, since it is made of the provider's key.
+    Provider as ProviderId = "prv", "provider";
     /// An organisation that exchanges orders with a tenant.
     PartnerOrganization as PartnerOrganizationId = "par", "partner organization";
 }

@@ -35,6 +35,7 @@ mod migration;
 mod once;
 mod pages;
 mod process;
+mod provider;
 mod refusal;
 mod reset;
 mod rotation;

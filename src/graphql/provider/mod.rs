@@ -6,7 +6,7 @@ pub mod words;
 
 use std::sync::Arc;
 
-use async_graphql::{Context, InputObject, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use futures_util::future::BoxFuture;
 
 use self::{
@@ -14,7 +14,7 @@ use self::{
     offer::{ProviderAction, ProviderLimit, ProviderStream, ProviderWebhook},
     words::{ProviderCapability, ProviderCategory, ProviderPerTenant},
 };
-use super::{context::Ask, error::Result, guard::SignedIn, page::Connection};
+use super::{context::Ask, error::Result, guard::SignedIn, id, page::Connection};
 use crate::{
     context::Cx,
     domain::provider::{self, Capability, Ends, Manifest, ProviderFilter},
@@ -22,11 +22,16 @@ use crate::{
 
 /// A third party that can be connected.
 #[derive(Clone)]
-pub struct Provider(Arc<Manifest>);
+pub struct Provider(pub Arc<Manifest>);
 
 /// A third party that can be connected: what it is for, how to prove who asks, what it offers.
 #[Object]
 impl Provider {
+    /// The global id, beginning with `prv_`.
+    pub(super) async fn id(&self) -> ID {
+        id::out(provider::id(&self.0))
+    }
+
     /// The name by which it is known here; it never changes.
     async fn key(&self) -> &str {
         self.0.key.as_str()

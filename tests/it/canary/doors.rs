@@ -4,6 +4,7 @@
 
 use std::{io, net::SocketAddr};
 
+use axum::http::Request;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::{

@@ -1,6 +1,8 @@
 //! Signatures that others made: published by vendors, or by `openssl`.
 
-use super::{Refusal, hook, now, plain, secret};
+use serde_json::Value;
+
+use super::{Refusal, examples, hook, now, plain, secret};
 
 /// The vector of the Standard Webhooks libraries.
 #[test]
@@ -76,4 +78,27 @@ fn signatures_made_elsewhere_are_accepted() {
     let body = b"tran_store=1&tran_ref=2&tran_status=A&tran_check=d0a2a63a986c80046de4f1564d92006d0836de0e";
     let sent = plain("https://hub.example.com/", &[("content-type", "application/x-www-form-urlencoded")], body);
     assert_eq!(sent.check(&telr.verify, &[&secret("webhook_secret", "telr_test")], now()), Ok(()));
+}
+
+/// What the vendors' own SDKs signed with the made-up secrets of our files: `node tests/js/signatures.mjs make`.
+/// The other way round, what our simulator signs, the same script has the SDKs verify.
+#[test]
+fn what_the_vendors_sdks_signed_is_accepted() {
+    let signed: Vec<Value> = serde_json::from_str(include_str!("sdk.json")).unwrap();
+    assert!(signed.len() >= 5);
+    for one in &signed {
+        let text = |name: &str| one[name].as_str().unwrap();
+        let headers: Vec<(&str, &str)> = one["headers"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
+            .collect();
+        let (manifest, webhook) = hook(text("provider"));
+        let values = examples(&manifest);
+        let sent = plain(text("url"), &headers, text("body").as_bytes());
+        assert_eq!(sent.check(&webhook.verify, &[&values], now()), Ok(()), "{}", text("provider"));
+        let tampered = plain(text("url"), &headers, text("body").replace('1', "2").as_bytes());
+        assert!(tampered.check(&webhook.verify, &[&values], now()).is_err(), "{}", text("provider"));
+    }
 }
