@@ -69,7 +69,11 @@ impl<'a> Places<'a> {
             self.database.url()?.split_once("://").map(|(scheme, rest)| (scheme.to_owned(), rest.to_owned()))?;
         let (_, host) = rest.split_once('@')?;
         let name = host.rsplit_once('/')?.1;
-        self.execute(&format!("CREATE ROLE {name} LOGIN PASSWORD '{password}'"), vec![]).await;
+        let create = format!("CREATE ROLE {name} LOGIN PASSWORD '{password}'");
+        if let Err(error) = self.connected(async |db| db.execute_unprepared(&create).await).await {
+            self.leave_out(&format!("the password of the database ({error})"));
+            return None;
+        }
         self.execute(&format!("GRANT ALL ON DATABASE {name} TO {name}"), vec![]).await;
         self.execute(&format!("GRANT ALL ON SCHEMA public TO {name}"), vec![]).await;
         self.account = Some(name.to_owned());
