@@ -54,7 +54,7 @@ impl Size {
         if env::var_os("TEST_LONG").is_some_and(|value| value == "1") {
             Self { kills: 10, secrets: 2_000, keys: 10_000, between: 500 }
         } else {
-            Self { kills: 2, secrets: 400, keys: 2_000, between: 100 }
+            Self { kills: 2, secrets: 400, keys: 2_000, between: 60 }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    time::SystemTime,
 };
 
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, Statement, Value};
@@ -26,6 +27,7 @@ pub struct Places<'a> {
     /// The folder of the PostgreSQL server, if it can be read from here, and the part of its log that was written
     /// last when the test began.
     server: Option<(PathBuf, String)>,
+    begun: SystemTime,
     /// What could not be looked at, and why.
     pub left_out: Vec<String>,
 }
@@ -37,7 +39,8 @@ impl<'a> Places<'a> {
             let file = database.folder().join("portolan.db");
             format!("sqlite://{}?mode=rwc", file.display())
         });
-        let mut places = Self { database, url, account: None, server: None, left_out: Vec::new() };
+        let mut places =
+            Self { database, url, account: None, server: None, begun: SystemTime::now(), left_out: Vec::new() };
         if database.url().is_some() {
             places.server = places.folder_of_the_server().await;
         }
@@ -69,7 +72,11 @@ impl<'a> Places<'a> {
             self.database.url()?.split_once("://").map(|(scheme, rest)| (scheme.to_owned(), rest.to_owned()))?;
         let (_, host) = rest.split_once('@')?;
         let name = host.rsplit_once('/')?.1;
-        self.execute(&format!("CREATE ROLE {name} LOGIN PASSWORD '{password}'"), vec![]).await;
+        let create = format!("CREATE ROLE {name} LOGIN PASSWORD '{password}'");
+        if let Err(error) = self.connected(async |db| db.execute_unprepared(&create).await).await {
+            self.leave_out(&format!("the password of the database ({error})"));
+            return None;
+        }
         self.execute(&format!("GRANT ALL ON DATABASE {name} TO {name}"), vec![]).await;
         self.execute(&format!("GRANT ALL ON SCHEMA public TO {name}"), vec![]).await;
         self.account = Some(name.to_owned());
@@ -114,7 +121,7 @@ impl<'a> Places<'a> {
             None => self.tables_of_sqlite(&mut found).await,
             Some(_) => self.postgres(&mut found).await,
         }
-        files(self.database.folder(), "data folder: ", &mut found);
+        files(self.database.folder(), "data folder: ", SystemTime::UNIX_EPOCH, &mut found);
         found
     }
 
@@ -150,21 +157,21 @@ impl<'a> Places<'a> {
         let Some((folder, begun)) = self.server.clone() else { return };
         self.execute("CHECKPOINT", vec![]).await;
         let own = self.texts("SELECT oid::text FROM pg_database WHERE datname = current_database()").await.unwrap();
-        files(&folder.join("base").join(&own[0]), "PostgreSQL file: ", found);
-        files(&folder.join("global"), "PostgreSQL file: global ", found);
+        files(&folder.join("base").join(&own[0]), "PostgreSQL file: ", self.begun, found);
+        files(&folder.join("global"), "PostgreSQL file: global ", self.begun, found);
         for entry in fs::read_dir(folder.join("pg_wal")).unwrap().map(Result::unwrap) {
             let name = entry.file_name().into_string().unwrap();
             // Segments are named in their order; those of before are none of ours.
             if name.len() == begun.len() && name >= begun {
-                read(&entry.path(), format!("write-ahead log: {name}"), found);
+                read(&entry.path(), format!("write-ahead log: {name}"), self.begun, found);
             }
         }
         for name in ["server.log", "logfile", "log"] {
             let log = folder.join(name);
             if log.is_dir() {
-                files(&log, "PostgreSQL log: ", found);
+                files(&log, "PostgreSQL log: ", self.begun, found);
             } else {
-                read(&log, format!("PostgreSQL log: {name}"), found);
+                read(&log, format!("PostgreSQL log: {name}"), self.begun, found);
             }
         }
     }
@@ -182,20 +189,23 @@ impl<'a> Places<'a> {
 }
 
 /// Every file of a folder, but the master key, which is the one that belongs there.
-fn files(folder: &Path, prefix: &str, found: &mut Vec<Place>) {
+fn files(folder: &Path, prefix: &str, since: SystemTime, found: &mut Vec<Place>) {
     for entry in fs::read_dir(folder).into_iter().flatten().map(Result::unwrap) {
         let name = entry.file_name().into_string().unwrap();
         if entry.path().is_dir() {
-            files(&entry.path(), &format!("{prefix}{name}/"), found);
+            files(&entry.path(), &format!("{prefix}{name}/"), since, found);
         } else if name != "master.key" {
-            read(&entry.path(), format!("{prefix}{name}"), found);
+            read(&entry.path(), format!("{prefix}{name}"), since, found);
         }
     }
 }
 
-/// A file, if it is still there.
-fn read(path: &Path, name: String, found: &mut Vec<Place>) {
-    if let Ok(bytes) = fs::read(path) {
+/// A file, if it is still there and was written since then; without its empty pages, which are most of some.
+fn read(path: &Path, name: String, since: SystemTime, found: &mut Vec<Place>) {
+    const PAGE: usize = 4096;
+    let written = fs::metadata(path).and_then(|about| about.modified()).is_ok_and(|written| written >= since);
+    if let Some(bytes) = fs::read(path).ok().filter(|_| written) {
+        let bytes = bytes.chunks(PAGE).filter(|page| page[..] != [0; PAGE][..page.len()]).collect::<Vec<_>>().concat();
         found.push(Place { name, bytes });
     }
 }

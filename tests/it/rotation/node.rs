@@ -35,8 +35,8 @@ use uuid::Uuid;
 
 use crate::support::database::TestDatabase;
 
-/// How many seal and open, and how often each does: a hundred a second.
-const SEALERS: usize = 4;
+/// How many seal and open, and how often each does: two hundred times a second.
+const SEALERS: usize = 8;
 const PACE: Duration = Duration::from_millis(40);
 
 /// Secrets that each of them writes over and over.
