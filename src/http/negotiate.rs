@@ -86,6 +86,10 @@ pub fn accept(headers: &HeaderMap) -> Result<Media, NotAcceptable> {
             Some((breadth, place, range.quality))
         });
         let Some((breadth, place, quality @ 1..)) = decisive.min() else { continue };
+        // Who takes anything does not mean an answer that never ends.
+        if media == Media::EventStream && breadth != Breadth::Exact {
+            continue;
+        }
         let rank = (1_000 - quality, breadth, place);
         if best.is_none_or(|(leader, _)| rank < leader) {
             best = Some((rank, media));

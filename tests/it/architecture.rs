@@ -32,7 +32,6 @@ const MUST_NOT_NAME: &[(&str, &[&str])] = &[
     ("entity", &["axum", "async_graphql"]),
     ("vault", &["axum", "async_graphql", "sea_orm", "tokio"]),
     ("provider", &["axum", "async_graphql", "sea_orm"]),
-    ("provider", &["async_graphql", "sea_orm"]),
     ("event", &["axum", "async_graphql"]),
     ("context", &["axum", "async_graphql"]),
     ("domain", &["axum", "async_graphql", "reqwest"]),

@@ -12,10 +12,8 @@
 //!   by the transaction swallows notifications; the look once a second remains).
 //! * [`nats`]: events travel with the message, so that ten nodes do not read the same rows ten times.
 //!
-//! **Why events travel.** Measured with two nodes on one machine (`benches/bus.rs`): carried, an event reaches a
-//! subscriber of the other node in about half the time of a hint that is followed by a read, and each node
-//! that only has to be told spares the database a statement a batch. What is larger than a message may be
-//! is only hinted at.
+//! **Why events travel.** A hint is followed by a read in every node; an event that came along is not. What is
+//! larger than a message may be is only hinted at. How much that saves was not measured yet.
 //!
 //! **Why plain NATS messages and no stream.** A JetStream stream would keep a second log beside the one in the
 //! database, with an end, a position and an order of its own; a node that was cut off would have to find out
