@@ -1,4 +1,5 @@
 //! The event log and its readers: every committed event, once, in order, wherever one begins.
+#![expect(clippy::disallowed_methods, reason = "tests wait for their own tasks")]
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

@@ -1,4 +1,5 @@
 //! Who does not read loses nothing and costs nobody anything.
+#![expect(clippy::disallowed_methods, reason = "tests wait for their own tasks")]
 
 use std::{
     env, fs,
