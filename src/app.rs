@@ -250,14 +250,14 @@ impl App {
     /// Waits for what outlives its request, and gives the connections back.
     pub async fn close(self) {
         self.door.stopping.cancel();
-        // What was counted and not written yet would be lost.
-        if let Err(error) = Refusals::flush(&self.hub, true).await {
-            tracing::warn!(error = chain(&error), "refused attempts were not noted in the audit log");
-        }
         self.hub.tasks.close();
         let left = tokio::time::timeout(self.serve.drain, self.hub.tasks.wait()).await;
         if left.is_err() {
             tracing::warn!(tasks = self.hub.tasks.len(), "stopped with work left");
+        }
+        // What was counted and not written yet would be lost; what was noted as it happened comes before it.
+        if let Err(error) = Refusals::flush(&self.hub, true).await {
+            tracing::warn!(error = chain(&error), "refused attempts were not noted in the audit log");
         }
         self.hub.database.close().await;
     }

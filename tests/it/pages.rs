@@ -75,7 +75,7 @@ async fn the_page_is_confined_and_asked_for_again_each_time() {
 async fn what_a_page_loads_is_kept_for_ever_under_a_name_of_its_content() {
     let Some(hub) = with_pages().await else { return };
     let names = named(&hub.send(get("/playground")).await.text);
-    assert!(names.iter().any(|name| name.ends_with(".js")), "{names:?}");
+    assert!(names.iter().any(|name| name.contains(".js")), "{names:?}");
     for name in names {
         let asset = hub.send(get(&name)).await;
         assert_eq!(asset.status, StatusCode::OK, "{name}");

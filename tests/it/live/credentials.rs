@@ -25,7 +25,7 @@ const SOON: Duration = Duration::from_secs(5);
 
 const CURSOR: &str = "{ events(last: 1) { nodes { cursor } } }";
 
-fn init(payload: Value) -> Value {
+fn init(payload: &Value) -> Value {
     json!({ "type": "connection_init", "payload": payload })
 }
 
@@ -52,13 +52,13 @@ async fn who_believes_to_be_signed_in_and_is_not_hears_it() {
     ];
     for payload in cases {
         let mut socket = Socket::open(hub.address).await;
-        socket.say(&init(payload.clone())).await;
+        socket.say(&init(&payload)).await;
         assert_eq!(socket.closed().await.0, 4403, "{payload}");
     }
     for payload in [json!({ "Authorization": good }), json!({ "AUTHORIZATION": format!("bearer {token}"), "else": 1 })]
     {
         let mut socket = Socket::open(hub.address).await;
-        socket.say(&init(payload)).await;
+        socket.say(&init(&payload)).await;
         assert_eq!(socket.message().await["type"], "connection_ack", "names in payloads are as those of headers");
     }
 }
@@ -69,7 +69,7 @@ async fn the_payload_chooses_a_tenant_together_with_a_credential() {
     let other = hub.another_tenant("other").await;
     let super_admin = format!("Bearer {}", hub.token(Role::SuperAdmin).await);
     let mut socket = Socket::open(hub.address).await;
-    socket.say(&init(json!({ "authorization": super_admin, "X-Portolan-Tenant": "other" }))).await;
+    socket.say(&init(&json!({ "authorization": super_admin, "X-Portolan-Tenant": "other" }))).await;
     assert_eq!(socket.message().await["type"], "connection_ack");
     socket.subscribe("1", "subscription { events(after: \"\") { id } }", json!({})).await;
     assert_eq!(socket.error("1").await, ["BAD_USER_INPUT"]);
@@ -77,10 +77,10 @@ async fn the_payload_chooses_a_tenant_together_with_a_credential() {
     assert_eq!(socket.next("1").await["data"]["viewer"]["tenant"]["id"], other.id.to_string());
 
     let (_, mut socket) = Socket::shake(hub.address, &format!("{}authorization: {super_admin}\r\n", head())).await;
-    socket.say(&init(json!({ "x-portolan-tenant": "other" }))).await;
+    socket.say(&init(&json!({ "x-portolan-tenant": "other" }))).await;
     assert_eq!(socket.closed().await.0, 4400, "half a choice is none");
     let mut stranger = Socket::open(hub.address).await;
-    stranger.say(&init(json!({ "x-portolan-tenant": "other" }))).await;
+    stranger.say(&init(&json!({ "x-portolan-tenant": "other" }))).await;
     assert_eq!(stranger.message().await["type"], "connection_ack", "as over plain HTTP");
 }
 
@@ -111,7 +111,7 @@ impl Connected {
         assert_eq!(code, 4403, "{what}: {reason}");
         let last = loop {
             let event = self.stream.event().await;
-            if event.event == "next" && !event.codes().is_empty() {
+            if event.kind == "next" && !event.codes().is_empty() {
                 break event;
             }
         };
@@ -126,7 +126,7 @@ impl Connected {
     async fn go_on(&mut self, hub: &TestHub) {
         tick(hub, [2]).await;
         assert_eq!(self.socket.next("1").await["data"]["events"]["kind"], "test.ticked");
-        assert_eq!(self.stream.event().await.event, "next");
+        assert_eq!(self.stream.event().await.kind, "next");
     }
 }
 
@@ -180,7 +180,7 @@ async fn a_token_revoked_between_handshake_and_init_opens_nothing_for_long() {
     let (id, token) = hub.new_token(&hub.tenant, Role::Viewer, None, None).await;
     let (_, mut socket) = Socket::shake(hub.address, &format!("{}authorization: Bearer {token}\r\n", head())).await;
     token::revoke(&hub.cx(), id.parse().unwrap()).await.unwrap();
-    socket.say(&init(json!({}))).await;
+    socket.say(&init(&json!({}))).await;
     let begun = Instant::now();
     assert_eq!(socket.closed().await.0, 4403);
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
@@ -308,7 +308,7 @@ async fn only_a_credential_of_the_same_rights_renews() {
     }
     // A stranger becomes nobody by a ping: that is for `connection_init`.
     let mut stranger = Socket::open(hub.address).await;
-    stranger.say(&init(json!({}))).await;
+    stranger.say(&init(&json!({}))).await;
     stranger.message().await;
     stranger.say(&json!({ "type": "ping", "payload": { "authorization": format!("Bearer {admin}") } })).await;
     assert_eq!(stranger.closed().await.0, 4403);
@@ -342,13 +342,13 @@ async fn a_caller_has_a_bounded_number_of_sockets_and_streams_together() {
     let (token, other) = (hub.token(Role::Viewer).await, hub.token(Role::Viewer).await);
     let mut first = Socket::signed_in(hub.address, &token).await;
     let (_, mut second) = Socket::shake(hub.address, &format!("{}authorization: Bearer {token}\r\n", head())).await;
-    second.say(&init(json!({}))).await;
+    second.say(&init(&json!({}))).await;
     assert_eq!(second.message().await["type"], "connection_ack");
     let stream = hub.follow(&token, super::FOLLOW, json!({})).await;
     assert_eq!(stream.status, 200);
 
     let mut socket = Socket::open(hub.address).await;
-    socket.say(&init(json!({ "authorization": format!("Bearer {token}") }))).await;
+    socket.say(&init(&json!({ "authorization": format!("Bearer {token}") }))).await;
     assert_eq!(socket.closed().await, (4429, "too many sockets of this caller".to_owned()));
     let (_, mut socket) = Socket::shake(hub.address, &format!("{}authorization: Bearer {token}\r\n", head())).await;
     assert_eq!(socket.closed().await.0, 4429);

@@ -74,7 +74,7 @@ async fn who_asks_and_does_not_read_is_not_listened_to_and_costs_a_bounded_amoun
 async fn who_reads_slowly_is_not_hung_up_on_and_misses_nothing() {
     const COUNT: u64 = 4_000;
     let hub = Served::with(&[("PORTOLAN_LIVE_PING_INTERVAL", "300ms"), ("PORTOLAN_LIVE_PATIENCE", "2s")]).await;
-    let begin = now(&hub).await;
+    let cursor = now(&hub).await;
     for batch in 0..COUNT / 100 {
         hub.cx()
             .write(async |txn| (batch * 100..batch * 100 + 100).try_for_each(|count| txn.emit(&Tick { count })))
@@ -83,7 +83,7 @@ async fn who_reads_slowly_is_not_hung_up_on_and_misses_nothing() {
     }
     let mut socket = Socket::narrow(hub.address).await;
     socket.init(&hub.token(Role::Viewer).await).await;
-    socket.subscribe("1", AFTER, json!({ "after": begin })).await;
+    socket.subscribe("1", AFTER, json!({ "after": cursor })).await;
     let since = Instant::now();
     for count in 0..COUNT {
         // A ping that waits behind hundreds of items is answered later than the server waits for somebody who

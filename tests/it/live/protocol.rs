@@ -238,6 +238,8 @@ async fn after_complete_nothing_more_comes_and_the_id_is_free() {
             assert_eq!(socket.next("1").await["data"]["events"]["data"]["count"], count, "round {round}");
         }
         socket.complete("1").await;
+        // Heard of, so that what happens from now on is none of its business.
+        socket.is_quiet().await;
     }
     // Completed before it can have begun, and again something else under the same id.
     for _ in 0..20 {

@@ -13,7 +13,7 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use portolan::{graphql::live::Item, kernel::scope::Role};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, task::JoinSet};
 
 use super::{AFTER, FOLLOW, Tick, head, now, tick};
 use crate::support::{
@@ -135,7 +135,7 @@ async fn what_can_never_run_is_told_on_the_stream_and_what_the_request_lacks_by_
         assert_eq!((stream.status.as_u16(), stream.header("content-type")), (200, "text/event-stream; charset=utf-8"));
         let event = stream.event().await;
         assert_eq!(
-            (event.event.as_str(), event.codes(), &event.id),
+            (event.kind.as_str(), event.codes(), &event.id),
             ("next", vec![(*code).to_owned()], &None),
             "{query}"
         );
@@ -200,7 +200,7 @@ async fn a_stream_is_cut_when_the_server_stops_even_one_that_is_never_empty() {
         loop {
             match stream.heard().await {
                 Heard::End => break,
-                Heard::Event(event) => assert_eq!(event.event, "next", "no `complete`: it is to be opened again"),
+                Heard::Event(event) => assert_eq!(event.kind, "next", "no `complete`: it is to be opened again"),
                 Heard::Comment | Heard::Retry(_) => {}
             }
         }
@@ -225,7 +225,7 @@ async fn a_stream_ends_with_its_credential_even_one_that_is_never_empty() {
         items += 1;
         tokio::time::sleep(Duration::from_millis(1)).await;
     };
-    assert_eq!((last.event.as_str(), last.codes()), ("next", vec!["UNAUTHENTICATED".to_owned()]));
+    assert_eq!((last.kind.as_str(), last.codes()), ("next", vec!["UNAUTHENTICATED".to_owned()]));
     assert!(items < 1_000, "it ended before it was empty");
     stream.completed().await;
 }
@@ -268,7 +268,8 @@ async fn one_connection_of_http_2_carries_many_streams() {
     let socket = TcpStream::connect(hub.address).await.unwrap();
     let (client, connection) =
         http2::handshake::<_, _, Full<bytes::Bytes>>(TokioExecutor::new(), TokioIo::new(socket)).await.unwrap();
-    let driving = tokio::spawn(connection);
+    let mut driving = JoinSet::new();
+    driving.spawn(connection);
     let opened = (0..50).map(|_| {
         let mut client = client.clone();
         let request = Request::post(format!("http://{}/graphql", hub.address))
@@ -290,5 +291,5 @@ async fn one_connection_of_http_2_carries_many_streams() {
         }
     }
     drop((streams, client));
-    driving.await.unwrap().unwrap();
+    driving.join_next().await.unwrap().unwrap().unwrap();
 }

@@ -2,7 +2,8 @@
 
 use std::{net::SocketAddr, ops::Deref, sync::Arc};
 
-use tokio::net::TcpListener;
+use portolan::http::serve::Drained;
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::TestHub;
@@ -12,6 +13,7 @@ pub struct Served {
     pub address: SocketAddr,
     hub: Arc<TestHub>,
     stop: CancellationToken,
+    _serving: JoinSet<Drained>,
 }
 
 impl Served {
@@ -28,8 +30,9 @@ impl Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let (served, stopped) = (Arc::clone(&hub), stop.clone());
-        tokio::spawn(async move { served.app.serve(listener, stopped).await });
-        Self { address, hub, stop }
+        let mut serving = JoinSet::new();
+        serving.spawn(async move { served.app.serve(listener, stopped).await });
+        Self { address, hub, stop, _serving: serving }
     }
 
     /// Tells it to stop, and does not wait.

@@ -16,7 +16,7 @@ use super::{Reply, process::LIMIT};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Event {
     pub id: Option<String>,
-    pub event: String,
+    pub kind: String,
     pub data: String,
 }
 
@@ -104,7 +104,7 @@ impl Stream {
     /// The next item, with the assertion that it is one.
     #[track_caller]
     pub fn item(event: &Event) -> Value {
-        assert_eq!(event.event, "next", "{event:?}");
+        assert_eq!(event.kind, "next", "{event:?}");
         let json = event.json();
         assert_eq!(json.get("errors"), None, "{json}");
         json["data"].clone()
@@ -113,7 +113,7 @@ impl Stream {
     /// Asserts that nothing comes but `complete`, and then the end.
     pub async fn completed(&mut self) {
         let last = self.event().await;
-        assert_eq!((last.event.as_str(), last.data.as_str(), last.id), ("complete", "", None));
+        assert_eq!((last.kind.as_str(), last.data.as_str(), last.id), ("complete", "", None));
         assert_eq!(self.heard().await, Heard::End);
     }
 
@@ -142,7 +142,7 @@ fn read(block: &str) -> Heard {
         match name {
             "" => {}
             "id" => event.id = Some(value),
-            "event" => event.event = value,
+            "event" => event.kind = value,
             "data" => event.data = value,
             "retry" => retry = Some(value.parse().unwrap()),
             _ => panic!("a line of no known kind: {line:?}"),
