@@ -133,6 +133,22 @@ impl Template {
         }
     }
 
+    /// The text as logs may show it: where a secret would stand is a mark.
+    pub fn shown(&self, values: &Values, place: Place, mark: &str) -> Result<String, Unfilled> {
+        let mut shown = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => shown.push_str(text),
+                Part::Gap(name) => {
+                    let (value, secret) = values.get(name).ok_or_else(|| Unfilled::Missing(name.clone()))?;
+                    let fit = fit(&value, place, &shown).ok_or_else(|| Unfilled::Unfit(name.clone()))?;
+                    shown.push_str(if secret { mark } else { &fit });
+                }
+            }
+        }
+        Ok(shown)
+    }
+
     /// The text with its gaps filled in.
     pub fn fill(&self, values: &Values, place: Place) -> Result<Filled, Unfilled> {
         let mut filled = Filled { text: String::new(), secret: false };
@@ -273,7 +289,7 @@ impl Values {
     }
 
     /// Every secret, for those who must not let one out.
-    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> + Clone {
         self.secret.values()
     }
 
