@@ -18,6 +18,7 @@ mod hub;
 pub mod issuer_keys;
 mod once;
 mod refusals;
+mod turns;
 mod txn;
 
 pub use cx::{Cx, RequestInfo};
@@ -26,4 +27,5 @@ pub use database::Database;
 pub use hub::{AccessSettings, EventSettings, Hub};
 pub use once::Once;
 pub use refusals::{Attempt, Refusals, Whose};
+pub use turns::Turns;
 pub use txn::{Audit, NewJob, Txn};

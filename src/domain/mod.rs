@@ -17,3 +17,7 @@ pub mod audit;
 pub mod event;
 
 pub mod provider;
+
+pub mod credential;
+
+pub mod integration;

@@ -28,6 +28,8 @@ pub enum Topic {
     Access,
     /// The keys that guard secrets. Needs `TENANT_READ`.
     Keyring,
+    /// Connections to providers and their credentials. Needs `INTEGRATION_READ`.
+    Integration,
 }
 
 impl Topic {
@@ -37,11 +39,12 @@ impl Topic {
             Self::Tenant => "tenant",
             Self::Access => "access",
             Self::Keyring => "keyring",
+            Self::Integration => "integration",
         }
     }
 
     fn of(name: &str) -> Option<Self> {
-        [Self::Tenant, Self::Access, Self::Keyring].into_iter().find(|topic| topic.name() == name)
+        [Self::Tenant, Self::Access, Self::Keyring, Self::Integration].into_iter().find(|topic| topic.name() == name)
     }
 }
 

@@ -18,6 +18,7 @@ pub mod error;
 pub mod event;
 pub mod guard;
 pub mod id;
+pub mod integration;
 pub mod issuer;
 pub mod keyring;
 pub mod live;
@@ -46,6 +47,8 @@ pub struct Query(
     audit::AuditQuery,
     event::EventQuery,
     provider::ProviderQuery,
+    integration::IntegrationQuery,
+    integration::link::LinkQuery,
 );
 
 /// Everything that can be changed.
@@ -58,12 +61,20 @@ pub struct Mutation(
     agent::AgentMutation,
     issuer::IssuerMutation,
     session::SessionMutation,
+    integration::change::IntegrationMutation,
+    integration::credential::CredentialMutation,
+    integration::action::ActionMutation,
+    integration::link::LinkMutation,
 );
 
 /// Everything that can be followed.
 #[derive(MergedSubscription, Default)]
 #[graphql(name = "Subscription")]
-pub struct Subscription(event::EventSubscription, access::AccessSubscription);
+pub struct Subscription(
+    event::EventSubscription,
+    access::AccessSubscription,
+    integration::follow::IntegrationSubscription,
+);
 
 /// The schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;

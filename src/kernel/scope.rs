@@ -36,6 +36,12 @@ scopes! {
     AccessRead = "ACCESS_READ";
     /// Change users, memberships, agents, API tokens, outside issuers and keys.
     AccessWrite = "ACCESS_WRITE";
+    /// Read integrations.
+    IntegrationRead = "INTEGRATION_READ";
+    /// Create, change and delete integrations and give them credentials.
+    IntegrationWrite = "INTEGRATION_WRITE";
+    /// Let an integration do something at its provider.
+    IntegrationRun = "INTEGRATION_RUN";
     /// Read the audit log.
     AuditRead = "AUDIT_READ";
     /// Create, see and change every tenant of the hub.
@@ -155,11 +161,24 @@ impl Role {
     /// What the role allows.
     #[must_use]
     pub const fn scopes(self) -> Scopes {
-        use Scope::{AccessRead, AccessWrite, AuditRead, TenantRead, TenantWrite};
+        use Scope::{
+            AccessRead, AccessWrite, AuditRead, IntegrationRead, IntegrationRun, IntegrationWrite, TenantRead,
+            TenantWrite,
+        };
         match self {
             Self::SuperAdmin => Scopes::all(),
-            Self::Admin => Scopes::of(&[TenantRead, TenantWrite, AccessRead, AccessWrite, AuditRead]),
-            Self::Operator | Self::Viewer => Scopes::of(&[TenantRead]),
+            Self::Admin => Scopes::of(&[
+                TenantRead,
+                TenantWrite,
+                AccessRead,
+                AccessWrite,
+                IntegrationRead,
+                IntegrationWrite,
+                IntegrationRun,
+                AuditRead,
+            ]),
+            Self::Operator => Scopes::of(&[TenantRead, IntegrationRead, IntegrationWrite, IntegrationRun]),
+            Self::Viewer => Scopes::of(&[TenantRead, IntegrationRead]),
             Self::Partner => Scopes::NONE,
         }
     }

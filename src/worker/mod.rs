@@ -14,7 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     context::Hub,
-    domain::event,
+    domain::{
+        credential::{self, token},
+        event,
+        integration::mend,
+    },
     kernel::error::{Result, chain},
 };
 
@@ -25,6 +29,10 @@ pub fn start(hub: &Arc<Hub>, stop: &CancellationToken) {
     repeat(hub, stop, "renew signing keys", Duration::from_hours(1), keys::renew_signing_keys);
     repeat(hub, stop, "note refused attempts", Duration::from_mins(1), audit::note_refusals);
     repeat(hub, stop, "sign the audit log", Duration::from_hours(1), audit::sign);
+    repeat(hub, stop, "buy tokens ahead", Duration::from_secs(10), token::ahead);
+    repeat(hub, stop, "retire credentials", Duration::from_mins(1), credential::retire);
+    repeat(hub, stop, "end tests that were cut off", Duration::from_mins(1), mend::tests);
+    repeat(hub, stop, "forget ended links", Duration::from_hours(1), mend::forget_ended);
     repeat(hub, stop, "prune the event log", Duration::from_mins(10), event::retain);
     repeat(hub, stop, "prune the audit log", Duration::from_hours(24), audit::prune);
     repeat(hub, stop, "remove deleted tenants", Duration::from_mins(5), tenants::empty_deleted);
