@@ -37,6 +37,7 @@ mod once;
 mod pages;
 mod process;
 mod provider;
+mod refresh;
 mod refusal;
 mod reset;
 mod rotation;
