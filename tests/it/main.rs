@@ -30,6 +30,7 @@ mod lifecycle;
 mod lists;
 mod live;
 mod live_list;
+mod localstripe;
 mod metrics;
 mod migration;
 mod once;

@@ -5,12 +5,19 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
+use http::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use super::stage::{Stage, catalogue, connection};
 use crate::{
-    kernel::secret::Secret,
+    kernel::{
+        chance::{Chance, SeededChance},
+        clock::Moment,
+        secret::Secret,
+    },
     provider::{
+        classify,
         connector::{Bounds, Connector, Grant, Known, Trouble},
         extract,
         limit::{self, Limiter, Seen},
@@ -23,8 +30,9 @@ use crate::{
             shape::OrNone,
             stream::{Action, Stream},
         },
-        paging::Position,
+        paging::{self, Page, Position},
         simulator::{FIRST, Mood},
+        token,
     },
 };
 
@@ -94,35 +102,40 @@ async fn wrong_credentials_are_refused_and_their_words_do_not_come_back() {
 #[tokio::test]
 async fn every_fault_gets_its_verdict() {
     let stage = Stage::all().await;
-    let strict = strict(&stage);
-    for provider in catalogue() {
-        let connection = stage.connect(&provider, &provider.auth[0]).await;
-        for (mood, reach, credential, classes) in [
-            (Mood::Slow, Known::Bad, Known::Unknown, &[Class::Down][..]),
-            (Mood::Down, Known::Bad, Known::Unknown, &[Class::Down]),
-            (Mood::Throttling, Known::Good, Known::Unknown, &[Class::Throttled, Class::Quota]),
-            (Mood::Failing, Known::Unknown, Known::Unknown, &[Class::Invalid, Class::Down]),
-            (Mood::Garbled, Known::Bad, Known::Unknown, &[Class::Unreadable]),
-            (Mood::WrongCharset, Known::Bad, Known::Unknown, &[Class::Unreadable]),
-            (Mood::Endless, Known::Bad, Known::Unknown, &[Class::Unreadable]),
-            (Mood::Revoked, Known::Good, Known::Bad, &[Class::Auth]),
-        ] {
-            stage.mood(&provider, mood, None);
-            let verdict = strict.probe(&connection).await.unwrap();
-            let what = format!("{} {mood:?}: {verdict:?}", provider.key);
-            assert!(!verdict.is_good() || mood == Mood::Failing, "{what}");
-            if mood != Mood::Failing {
-                assert_eq!((verdict.reach, verdict.credential), (reach, credential), "{what}");
-            }
-            let failure = verdict.failure.as_ref().unwrap_or_else(|| panic!("{what}"));
-            assert!(classes.contains(&failure.class), "{what}");
-            assert!(mood != Mood::Throttling || failure.until.is_some(), "{what}");
-            stage.mood(&provider, Mood::Well, None);
-            stage.rest();
-        }
-    }
+    // All at once, since being slow takes its time.
+    futures_util::future::join_all(catalogue().iter().map(|provider| faults(&stage, provider))).await;
     // One try each: a probe says how things are.
     assert!(stage.notes.take().iter().all(|note| note.purpose != "probe" || note.attempt == 1));
+}
+
+async fn faults(stage: &Stage, provider: &Arc<Manifest>) {
+    let connection = stage.connect(provider, &provider.auth[0]).await;
+    // What is slow takes three seconds; everybody else must have the time that many at once need.
+    let bounds =
+        |mood| Bounds { within: Duration::from_secs(if mood == Mood::Slow { 2 } else { 20 }), most: 256 << 10 };
+    for (mood, reach, credential, classes) in [
+        (Mood::Slow, Known::Bad, Known::Unknown, &[Class::Down][..]),
+        (Mood::Down, Known::Bad, Known::Unknown, &[Class::Down]),
+        (Mood::Throttling, Known::Good, Known::Unknown, &[Class::Throttled, Class::Quota]),
+        (Mood::Failing, Known::Unknown, Known::Unknown, &[Class::Invalid, Class::Down]),
+        (Mood::Garbled, Known::Bad, Known::Unknown, &[Class::Unreadable]),
+        (Mood::WrongCharset, Known::Bad, Known::Unknown, &[Class::Unreadable]),
+        (Mood::Endless, Known::Bad, Known::Unknown, &[Class::Unreadable]),
+        (Mood::Revoked, Known::Good, Known::Bad, &[Class::Auth]),
+    ] {
+        stage.mood(provider, mood, None);
+        let verdict = stage.connector.clone().within(bounds(mood)).probe(&connection).await.unwrap();
+        let what = format!("{} {mood:?}: {verdict:?}", provider.key);
+        // Some failures prove the credential all the same; what they are is in the file.
+        if mood != Mood::Failing {
+            assert_eq!((verdict.reach, verdict.credential), (reach, credential), "{what}");
+            assert!(!verdict.is_good(), "{what}");
+        }
+        let failure = verdict.failure.as_ref().unwrap_or_else(|| panic!("{what}"));
+        assert!(classes.contains(&failure.class), "{what}");
+        assert!(mood != Mood::Throttling || failure.until.is_some(), "{what}");
+        stage.mood(provider, Mood::Well, None);
+    }
 }
 
 #[tokio::test]
@@ -220,7 +233,7 @@ async fn throttling_is_said_with_its_time_and_honoured() {
             values: connection.values(),
         };
         let limits: Vec<_> = provider.limits.iter().filter(|limit| limit::reaches(limit, asked)).collect();
-        let (now, headers) = (stage.now(), http::HeaderMap::new());
+        let (now, headers) = (stage.now(), HeaderMap::new());
         let mut limiter = Limiter::new(&limits, now);
         limiter.take(&limits, now).unwrap();
         limiter.learn(&limits, Seen { headers: &headers, document: None, failure: Some(&failure) }, now);
@@ -336,5 +349,90 @@ async fn who_hangs_up_takes_no_place_from_others() {
     while !stage.connector.probe(&connection).await.unwrap().is_good() {
         assert!(tokio::time::Instant::now() < deadline, "places are not given back");
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// What a provider could answer instead: anything that a line, a bug or an enemy makes of an answer.
+#[test]
+fn no_answer_makes_an_engine_panic() {
+    let chance = SeededChance::new(11);
+    let url = Url::parse("https://api.example.com/v1/things?page=1").unwrap();
+    let now: Moment = "2026-11-21T10:00:00Z".parse().unwrap();
+    for provider in catalogue() {
+        let mut bodies: Vec<Vec<u8>> = vec![b"{}".to_vec(), b"[]".to_vec(), b"null".to_vec(), b"\xff\xfe".to_vec()];
+        bodies.extend(provider.streams.all().iter().map(|stream| stream.example.0.to_string().into_bytes()));
+        for stream in provider.streams.all() {
+            let mut whole = json!({});
+            stream.records.put(json!([stream.example.0]), &mut whole);
+            bodies.push(whole.to_string().into_bytes());
+        }
+        let rules = provider.errors.rules.iter().flatten();
+        bodies.extend(rules.filter_map(|rule| Some(rule.example.body.as_ref()?.0.to_string().into_bytes())));
+        for round in 0..150 {
+            let mut dice = [0; 64];
+            chance.fill(&mut dice);
+            let mut body = bodies[round % bodies.len()].clone();
+            if !body.is_empty() {
+                let at = usize::from(dice[0]) * 7 % body.len();
+                match dice[1] % 5 {
+                    0 => body[at] = dice[2],
+                    1 => body.truncate(at),
+                    2 => drop(body.splice(at..at, dice[3..9].to_vec())),
+                    3 => drop(body.splice(at..at, b"null".iter().copied())),
+                    _ => {}
+                }
+            }
+            let mut headers = HeaderMap::new();
+            for (name, text) in
+                [("retry-after", &dice[10..16]), ("link", &dice[16..40]), ("content-type", &dice[40..60])]
+            {
+                if let Ok(value) = HeaderValue::from_bytes(text) {
+                    headers.insert(name, value);
+                }
+            }
+            let status = [200, 204, 302, 400, 401, 403, 404, 429, 500, 999][usize::from(dice[60]) % 10];
+            let reply = classify::Reply { status, headers: &headers, body: &body };
+            let outcome = classify::judge(&provider.errors, reply, now, []);
+            let Ok(document) = &outcome else { continue };
+            for stream in provider.streams.all() {
+                let found = extract::records(stream, document);
+                let records = found.map_or(0, |found| found.records.len());
+                if let Some(paging) = provider.paging_of(stream) {
+                    let page = Page { document, headers: &headers, url: &url, records };
+                    let _ = paging::next(paging, &Position::Start, page);
+                }
+            }
+            for call in provider.auth.iter().flat_map(Auth::calls) {
+                let _ = token::read(call, document, now);
+            }
+            let limits: Vec<_> = provider.limits.iter().collect();
+            let mut limiter = Limiter::new(&limits, now);
+            limiter.learn(&limits, Seen { headers: &headers, document: Some(document), failure: None }, now);
+        }
+    }
+}
+
+/// The provider of the README, which is one file and no Rust.
+#[tokio::test]
+async fn the_provider_of_the_readme_works_as_it_stands_there() {
+    let readme = include_str!("../../../../README.md");
+    let (_, after) = readme.split_once("**A provider** is one file.").unwrap();
+    let (text, _) = after.split_once("```toml\n").unwrap().1.split_once("```").unwrap();
+    let provider = Arc::new(Manifest::parse("README.md", text).unwrap());
+    let stage = Stage::of(vec![Arc::clone(&provider)]).await;
+    let details = stage.details(&provider, &provider.auth[0]);
+    let right = connection(&provider, &details);
+    assert!(stage.connector.probe(&right).await.unwrap().is_good());
+    let action = provider.actions.all().first().unwrap();
+    let result = stage.connector.act(&right, action, arguments(action), None).await.unwrap();
+    assert_eq!(result, action.example.0);
+    let mut wrong = details;
+    wrong.credential.values_mut().for_each(|secret| *secret = Secret::from("wrong".to_owned()));
+    let verdict = stage.connector.probe(&connection(&provider, &wrong)).await.unwrap();
+    assert_eq!(verdict.credential, Known::Bad);
+    for (mood, class) in [(Mood::Throttling, Class::Throttled), (Mood::Down, Class::Down)] {
+        stage.mood(&provider, mood, Some(1));
+        let verdict = stage.connector.probe(&right).await.unwrap();
+        assert_eq!(verdict.failure.unwrap().class, class);
     }
 }
