@@ -31,6 +31,7 @@ mod lifecycle;
 mod lists;
 mod live;
 mod live_list;
+mod localstripe;
 mod metrics;
 mod migration;
 mod once;
