@@ -166,6 +166,7 @@ impl App {
             chance: world.chance,
             ring,
             data_keys: DataKeys::default(),
+            data_key_life: span(config.keys.data_key_life),
             refusals: Refusals::default(),
             public_keys: Cache::new(PUBLIC_KEYS),
             issuer_keys: IssuerKeys::default(),

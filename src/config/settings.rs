@@ -203,6 +203,12 @@ settings! {
         password_lanes: u32 = "1",
     }
 
+    /// Keys that guard secrets.
+    keys: Keys, keys "keys." {
+        /// How long a tenant's data key seals until the next one takes its place.
+        data_key_life: Duration = "90d",
+    }
+
     /// Calls to other servers.
     outgoing: Outgoing, keys "outgoing." {
         /// Networks, addresses and hosts that may be called although they are not of the public

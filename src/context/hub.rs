@@ -57,6 +57,8 @@ pub struct Hub {
     pub ring: Ring,
     /// Data keys that were unwrapped.
     pub data_keys: DataKeys,
+    /// How long a data key seals until the next one takes its place.
+    pub data_key_life: TimeDelta,
     /// Public halves of signing keys that were read.
     pub public_keys: Cache<SigningKeyId, [u8; 32]>,
     /// Keys of outside issuers that were fetched.

@@ -1,4 +1,4 @@
-//! Keys: rotations of tenants' keys are finished, signing keys renewed.
+//! Keys: old ones are renewed, rotations of tenants' keys finished.
 
 use std::sync::Arc;
 
@@ -7,6 +7,11 @@ use crate::{
     domain::keyring::{data_key, signing},
     kernel::error::Result,
 };
+
+/// Gives the next data key to each tenant whose newest one is old.
+pub(super) async fn renew_data_keys(hub: Arc<Hub>) -> Result<u64> {
+    data_key::renew(&hub).await
+}
 
 /// Seals anew what is sealed under older versions.
 pub(super) async fn finish_rotations(hub: Arc<Hub>) -> Result<u64> {

@@ -20,6 +20,7 @@ use crate::{
 
 /// Starts the chores; they end when `stop` is cancelled.
 pub fn start(hub: &Arc<Hub>, stop: &CancellationToken) {
+    repeat(hub, stop, "renew data keys", Duration::from_hours(1), keys::renew_data_keys);
     repeat(hub, stop, "finish key rotations", Duration::from_secs(20), keys::finish_rotations);
     repeat(hub, stop, "forget unwrapped keys", Duration::from_mins(1), keys::forget_old);
     repeat(hub, stop, "renew signing keys", Duration::from_hours(1), keys::renew_signing_keys);
