@@ -7,7 +7,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
-use super::{DataKeys, Database, Refusals, issuer_keys::IssuerKeys};
+use super::{DataKeys, Database, Refusals, Turns, issuer_keys::IssuerKeys};
 use crate::{
     event::Feed,
     kernel::{chance::Chance, clock::Clock, id::SigningKeyId, page::PageBounds},
@@ -81,6 +81,10 @@ pub struct Hub {
     pub feed: Feed,
     /// Wakes the chores that would otherwise wait for their turn.
     pub chores: Notify,
+    /// Wakes whoever does jobs: there is a new one.
+    pub jobs: Notify,
+    /// How far the lines of jobs have come.
+    pub turns: Turns,
     /// Small work that outlives its request; stopping waits for it.
     pub tasks: TaskTracker,
 }

@@ -15,5 +15,6 @@ pub mod access;
 
 pub mod audit;
 pub mod event;
+pub mod job;
 
 pub mod provider;

@@ -28,6 +28,7 @@ pub mod one_time_token;
 pub mod outbox;
 pub mod page;
 pub mod refresh_token;
+pub mod schedule;
 pub mod secret;
 pub mod session;
 pub mod sign_in_lock;

@@ -16,6 +16,7 @@ pub mod access;
 pub mod bus;
 pub mod feed;
 mod interest;
+pub mod job;
 pub mod keyring;
 pub mod log;
 mod reader;

@@ -19,6 +19,7 @@ pub mod event;
 pub mod guard;
 pub mod id;
 pub mod issuer;
+pub mod job;
 pub mod keyring;
 pub mod live;
 pub mod loader;
@@ -44,6 +45,7 @@ pub struct Query(
     agent::AgentQuery,
     issuer::IssuerQuery,
     audit::AuditQuery,
+    job::JobQuery,
     event::EventQuery,
     provider::ProviderQuery,
 );
@@ -58,6 +60,7 @@ pub struct Mutation(
     agent::AgentMutation,
     issuer::IssuerMutation,
     session::SessionMutation,
+    job::JobMutation,
 );
 
 /// Everything that can be followed.

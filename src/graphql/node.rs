@@ -15,6 +15,7 @@ use super::{
     event::Event,
     guard::SignedIn,
     issuer::Issuer,
+    job::Job,
     provider::Provider,
     tenant::Tenant,
 };
@@ -22,7 +23,7 @@ use crate::{
     context::Cx,
     domain::{
         access::{agent, issuer, membership, token, user},
-        audit, event, provider, tenant,
+        audit, event, job, provider, tenant,
     },
     kernel::{
         error::Error,
@@ -52,6 +53,8 @@ pub enum Node {
     AuditEntry(AuditEntry),
     /// A change that was recorded.
     Event(Event),
+    /// Something to be done in the background.
+    Job(Job),
     /// A provider that can be connected.
     Provider(Provider),
 }
@@ -137,6 +140,11 @@ async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
     if !entries.is_empty() {
         let rows = audit::by_ids(cx, &entries).await?;
         found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::AuditEntry(AuditEntry(row)))));
+    }
+    let jobs = of_kind::<kind::Job>(cx, ids, Scope::JobRead);
+    if !jobs.is_empty() {
+        let rows = job::list::by_ids(cx, &jobs).await?;
+        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::Job(Job(row)))));
     }
     // Which events may be read depends on what they are about.
     let events: Vec<_> = ids.iter().filter_map(|id| id.parse::<Id<kind::Event>>().ok()).collect();

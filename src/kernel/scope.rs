@@ -38,6 +38,10 @@ scopes! {
     AccessWrite = "ACCESS_WRITE";
     /// Read the audit log.
     AuditRead = "AUDIT_READ";
+    /// See background work that waits, runs or failed.
+    JobRead = "JOB_READ";
+    /// Let background work that was given up begin anew.
+    JobWrite = "JOB_WRITE";
     /// Create, see and change every tenant of the hub.
     HubAdmin = "HUB_ADMIN";
 }
@@ -46,6 +50,14 @@ scopes! {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UnknownName(String);
+
+impl UnknownName {
+    /// The text says what the names are.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+}
 
 impl FromStr for Scope {
     type Err = UnknownName;
@@ -155,11 +167,14 @@ impl Role {
     /// What the role allows.
     #[must_use]
     pub const fn scopes(self) -> Scopes {
-        use Scope::{AccessRead, AccessWrite, AuditRead, TenantRead, TenantWrite};
+        use Scope::{AccessRead, AccessWrite, AuditRead, JobRead, JobWrite, TenantRead, TenantWrite};
         match self {
             Self::SuperAdmin => Scopes::all(),
-            Self::Admin => Scopes::of(&[TenantRead, TenantWrite, AccessRead, AccessWrite, AuditRead]),
-            Self::Operator | Self::Viewer => Scopes::of(&[TenantRead]),
+            Self::Admin => {
+                Scopes::of(&[TenantRead, TenantWrite, AccessRead, AccessWrite, AuditRead, JobRead, JobWrite])
+            }
+            Self::Operator => Scopes::of(&[TenantRead, JobRead, JobWrite]),
+            Self::Viewer => Scopes::of(&[TenantRead]),
             Self::Partner => Scopes::NONE,
         }
     }

@@ -25,6 +25,7 @@ mod first_start;
 mod gapless;
 mod hostile;
 mod issuer;
+mod jobs;
 mod keyring;
 mod lifecycle;
 mod lists;
