@@ -290,7 +290,7 @@ fn observed(metrics: &Arc<Metrics>) -> runner::Observer {
             let of = |count: &Count| kinds.iter().copied().find(|kind| *kind == count.kind).unwrap_or("other");
             let waited = counts.iter().filter(|count| count.state == State::Waiting).filter_map(|count| count.oldest);
             let age = waited.min().map_or(TimeDelta::zero(), |oldest| at - oldest);
-            let counts = counts.iter().map(|count| (of(count), count.state.name(), count.count));
+            let counts = counts.iter().map(|count| (of(count), count.state.name(), count.jobs));
             metrics.jobs_counted(counts, age.to_std().unwrap_or_default());
         }
     })

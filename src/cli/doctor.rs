@@ -156,12 +156,12 @@ async fn jobs(database: &Database) -> Finding {
         Err(error) => return Finding::bad("jobs", chain(&error), "Check the connection to the database."),
     };
     let of = |state: State| counts.iter().filter(move |count| count.state == state);
-    let sum = |state: State| of(state).map(|count| count.count).sum::<i64>();
+    let sum = |state: State| of(state).map(|count| count.jobs).sum::<i64>();
     let now = SystemClock.now();
     let oldest = of(State::Waiting).filter_map(|count| count.oldest).min();
     let late = oldest.map_or(TimeDelta::zero(), |at| now - at);
     let waiting = format!("{} wait, {} run, {} are dead", sum(State::Waiting), sum(State::Running), sum(State::Dead));
-    let dead: Vec<_> = of(State::Dead).map(|count| format!("{} of {}", count.count, count.kind)).collect();
+    let dead: Vec<_> = of(State::Dead).map(|count| format!("{} of {}", count.jobs, count.kind)).collect();
     if !dead.is_empty() {
         let remedy = "See why with `portolan jobs list --state dead`; `portolan jobs retry` lets them begin anew.";
         return Finding::bad("jobs", format!("{waiting}: {}", dead.join(", ")), remedy);

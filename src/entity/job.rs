@@ -288,13 +288,13 @@ fn released(update: UpdateMany<Entity>, now: Moment) -> UpdateMany<Entity> {
 pub struct Count {
     pub kind: String,
     pub state: State,
-    pub count: i64,
+    pub jobs: i64,
     pub oldest: Option<DateTimeUtc>,
 }
 
 /// How many jobs there are, of everybody.
 pub fn counts(backend: DbBackend) -> Statement {
-    let sql = "SELECT kind, state, COUNT(*) AS count, MIN(run_at) AS oldest FROM jobs GROUP BY kind, state \
+    let sql = "SELECT kind, state, COUNT(*) AS jobs, MIN(run_at) AS oldest FROM jobs GROUP BY kind, state \
                ORDER BY kind, state";
     Statement::from_string(backend, sql)
 }

@@ -33,7 +33,7 @@ use self::work::{Chore, How};
 use crate::support::{TestHub, database::TestDatabase};
 
 /// A lease that ends only when a test moves the clock.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 /// What a worker said of the jobs that ended.
 type Said = Arc<std::sync::Mutex<Vec<&'static str>>>;
@@ -49,7 +49,7 @@ struct Worker {
 impl Worker {
     /// One that does what is due when it is told to.
     fn of(hub: &Arc<Hub>) -> Self {
-        Self::with(hub, Settings { lease: LEASE, grace: Duration::from_secs(60) })
+        Self::with(hub, Settings { lease: LEASE, grace: Duration::from_mins(1) })
     }
 
     fn with(hub: &Arc<Hub>, settings: Settings) -> Self {

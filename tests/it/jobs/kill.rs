@@ -41,7 +41,7 @@ async fn a_worker_in_a_process_of_its_own() {
     let app = App::open(&config, World::default()).await.unwrap();
     let worker = Worker::running(app.hub(), SETTINGS);
     // Whoever started it kills it; nobody is left behind if that fails.
-    tokio::time::sleep(Duration::from_secs(120)).await;
+    tokio::time::sleep(Duration::from_mins(2)).await;
     worker.stop().await;
 }
 

@@ -20,7 +20,7 @@ use portolan::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::support::process::until;
 
@@ -254,7 +254,7 @@ async fn pass(name: &str) {
 /// Waits until somebody more has arrived at a gate.
 pub async fn arrived(name: &str) {
     let gate = gate(name);
-    until("somebody arrives at the gate", async || gate.arrived.try_acquire().ok().map(|permit| permit.forget())).await;
+    until("somebody arrives at the gate", async || gate.arrived.try_acquire().ok().map(SemaphorePermit::forget)).await;
 }
 
 /// How many wait at a gate of whom nobody has heard yet.
