@@ -21,7 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     config::{self, Config, TrustedDocuments},
     context::{
-        AccessSettings, DataKeys, Database, EventSettings, Hub, Refusals, Turns,
+        AccessSettings, DataKeys, Database, EventSettings, Hub, Lines, Refusals, Turns,
         database::{self, Place},
         issuer_keys::IssuerKeys,
     },
@@ -54,6 +54,7 @@ use crate::{
     provider::{
         catalogue::Catalogue,
         client::{CallError, Client},
+        connector::Connector,
     },
     telemetry::Metrics,
     vault::Ring,
@@ -167,6 +168,8 @@ impl App {
     ) -> Result<Self, StartError> {
         let trusted = config.server.trusted_documents.as_deref();
         let endpoint = Endpoint::new(endpoint_settings(config), trusted, Arc::clone(&metrics))?;
+        let client = Client::new(config.outgoing.allow.clone())?;
+        let connector = Connector::new(client.clone(), Arc::clone(&world.clock), Arc::clone(&world.chance));
         let hub = Arc::new(Hub {
             database,
             clock: world.clock,
@@ -178,7 +181,12 @@ impl App {
             public_keys: Cache::new(PUBLIC_KEYS),
             issuer_keys: IssuerKeys::default(),
             access: access_settings(config),
-            client: Client::new(config.outgoing.allow.clone())?,
+            client,
+            connector,
+            // What is left is for the database, so that a slow provider is told from a slow hub.
+            patience: config.graphql.operation_timeout.mul_f64(0.8),
+            simulator: config.outgoing.simulator.as_ref().and_then(|url| url.as_str().parse().ok()),
+            purchases: Turns::default(),
             catalogue: catalogue(config)?,
             hashing: Semaphore::new(HASHES),
             pages: PageBounds { default: narrow(config.graphql.page_default), max: narrow(config.graphql.page_max) },
@@ -186,7 +194,7 @@ impl App {
             feed: Feed::default(),
             chores: Notify::new(),
             jobs: Notify::new(),
-            turns: Turns::default(),
+            lines: Lines::default(),
             tasks: TaskTracker::new(),
         });
         let door = Door {

@@ -1,17 +1,23 @@
 //! What `app` built once and every request shares.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use quick_cache::sync::Cache;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
+use url::Url;
 
-use super::{DataKeys, Database, Refusals, Turns, issuer_keys::IssuerKeys};
+use super::{DataKeys, Database, Lines, Refusals, Turns, issuer_keys::IssuerKeys};
 use crate::{
     event::Feed,
-    kernel::{chance::Chance, clock::Clock, id::SigningKeyId, page::PageBounds},
-    provider::{catalogue::Catalogue, client::Client},
+    kernel::{
+        chance::Chance,
+        clock::Clock,
+        id::{CredentialId, SigningKeyId},
+        page::PageBounds,
+    },
+    provider::{catalogue::Catalogue, client::Client, connector::Connector},
     vault::Ring,
 };
 
@@ -67,6 +73,14 @@ pub struct Hub {
     pub access: AccessSettings,
     /// Calls other servers.
     pub client: Client,
+    /// Asks providers.
+    pub connector: Connector,
+    /// How long somebody who waits for the answer of an operation waits for a provider.
+    pub patience: Duration,
+    /// Where the providers are played, if they are not asked for real.
+    pub simulator: Option<Url>,
+    /// Who buys a token waits for others of this process that do.
+    pub purchases: Turns<CredentialId>,
     /// What is known of providers.
     pub catalogue: Arc<Catalogue>,
     /// Passwords are hashed two at a time.
@@ -84,7 +98,7 @@ pub struct Hub {
     /// Wakes whoever does jobs: there is a new one.
     pub jobs: Notify,
     /// How far the lines of jobs have come.
-    pub turns: Turns,
+    pub lines: Lines,
     /// Small work that outlives its request; stopping waits for it.
     pub tasks: TaskTracker,
 }

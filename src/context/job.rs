@@ -196,9 +196,9 @@ pub enum Ending {
 /// How far the line of each kind has come, as far as this node has seen. Where it knows nothing, whoever is first in
 /// line tells.
 #[derive(Debug, Default)]
-pub struct Turns(Mutex<HashMap<String, i64>>);
+pub struct Lines(Mutex<HashMap<String, i64>>);
 
-impl Turns {
+impl Lines {
     /// Notes that a job of that kind was taken which had that turn.
     pub fn passed(&self, kind: &str, turn: i64) {
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -214,7 +214,7 @@ impl Turns {
 }
 
 /// Writes new jobs in as few statements as there are tenants and kinds among them.
-pub(super) async fn write(db: &impl ConnectionTrait, line: &Turns, jobs: Vec<entity::Model>) -> Result<()> {
+pub(super) async fn write(db: &impl ConnectionTrait, lines: &Lines, jobs: Vec<entity::Model>) -> Result<()> {
     if jobs.is_empty() {
         return Ok(());
     }
@@ -223,7 +223,7 @@ pub(super) async fn write(db: &impl ConnectionTrait, line: &Turns, jobs: Vec<ent
         let of = (row.tenant_id.uuid(), row.kind.clone());
         let next = match turns.get(&of) {
             Some(turn) => *turn,
-            None => entity::next_turn(db, row.tenant_id, &row.kind).await?.max(line.reached(&row.kind)),
+            None => entity::next_turn(db, row.tenant_id, &row.kind).await?.max(lines.reached(&row.kind)),
         };
         row.turn = next;
         match &row.unique_key {

@@ -19,13 +19,15 @@ pub mod issuer_keys;
 mod job;
 mod once;
 mod refusals;
+mod turns;
 mod txn;
 
 pub use cx::{Cx, RequestInfo};
 pub use data_keys::DataKeys;
 pub use database::Database;
 pub use hub::{AccessSettings, EventSettings, Hub};
-pub use job::{Ending, Lease, NewJob, Turns, Work};
+pub use job::{Ending, Lease, Lines, NewJob, Work};
 pub use once::Once;
 pub use refusals::{Attempt, Refusals, Whose};
+pub use turns::Turns;
 pub use txn::{Audit, Txn};

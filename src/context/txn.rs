@@ -182,7 +182,7 @@ impl Txn {
         let pending = self.pending(std::mem::take);
         let written = write::write(&self.inner, pending.events).await?;
         let enqueued = !pending.jobs.is_empty();
-        job::write(&self.inner, &self.cx.hub().turns, pending.jobs).await?;
+        job::write(&self.inner, &self.cx.hub().lines, pending.jobs).await?;
         let ended = pending.ending.is_some();
         if let Some(lease) = self.cx.lease() {
             match pending.ending {

@@ -29,6 +29,7 @@ const TOPICS: &[(&str, Scope)] = &[
     ("access", Scope::AccessRead),
     ("keyring", Scope::TenantRead),
     ("job", Scope::JobRead),
+    ("integration", Scope::IntegrationRead),
 ];
 
 /// Events that are removed at a time.

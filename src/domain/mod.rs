@@ -18,3 +18,7 @@ pub mod event;
 pub mod job;
 
 pub mod provider;
+
+pub mod credential;
+
+pub mod integration;

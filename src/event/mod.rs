@@ -15,6 +15,7 @@
 pub mod access;
 pub mod bus;
 pub mod feed;
+pub mod integration;
 mod interest;
 pub mod job;
 pub mod keyring;

@@ -30,6 +30,8 @@ pub enum Topic {
     Keyring,
     /// Background work that failed for good, or was let begin anew. Needs `JOB_READ`.
     Job,
+    /// Connections to providers and their credentials. Needs `INTEGRATION_READ`.
+    Integration,
 }
 
 impl Topic {
@@ -40,11 +42,14 @@ impl Topic {
             Self::Access => "access",
             Self::Keyring => "keyring",
             Self::Job => "job",
+            Self::Integration => "integration",
         }
     }
 
     fn of(name: &str) -> Option<Self> {
-        [Self::Tenant, Self::Access, Self::Keyring, Self::Job].into_iter().find(|topic| topic.name() == name)
+        [Self::Tenant, Self::Access, Self::Keyring, Self::Job, Self::Integration]
+            .into_iter()
+            .find(|topic| topic.name() == name)
     }
 }
 

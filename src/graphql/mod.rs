@@ -18,6 +18,7 @@ pub mod error;
 pub mod event;
 pub mod guard;
 pub mod id;
+pub mod integration;
 pub mod issuer;
 pub mod job;
 pub mod keyring;
@@ -48,6 +49,8 @@ pub struct Query(
     job::JobQuery,
     event::EventQuery,
     provider::ProviderQuery,
+    integration::IntegrationQuery,
+    integration::link::LinkQuery,
 );
 
 /// Everything that can be changed.
@@ -61,12 +64,20 @@ pub struct Mutation(
     issuer::IssuerMutation,
     session::SessionMutation,
     job::JobMutation,
+    integration::change::IntegrationMutation,
+    integration::credential::CredentialMutation,
+    integration::action::ActionMutation,
+    integration::link::LinkMutation,
 );
 
 /// Everything that can be followed.
 #[derive(MergedSubscription, Default)]
 #[graphql(name = "Subscription")]
-pub struct Subscription(event::EventSubscription, access::AccessSubscription);
+pub struct Subscription(
+    event::EventSubscription,
+    access::AccessSubscription,
+    integration::follow::IntegrationSubscription,
+);
 
 /// The schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;

@@ -14,6 +14,7 @@ use super::{
     error::Result,
     event::Event,
     guard::SignedIn,
+    integration::{Integration, action::IntegrationAction},
     issuer::Issuer,
     job::Job,
     provider::Provider,
@@ -23,7 +24,9 @@ use crate::{
     context::Cx,
     domain::{
         access::{agent, issuer, membership, token, user},
-        audit, event, job, provider, tenant,
+        audit, event,
+        integration::{self, action},
+        job, provider, tenant,
     },
     kernel::{
         error::Error,
@@ -57,6 +60,10 @@ pub enum Node {
     Job(Job),
     /// A provider that can be connected.
     Provider(Provider),
+    /// A connection to a provider.
+    Integration(Integration),
+    /// Something that an integration can be told to do.
+    IntegrationAction(IntegrationAction),
 }
 
 /// The most ids that one `nodes` takes.
@@ -116,6 +123,16 @@ async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
                 .into_iter()
                 .map(|row| (row.id.to_string(), Node::Membership(Membership(row)))),
         );
+    }
+    let integrations = of_kind::<kind::Integration>(cx, ids, Scope::IntegrationRead);
+    if !integrations.is_empty() {
+        let rows = integration::by_ids(cx, &integrations).await?;
+        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::Integration(Integration(row)))));
+    }
+    let actions = of_kind::<kind::IntegrationAction>(cx, ids, Scope::IntegrationRead);
+    if !actions.is_empty() {
+        let rows = action::by_ids(cx, &actions).await?;
+        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::IntegrationAction(IntegrationAction(row)))));
     }
     let agents = of_kind::<kind::Agent>(cx, ids, Scope::AccessRead);
     if !agents.is_empty() {

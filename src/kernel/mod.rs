@@ -20,6 +20,7 @@ pub mod scope;
 pub mod secret;
 pub mod suggest;
 pub mod token;
+pub mod trace;
 
 pub use actor::{Actor, Caller, Principal};
 pub use error::{Code, Error, Issue, Result};

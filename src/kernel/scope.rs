@@ -36,6 +36,12 @@ scopes! {
     AccessRead = "ACCESS_READ";
     /// Change users, memberships, agents, API tokens, outside issuers and keys.
     AccessWrite = "ACCESS_WRITE";
+    /// Read integrations.
+    IntegrationRead = "INTEGRATION_READ";
+    /// Create, change and delete integrations and give them credentials.
+    IntegrationWrite = "INTEGRATION_WRITE";
+    /// Let an integration do something at its provider.
+    IntegrationRun = "INTEGRATION_RUN";
     /// Read the audit log.
     AuditRead = "AUDIT_READ";
     /// See background work that waits, runs or failed.
@@ -167,14 +173,28 @@ impl Role {
     /// What the role allows.
     #[must_use]
     pub const fn scopes(self) -> Scopes {
-        use Scope::{AccessRead, AccessWrite, AuditRead, JobRead, JobWrite, TenantRead, TenantWrite};
+        use Scope::{
+            AccessRead, AccessWrite, AuditRead, IntegrationRead, IntegrationRun, IntegrationWrite, JobRead, JobWrite,
+            TenantRead, TenantWrite,
+        };
         match self {
             Self::SuperAdmin => Scopes::all(),
-            Self::Admin => {
-                Scopes::of(&[TenantRead, TenantWrite, AccessRead, AccessWrite, AuditRead, JobRead, JobWrite])
+            Self::Admin => Scopes::of(&[
+                TenantRead,
+                TenantWrite,
+                AccessRead,
+                AccessWrite,
+                IntegrationRead,
+                IntegrationWrite,
+                IntegrationRun,
+                AuditRead,
+                JobRead,
+                JobWrite,
+            ]),
+            Self::Operator => {
+                Scopes::of(&[TenantRead, IntegrationRead, IntegrationWrite, IntegrationRun, JobRead, JobWrite])
             }
-            Self::Operator => Scopes::of(&[TenantRead, JobRead, JobWrite]),
-            Self::Viewer => Scopes::of(&[TenantRead]),
+            Self::Viewer => Scopes::of(&[TenantRead, IntegrationRead]),
             Self::Partner => Scopes::NONE,
         }
     }

@@ -43,8 +43,8 @@ pub struct Reply<'a> {
 pub struct Failure {
     /// What it means.
     pub class: Class,
-    /// The status.
-    pub status: u16,
+    /// The status; none when there was no answer.
+    pub status: Option<u16>,
     /// What the provider said, without our secrets.
     pub message: Option<String>,
     /// The provider's word or number for it.
@@ -53,6 +53,15 @@ pub struct Failure {
     pub request_id: Option<String>,
     /// From when on trying again makes sense, if the provider said so.
     pub until: Option<Moment>,
+}
+
+impl Failure {
+    /// An answer out of which nothing can be read, or none at all, in our own words.
+    #[must_use]
+    pub const fn unreadable(status: Option<u16>, message: String) -> Self {
+        let message = Some(message);
+        Self { class: Class::Unreadable, status, message, code: None, request_id: None, until: None }
+    }
 }
 
 /// Judges an answer. A success gives its document, which is null when there was no body.
@@ -81,7 +90,7 @@ pub fn judge<'s>(
     let resets = rule.and_then(|rule| rule.resets);
     Err(Failure {
         class,
-        status: reply.status,
+        status: Some(reply.status),
         message: message.map(clean),
         code: said(&errors.code).map(clean),
         request_id: errors.request_id.as_ref().and_then(|name| text(reply.headers, name.0.as_str())).map(clean),

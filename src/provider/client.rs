@@ -16,14 +16,17 @@
 //! **Logs** tell what a call was for, host, status, size and time; no path, query, header or body, since in
 //! each of them somebody puts keys.
 //!
+//! Bodies that are too large to be held, and calls of others that are passed on, [`flow`] through.
+//!
 //! Not done here: retries (who calls knows whether twice is harmless), limits by provider, signatures. Not promised:
 //! that resolving a name ends when the call does; the system's resolver cannot be stopped, only left behind.
 
 mod dial;
+mod flow;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt, io, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
@@ -47,7 +50,10 @@ use self::dial::Dialler;
 use super::address::{Guard, Refusal, Target};
 use crate::kernel::{error::chain, network::Place};
 
-pub use self::dial::{Network, SystemNetwork};
+pub use self::{
+    dial::{Network, SystemNetwork},
+    flow::{Flow, FlowCall, Flowing},
+};
 
 /// How long making a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -163,7 +169,7 @@ impl fmt::Debug for Reply {
 #[derive(Clone)]
 pub struct Client {
     guard: Arc<Guard>,
-    pool: Pool<Dialler, Full<Bytes>>,
+    pool: Pool<Dialler, Flowing>,
 }
 
 impl Client {
@@ -225,7 +231,8 @@ impl Client {
         let may_follow = call.method == Method::GET || call.method == Method::HEAD;
         let mut left = call.redirects;
         loop {
-            let mut request = Request::new(Full::new(call.body.clone()));
+            let body = Full::new(call.body.clone()).map_err(|never: Infallible| match never {});
+            let mut request = Request::new(body.boxed_unsync());
             *request.method_mut() = call.method.clone();
             *request.uri_mut() = target.uri.clone();
             *request.headers_mut() = call.headers.clone();

@@ -16,6 +16,8 @@
 //! | [`extract`] | an answer | records with id and time |
 //! | [`webhook`] | raw bytes and headers | a verdict on the signature; events in our words |
 //!
+//! The [`connector`] joins them: it asks a provider and tells what came of it.
+//!
 //! [`client`] is the only way out. It asks [`address`] where it may go, when an address is saved and again
 //! when it is dialled.
 //!
@@ -27,9 +29,11 @@ pub mod auth;
 pub mod catalogue;
 pub mod classify;
 pub mod client;
+pub mod connector;
 pub mod expression;
 pub mod extract;
 pub mod limit;
+pub mod locate;
 pub mod manifest;
 pub mod paging;
 pub mod probe;

@@ -106,6 +106,7 @@ fn follow(address: &str, outgoing: &mut Outgoing) -> Result<(), Unmade> {
         .query_pairs()
         .map(|(name, text)| (name.into_owned(), Filled { text: text.into_owned(), secret: true }))
         .collect();
+    outgoing.shown = None;
     outgoing.url = url;
     outgoing.url.set_query(None);
     outgoing.url.set_fragment(None);

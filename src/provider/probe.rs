@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     fn failure(class: Class) -> Failure {
-        Failure { class, status: 400, message: None, code: None, request_id: None, until: None }
+        Failure { class, status: Some(400), message: None, code: None, request_id: None, until: None }
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub struct Outgoing {
     pub method: Method,
     /// The address without its parameters.
     pub url: Url,
+    /// The same for logs, where a secret is part of it.
+    pub shown: Option<Url>,
     /// The parameters.
     pub query: Vec<(String, Filled)>,
     /// The headers.
@@ -131,6 +133,11 @@ impl Site {
         }
     }
 
+    /// Every address.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.base).chain(self.hosts.values()).map(String::as_str)
+    }
+
     /// The base address.
     #[must_use]
     pub fn base(&self) -> &str {
@@ -182,6 +189,11 @@ pub fn make(request: &Request, site: &Site, common: Option<&Templates>, values: 
     let path = request.path.0.fill(values, Place::Path)?;
     let address = format!("{}{}", site.address(request.host.as_ref())?, path.text);
     let mut outgoing = Outgoing::to(request.method.into(), &address)?;
+    if path.secret {
+        let part = request.path.0.shown(values, Place::Path, HIDDEN)?;
+        let shown = format!("{}{part}", site.address(request.host.as_ref())?);
+        outgoing.shown = Url::parse(&shown).ok();
+    }
     for (name, template) in request.query.iter().flatten() {
         if let Some(filled) = optional(template, values, Place::Value)? {
             outgoing.query.push((name.clone(), filled));
@@ -237,6 +249,7 @@ impl Outgoing {
         Ok(Self {
             method,
             url,
+            shown: None,
             query: Vec::new(),
             headers: Vec::new(),
             body: Body::Empty,
@@ -273,7 +286,7 @@ impl Outgoing {
     /// Puts it together.
     pub fn finish(self) -> Result<Ready, Unmade> {
         let mut url = self.url;
-        let mut shown = url.clone();
+        let mut shown = self.shown.unwrap_or_else(|| url.clone());
         for (name, value) in &self.query {
             url.query_pairs_mut().append_pair(name, &value.text);
             let told = if value.secret { HIDDEN } else { &value.text };

@@ -19,8 +19,13 @@ use url::Url;
 
 use super::{
     auth::basic,
+    classify::{self, Failure},
     expression::{Document, Expression},
-    manifest::auth::{After, Authorize, ClientPlace, Separator, TokenBody, TokenCall},
+    manifest::{
+        answer::Class,
+        auth::{After, Authorize, ClientPlace, Separator, TokenBody, TokenCall},
+    },
+    redact,
     request::{Body, Outgoing, Unmade, optional},
     template::{Filled, Place, Template, Values},
 };
@@ -254,6 +259,29 @@ pub fn read(call: &TokenCall, document: &Document, now: Moment) -> Result<Token,
         expires_at: life.map(|life| now + life),
         set: set.map(|set| fill(set, document)).unwrap_or_default(),
     })
+}
+
+/// A failed token call, read again in the words of OAuth (RFC 6749, section 5.2), which says with 400 what
+/// others say with 401.
+pub fn failure<'s>(mut failure: Failure, body: &[u8], secrets: impl IntoIterator<Item = &'s Secret>) -> Failure {
+    let Some(document) = classify::read(body) else { return failure };
+    let said = |path: &str| Expression::parse(path).ok()?.text(&document);
+    let Some(word) = said("error") else { return failure };
+    let class = match word.as_str() {
+        "invalid_client" | "invalid_grant" | "unauthorized_client" | "access_denied" | "expired_token" => Class::Auth,
+        "invalid_scope" | "insufficient_scope" => Class::Permission,
+        "slow_down" => Class::Throttled,
+        "server_error" | "temporarily_unavailable" => Class::Down,
+        _ => failure.class,
+    };
+    if matches!(failure.class, Class::Invalid | Class::Permission | Class::Auth) {
+        failure.class = class;
+    }
+    if failure.message.is_none() {
+        let text = said("error_description").filter(|text| !text.trim().is_empty()).unwrap_or(word);
+        failure.message = Some(redact::message(&text, secrets));
+    }
+    failure
 }
 
 /// Makes the call after the first token.

@@ -26,7 +26,9 @@ use self::{
 use crate::{
     context::{Cx, Hub, NewJob},
     domain::{
+        credential::{self, token},
         event,
+        integration::mend,
         job::schedule::{self, NewSchedule},
         keyring::HUB,
     },
@@ -63,6 +65,10 @@ pub fn start(hub: &Arc<Hub>, settings: Settings, observer: Observer, stop: &Canc
     repeat(hub, stop, "renew signing keys", Duration::from_hours(1), keys::renew_signing_keys);
     repeat(hub, stop, "note refused attempts", Duration::from_mins(1), audit::note_refusals);
     repeat(hub, stop, "sign the audit log", Duration::from_hours(1), audit::sign);
+    repeat(hub, stop, "buy tokens ahead", Duration::from_secs(10), token::ahead);
+    repeat(hub, stop, "retire credentials", Duration::from_mins(1), credential::retire);
+    repeat(hub, stop, "end tests that were cut off", Duration::from_mins(1), mend::tests);
+    repeat(hub, stop, "forget ended links", Duration::from_hours(1), mend::forget_ended);
     repeat(hub, stop, "prune the event log", Duration::from_mins(10), event::retain);
     repeat(hub, stop, "remove deleted tenants", Duration::from_mins(5), tenants::empty_deleted);
 }

@@ -24,6 +24,7 @@ mod feed;
 mod first_start;
 mod gapless;
 mod hostile;
+mod integration;
 mod issuer;
 mod jobs;
 mod keyring;

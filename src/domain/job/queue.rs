@@ -41,7 +41,7 @@ pub async fn take(hub: &Hub, kind: &str, most: u64, holder: &str, lease: TimeDel
     let taken = entity::take(hub.database.backend(), kind, most, Taking { holder, now, until: now + lease });
     let jobs = Job::find_by_statement(taken).all(hub.database.writer()).await?;
     if let Some(turn) = jobs.iter().map(|job| job.turn).max() {
-        hub.turns.passed(kind, turn);
+        hub.lines.passed(kind, turn);
     }
     Ok(jobs)
 }

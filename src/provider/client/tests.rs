@@ -1,6 +1,7 @@
 //! Calls to servers of the test's own. A network that remembers stands in between: it says where names lead, which
 //! addresses were dialled, and gives what should be a server of the internet a place on this machine.
 
+mod flow;
 mod peer;
 
 use std::{net::IpAddr, sync::Mutex};

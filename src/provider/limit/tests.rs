@@ -191,8 +191,14 @@ fn an_unknown_limit_is_found_by_trying() {
     let limits = [&it];
     let mut limiter = Limiter::new(&limits, start());
     let none = HeaderMap::new();
-    let refused =
-        Failure { class: Class::Throttled, status: 429, message: None, code: None, request_id: None, until: None };
+    let refused = Failure {
+        class: Class::Throttled,
+        status: Some(429),
+        message: None,
+        code: None,
+        request_id: None,
+        until: None,
+    };
     let mut now = start();
     let mut pace = |failure: Option<&Failure>| {
         now = limiter.ready_at(&limits, now);
@@ -218,8 +224,14 @@ fn a_refusal_with_a_time_blocks_until_then() {
     let limits = [&it];
     let mut limiter = Limiter::new(&limits, start());
     let until = start() + TimeDelta::minutes(7);
-    let refused =
-        Failure { class: Class::Quota, status: 429, message: None, code: None, request_id: None, until: Some(until) };
+    let refused = Failure {
+        class: Class::Quota,
+        status: Some(429),
+        message: None,
+        code: None,
+        request_id: None,
+        until: Some(until),
+    };
     let none = HeaderMap::new();
     limiter.learn(&limits, Seen { headers: &none, document: None, failure: Some(&refused) }, start());
     assert_eq!(limiter.ready_at(&limits, start()), until);

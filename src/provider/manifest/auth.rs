@@ -91,6 +91,15 @@ impl Auth {
         }
     }
 
+    /// Every call that gives a token.
+    pub fn calls(&self) -> impl Iterator<Item = &TokenCall> {
+        let (exchange, refresh) = match self {
+            Self::AuthorizationCode(it) => (it.exchange.as_ref(), it.refresh.get()),
+            _ => (None, None),
+        };
+        self.token().into_iter().chain(exchange).chain(refresh)
+    }
+
     /// The call that gives a token, if tokens are given by calls.
     #[must_use]
     pub fn token(&self) -> Option<&TokenCall> {
@@ -255,6 +264,15 @@ shape! {
         headers: Option<Templates> = None,
         /// Where things are in the answer.
         answer: Option<TokenAnswer> = None,
+    }
+}
+
+impl TokenCall {
+    /// Whether a refresh by this call sends the refresh token, by its usual name or by one of the file's.
+    #[must_use]
+    pub fn sends_refresh_token(&self) -> bool {
+        let templates = self.parameters.iter().chain(&self.headers).flat_map(BTreeMap::values);
+        self.grant_type.is_none() || templates.into_iter().any(|text| text.names().any(|name| name == "refresh_token"))
     }
 }
 

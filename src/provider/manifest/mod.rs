@@ -16,6 +16,7 @@ pub mod answer;
 pub mod auth;
 mod check;
 pub mod connection;
+pub mod json_schema;
 pub mod leaf;
 pub mod limit;
 pub mod paging;

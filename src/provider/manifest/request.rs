@@ -65,3 +65,13 @@ shape! {
         variables: Option<Tree> = None,
     }
 }
+
+impl Request {
+    /// Whether all of the input goes in, whatever it has.
+    #[must_use]
+    pub fn uses_whole_input(&self) -> bool {
+        let graphql = self.graphql.as_ref().and_then(|graphql| graphql.variables.as_ref());
+        let trees = self.json.iter().chain(&self.form).chain(graphql);
+        trees.flat_map(Tree::templates).any(|template| template.lone() == Some("input"))
+    }
+}

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    json_schema::Schema,
     leaf::{Header, Json, Name},
     paging::Paging,
     request::Request,
@@ -156,9 +157,9 @@ shape! {
         /// The request; `{input.x}` stands for a part of the input.
         request: Request,
         /// JSON Schema of the input.
-        input: Json,
+        input: Schema,
         /// JSON Schema of the result.
-        output: Json,
+        output: Schema,
         /// Where the result is in the answer; the whole answer if not given.
         result: Option<Expression> = None,
         /// The header that makes a repetition harmless.

@@ -207,7 +207,8 @@ const SLIPS: &[(&str, &str, usize, &str)] = &[
         19,
         "`into = \"bearer\"`",
     ),
-    ("input = { type = \"object\",", "input = { type = \"list\",", 50, "is no JSON Schema of an object"),
+    ("input = { type = \"object\",", "input = { type = \"array\",", 50, "is no JSON Schema of an object"),
+    ("input = { type = \"object\",", "input = { type = \"list\",", 56, "is no JSON Schema: "),
     // Examples that are not what they stand by.
     ("example = { id = \"1\" }\n[errors]", "example = { name = \"x\" }\n[errors]", 30, "does not prove a credential"),
     ("text = \"slow down\"", "text = \"hurry up\"", 37, "`example` of this rule is `permission`, not `throttled`"),
