@@ -26,6 +26,7 @@ mod gapless;
 mod hostile;
 mod integration;
 mod issuer;
+mod jobs;
 mod keyring;
 mod lifecycle;
 mod lists;
