@@ -15,6 +15,7 @@ mod provider;
 mod schema;
 mod serve;
 mod speak;
+mod tail;
 mod token;
 mod user;
 
@@ -69,6 +70,8 @@ enum Command {
     Keys(keys::Keys),
     /// List and play providers, check files about them.
     Provider(provider::Provider),
+    /// Follow the events of a running hub.
+    Tail(tail::Tail),
     /// Show and document settings.
     Config(config::Settings),
     /// Check settings, database, clock and network, and say how to mend what is wrong.
@@ -129,6 +132,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Audit(command)) => command.run(),
         Some(Command::Keys(command)) => command.run(),
         Some(Command::Provider(command)) => command.run(),
+        Some(Command::Tail(command)) => command.run(),
         Some(Command::Config(command)) => command.run(),
         Some(Command::Doctor(command)) => command.run(),
         Some(Command::Errors(command)) => command.run(),

@@ -20,6 +20,7 @@
 //! that resolving a name ends when the call does; the system's resolver cannot be stopped, only left behind.
 
 mod dial;
+mod flow;
 #[cfg(test)]
 mod tests;
 
@@ -47,7 +48,10 @@ use self::dial::Dialler;
 use super::address::{Guard, Refusal, Target};
 use crate::kernel::{error::chain, network::Place};
 
-pub use self::dial::{Network, SystemNetwork};
+pub use self::{
+    dial::{Network, SystemNetwork},
+    flow::Flow,
+};
 
 /// How long making a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -131,6 +135,15 @@ impl Call {
             most: 10 * 1024 * 1024,
             redirects: 0,
         }
+    }
+
+    fn request(&self, target: &Target) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(self.body.clone()));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = target.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        request.headers_mut().entry(header::USER_AGENT).or_insert(AGENT);
+        request
     }
 }
 
@@ -225,12 +238,7 @@ impl Client {
         let may_follow = call.method == Method::GET || call.method == Method::HEAD;
         let mut left = call.redirects;
         loop {
-            let mut request = Request::new(Full::new(call.body.clone()));
-            *request.method_mut() = call.method.clone();
-            *request.uri_mut() = target.uri.clone();
-            *request.headers_mut() = call.headers.clone();
-            request.headers_mut().entry(header::USER_AGENT).or_insert(AGENT);
-            let response = self.pool.request(request).await.map_err(sorted)?;
+            let response = self.pool.request(call.request(&target)).await.map_err(sorted)?;
             let next = redirect(&response).filter(|_| may_follow && call.redirects > 0);
             let Some(next) = next else { return read(response, call.most).await };
             if left == 0 {

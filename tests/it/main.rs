@@ -43,5 +43,6 @@ mod session;
 mod slow;
 mod storage;
 mod support;
+mod tail;
 mod tenant;
 mod transport;
