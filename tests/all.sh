@@ -105,6 +105,7 @@ step_js() {
   node "$js/audit.mjs" "$hub/graphql" || refused=1
   node "$js/issuer.mjs" "$hub/graphql" "$hub_token" || refused=1
   node "$js/live.mjs" "$CARGO_TARGET_DIR/debug/portolan" || refused=1
+  node "$js/authorize.mjs" "$CARGO_TARGET_DIR/debug/portolan" || refused=1
   node "$js/lint.mjs" || refused=1
   node "$js/signatures.mjs" check "$CARGO_TARGET_DIR/debug/portolan" || refused=1
   no_breaking_changes || refused=1
