@@ -5,7 +5,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Changes, Fact};
-use crate::kernel::{clock::Moment, id::IntegrationId};
+use crate::kernel::{
+    clock::Moment,
+    id::{IntegrationId, ProviderAppId},
+};
 
 /// A change of a connection to a provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +63,8 @@ pub enum IntegrationEvent {
     AuthorizationRefused { integration: IntegrationId, reason: String },
     /// A link was made by which an outsider gives the credential.
     ConnectLinkMade { integration: IntegrationId, expires_at: Moment },
+    /// An application at a provider was registered, or another one in its place.
+    ProviderAppSet { app: ProviderAppId, provider: String, hub_wide: bool },
 }
 
 impl Fact for IntegrationEvent {
@@ -84,6 +89,7 @@ impl Fact for IntegrationEvent {
             Self::AuthorizationStarted { .. } => "integration.authorization_started",
             Self::AuthorizationRefused { .. } => "integration.authorization_refused",
             Self::ConnectLinkMade { .. } => "integration.connect_link_made",
+            Self::ProviderAppSet { .. } => "integration.provider_app_set",
         }
     }
 
@@ -106,6 +112,7 @@ impl Fact for IntegrationEvent {
             | Self::AuthorizationStarted { integration }
             | Self::AuthorizationRefused { integration, .. }
             | Self::ConnectLinkMade { integration, .. } => integration.to_string(),
+            Self::ProviderAppSet { app, .. } => app.to_string(),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::{
     error::Result,
     event::Event,
     guard::SignedIn,
-    integration::{Integration, action::IntegrationAction},
+    integration::{Integration, action::IntegrationAction, credential::ProviderApp},
     issuer::Issuer,
     job::Job,
     provider::Provider,
@@ -24,7 +24,9 @@ use crate::{
     context::Cx,
     domain::{
         access::{agent, issuer, membership, token, user},
-        audit, event,
+        audit,
+        credential::app,
+        event,
         integration::{self, action},
         job, provider, tenant,
     },
@@ -64,6 +66,8 @@ pub enum Node {
     Integration(Integration),
     /// Something that an integration can be told to do.
     IntegrationAction(IntegrationAction),
+    /// An application at a provider.
+    ProviderApp(ProviderApp),
 }
 
 /// The most ids that one `nodes` takes.
@@ -133,6 +137,11 @@ async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
     if !actions.is_empty() {
         let rows = action::by_ids(cx, &actions).await?;
         found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::IntegrationAction(IntegrationAction(row)))));
+    }
+    let apps = of_kind::<kind::ProviderApp>(cx, ids, Scope::IntegrationRead);
+    if !apps.is_empty() {
+        let rows = app::by_ids(cx, &apps).await?;
+        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::ProviderApp(ProviderApp(row)))));
     }
     let agents = of_kind::<kind::Agent>(cx, ids, Scope::AccessRead);
     if !agents.is_empty() {

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -17,9 +19,10 @@ use crate::{
     context::{Audit, Cx},
     domain::keyring::{HUB, secret},
     entity::provider_app as entity,
+    event::integration::IntegrationEvent,
     kernel::{
         error::{Error, Issue, Result},
-        id::TenantId,
+        id::{ProviderAppId, TenantId},
         scope::Scope,
         secret::Secret,
     },
@@ -64,11 +67,18 @@ pub async fn put(cx: &Cx, provider: &str, hub_wide: bool, given: &[(String, Secr
             }
         };
         secret::put(txn, whose, &row.id.to_string(), FIELDS, &packed(&values)).await?;
+        let fact = IntegrationEvent::ProviderAppSet { app: row.id, provider: provider.to_owned(), hub_wide };
+        txn.emit(&fact)?;
         let told = json!({ "provider": provider, "hubWide": hub_wide, "fields": hints });
-        txn.audit(Audit::new("provider_app.set", row.id).after(told))?;
+        txn.audit(Audit::of(&fact).after(told))?;
         Ok(row)
     })
     .await
+}
+
+/// Those of the ids that belong to the tenant.
+pub async fn by_ids(cx: &Cx, ids: &[ProviderAppId]) -> Result<Vec<ProviderApp>> {
+    Ok(entity::of(cx.tenant()?).filter(entity::COLUMN.id.is_in(ids.iter().copied())).all(cx.db()).await?)
 }
 
 /// The application that counts for the tenant: its own, else the hub's.

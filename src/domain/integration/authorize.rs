@@ -75,7 +75,7 @@ pub async fn start(cx: &Cx, id: IntegrationId) -> Result<Url> {
     let (manifest, connection) = token::connection(cx, &integration, opened.as_ref()).await?;
     if !matches!(connection.auth(), Auth::AuthorizationCode(_)) {
         let message = format!("nobody has to agree for {}: give it a credential", integration.name);
-        return Err(Error::conflict("integrationId", message));
+        return Err(Error::conflict("id", message));
     }
     let registered = credential::app::of_provider(cx, integration.tenant_id, &integration.provider).await?;
     if manifest.app.is_some() && registered.is_none() {
@@ -83,11 +83,11 @@ pub async fn start(cx: &Cx, id: IntegrationId) -> Result<Url> {
             "people agree to an application: register yours at {} and give it by setProviderApp",
             manifest.name
         );
-        return Err(Error::conflict("integrationId", message));
+        return Err(Error::conflict("id", message));
     }
     let redirect_uri = format!("{}{CALLBACK}", cx.hub().access.base_url.trim_end_matches('/'));
     let started = connector(cx, integration.timeout_ms).authorize(&connection, &redirect_uri);
-    let (url, pending) = started.map_err(|found| trouble::refusal(&manifest, &found, "integrationId"))?;
+    let (url, pending) = started.map_err(|found| trouble::refusal(&manifest, &found, "id"))?;
     cx.write(async |txn| {
         let row = Authorization {
             id: txn.id(),

@@ -182,17 +182,42 @@ pub struct SetProviderAppInput {
     hub_wide: bool,
 }
 
+/// Your own application at a provider.
+#[derive(Clone)]
+pub struct ProviderApp(pub app::ProviderApp);
+
 /// Your own application at a provider, as far as it may be seen.
-#[derive(SimpleObject)]
-pub struct ProviderApp {
-    /// Its global id, beginning with `app_`.
-    key: ID,
-    /// The provider.
-    provider: Option<Provider>,
+#[Object]
+impl ProviderApp {
+    /// The global id, beginning with `app_`.
+    pub(in crate::graphql) async fn id(&self) -> ID {
+        id::out(self.0.id)
+    }
+
+    /// The provider; null if it is not in the catalogue of this hub any more.
+    async fn provider(&self, ctx: &Context<'_>) -> Option<Provider> {
+        provider::get(ctx.cx(), &self.0.provider).map(Provider)
+    }
+
     /// What may be seen of each field.
-    fields: Vec<CredentialHint>,
+    async fn fields(&self) -> Vec<CredentialHint> {
+        app::hints(&self.0).into_iter().map(|(name, hint)| CredentialHint { name, hint }).collect()
+    }
+
+    /// Who registered it first: an id, or a part of the program.
+    async fn created_by(&self) -> &str {
+        &self.0.created_by
+    }
+
+    /// When it was registered first.
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.0.created_at
+    }
+
     /// When it was last changed.
-    updated_at: DateTime<Utc>,
+    async fn updated_at(&self) -> DateTime<Utc> {
+        self.0.updated_at
+    }
 }
 
 /// What came of registering an application.
@@ -273,12 +298,6 @@ impl CredentialMutation {
         let fields: Vec<_> = input.fields.into_iter().map(CredentialFieldInput::split).collect();
         let put = app::put(ctx.cx(), &input.provider, input.hub_wide, &fields).await;
         let (made, user_errors) = attempt_of(ctx, "provider", put)?;
-        let provider_app = made.map(|made| ProviderApp {
-            key: id::out(made.id),
-            provider: provider::get(ctx.cx(), &made.provider).map(Provider),
-            fields: app::hints(&made).into_iter().map(|(name, hint)| CredentialHint { name, hint }).collect(),
-            updated_at: made.updated_at,
-        });
-        Ok(SetProviderAppPayload { provider_app, user_errors })
+        Ok(SetProviderAppPayload { provider_app: made.map(ProviderApp), user_errors })
     }
 }

@@ -23,7 +23,7 @@ pub enum CredentialsInput {
     BearerToken(BearerTokenInput),
     /// User and password, for methods of the kind `BASIC_AUTH`.
     BasicAuth(BasicAuthInput),
-    /// A client with its secret, for methods of the kind `OAUTH2_CLIENT_CREDENTIALS`.
+    /// A client with its secret, for methods of the kind `OAUTH_2_CLIENT_CREDENTIALS`.
     #[graphql(name = "oauth2")]
     Oauth2(OAuth2ClientInput),
     /// The fields of a method by name, as `Provider.authMethods` lists them.

@@ -23,10 +23,16 @@ use portolan::{
             token,
             user::RoleName,
         },
+        credential::{app, given::Given},
+        integration::{
+            action,
+            create::{self, NewIntegration},
+            link as connect,
+        },
         job::queue,
         tenant::{Tenant, lifecycle},
     },
-    kernel::{chance::SeededChance, cursor::Cursor, scope::Role, token as text},
+    kernel::{chance::SeededChance, cursor::Cursor, id::IntegrationId, scope::Role, token as text},
 };
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::{Value, json};
@@ -36,7 +42,11 @@ use super::{
     case::Case,
     principal::{Credential, Principal},
 };
-use crate::support::{Reply, TestHub, stream::Heard};
+use crate::support::{
+    Reply, TestHub,
+    played::{Played, example},
+    stream::Heard,
+};
 
 /// The password of the person on either side.
 pub const PASSWORD: &str = "correct horse battery";
@@ -72,6 +82,7 @@ impl Side {
         ids.insert("passwordLink", link(Purpose::PasswordReset).await.expose().to_owned());
         ids.insert("agent", hub.agent_of(&tenant, "helper", Role::Viewer).await.to_string());
         ids.insert("deadJob", dead_job(hub, &cx).await);
+        ids.extend(connections(hub, &tenant).await);
         let spare = hub.another_tenant(&format!("spare-of-{}", tenant.slug)).await;
         ids.insert("spareTenant", spare.id.to_string());
         ids.insert("spareSlug", spare.slug);
@@ -132,6 +143,36 @@ async fn dead_job(hub: &TestHub, cx: &Cx) -> String {
     taken[0].id.to_string()
 }
 
+/// An integration that works, one for which somebody has to agree, and a link to each.
+async fn connections(hub: &TestHub, tenant: &Tenant) -> BTreeMap<&'static str, String> {
+    let cx = hub.cx_of(tenant);
+    let new = |provider: &str| NewIntegration { import_catalogue: true, ..named(provider) };
+    let key = Given::ApiKey { key: example("stripe", "api_key").into(), prefix: None };
+    let works = create::create(&cx, new("stripe"), Some(key), None).await.unwrap().id;
+    let fields = ["client_id", "client_secret", "verify_token"];
+    let fields = fields.map(|field| (field.to_owned(), example("meta_ads", field).into()));
+    let app = app::put(&cx, "meta_ads", false, &fields).await.unwrap().id;
+    let login = NewIntegration { auth_method: Some("login".to_owned()), ..new("meta_ads") };
+    let login = create::create(&cx, login, None, None).await.unwrap().id;
+    let link = async |id: IntegrationId| {
+        let url = connect::create(&cx, id).await.unwrap().url.expose().to_owned();
+        url.rsplit_once('/').unwrap().1.to_owned()
+    };
+    BTreeMap::from([
+        ("integration", works.to_string()),
+        ("integrationAction", action::of_integrations(&cx, &[works]).await.unwrap()[0].id.to_string()),
+        ("providerApp", app.to_string()),
+        ("login", login.to_string()),
+        ("connectLink", link(works).await),
+        ("loginLink", link(login).await),
+    ])
+}
+
+/// An integration of a provider, under the provider's name.
+fn named(provider: &str) -> NewIntegration {
+    NewIntegration { provider: provider.to_owned(), name: Some(provider.to_owned()), ..NewIntegration::default() }
+}
+
 /// An issuer where nobody answers.
 fn issuer_of(tenant: &Tenant) -> NewIssuer {
     NewIssuer {
@@ -152,6 +193,8 @@ pub struct World {
     pub here: Side,
     pub there: Side,
     tokens: HashMap<String, String>,
+    /// Plays the providers as long as the hub may ask them.
+    _played: Played,
 }
 
 impl World {
@@ -165,11 +208,16 @@ impl World {
         let session = ("PORTOLAN_ACCESS_REFRESH_TOKEN_EXPIRATION", "60d");
         // A sign of life on a stream tells that there was nothing to say.
         let ping = ("PORTOLAN_LIVE_PING_INTERVAL", "500ms");
-        let outgoing = ("PORTOLAN_OUTGOING_ALLOW", NOWHERE);
-        let hub = TestHub::with(&[budget, hash, life, session, ping, outgoing]).await;
+        let played = Played::start().await;
+        let mut settings = played.settings();
+        settings.retain(|(name, _)| name == "PORTOLAN_OUTGOING_SIMULATOR");
+        settings.push(("PORTOLAN_OUTGOING_ALLOW".to_owned(), format!("{NOWHERE},{}", played.address)));
+        let mut settings: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        settings.extend([budget, hash, life, session, ping]);
+        let hub = TestHub::with(&settings).await;
         let here = Side::prepare(&hub, hub.tenant.clone()).await;
         let there = Side::prepare(&hub, hub.another_tenant("elsewhere").await).await;
-        Self { hub, here, there, tokens: HashMap::new() }
+        Self { hub, here, there, tokens: HashMap::new(), _played: played }
     }
 
     /// Asks as somebody.

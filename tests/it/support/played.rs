@@ -18,6 +18,7 @@ use portolan::{
     kernel::clock::SystemClock,
     provider::{
         catalogue::Catalogue,
+        manifest::auth::Auth,
         simulator::{Mood, serve::Simulator},
     },
 };
@@ -57,6 +58,15 @@ impl Played {
     pub fn value(&self, provider: &str, name: &str) -> String {
         self.simulator.with(provider, |fake| fake.values().get(name).unwrap().0.into_owned()).unwrap()
     }
+}
+
+/// The made-up value that the file of a provider gives for a field of a credential or of the application, which is the
+/// one that its fake takes for right.
+pub fn example(provider: &str, name: &str) -> String {
+    let catalogue = Catalogue::embedded();
+    let manifest = catalogue.get(provider).unwrap();
+    let mut fields = manifest.auth.iter().flat_map(Auth::fields).chain(manifest.app.iter().flatten());
+    fields.find(|field| field.name.as_str() == name).unwrap().example.clone()
 }
 
 /// The settings of a hub that asks all providers at that address.

@@ -7,7 +7,10 @@
 mod access;
 mod agent;
 mod audit;
+mod connect;
+mod credential;
 mod event;
+mod integration;
 mod issuer;
 mod job;
 mod node;
@@ -21,6 +24,8 @@ use super::case::Case;
 /// Every case.
 pub fn all() -> Vec<Case> {
     let of_concerns = [
+        // The clock moves from case to case, and links to connect by end soon.
+        connect::CASES,
         tenant::CASES,
         access::CASES,
         agent::CASES,
@@ -32,6 +37,8 @@ pub fn all() -> Vec<Case> {
         viewer::CASES,
         node::CASES,
         provider::CASES,
+        integration::CASES,
+        credential::CASES,
     ];
     of_concerns.concat()
 }

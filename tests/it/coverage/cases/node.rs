@@ -38,6 +38,21 @@ pub const CASES: &[Case] = &[
         |side| json!({ "id": side["deadJob"] }),
     ),
     Case::new(
+        Needs::Sight(Scope::IntegrationRead),
+        "query NodeIntegration($id: ID!) { node(id: $id) { id ... on Integration { name } } }",
+        |side| json!({ "id": side["integration"] }),
+    ),
+    Case::new(
+        Needs::Sight(Scope::IntegrationRead),
+        "query NodeIntegrationAction($id: ID!) { node(id: $id) { id ... on IntegrationAction { key } } }",
+        |side| json!({ "id": side["integrationAction"] }),
+    ),
+    Case::new(
+        Needs::Sight(Scope::IntegrationRead),
+        "query NodeProviderApp($id: ID!) { node(id: $id) { id ... on ProviderApp { updatedAt } } }",
+        |side| json!({ "id": side["providerApp"] }),
+    ),
+    Case::new(
         Needs::Sight(Scope::AccessRead),
         "query Nodes($ids: [ID!]!) { nodes(ids: $ids) { id } }",
         |side| json!({ "ids": [side["membership"]] }),
