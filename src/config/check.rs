@@ -6,7 +6,7 @@
 
 use super::{
     problem::{Problem, Source},
-    settings::{Config, TrustedDocuments},
+    settings::{Config, Environment, TrustedDocuments},
     value::Value,
 };
 
@@ -56,6 +56,9 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-.".contains(letter);
     if server.nats_prefix.is_empty() || !server.nats_prefix.chars().all(plain) {
         rules.refuse("nats_prefix", "takes letters, digits, '_', '-' and '.'");
+    }
+    if config.outgoing.simulator.is_some() && server.env == Environment::Production {
+        rules.refuse("outgoing.simulator", "is for development: in production providers are asked for real");
     }
     rules.problems
 }

@@ -203,11 +203,26 @@ settings! {
         password_lanes: u32 = "1",
     }
 
+    /// Keys that guard secrets.
+    keys: Keys, keys "keys." {
+        /// How long a tenant's data key seals until the next one takes its place.
+        data_key_life: Duration = "90d",
+    }
+
+    /// Background work.
+    jobs: Jobs, keys "jobs." {
+        /// How long a job belongs to a node that is not heard of; then another takes it.
+        lease: Duration = "1m",
+    }
+
     /// Calls to other servers.
     outgoing: Outgoing, keys "outgoing." {
         /// Networks, addresses and hosts that may be called although they are not of the public
         /// internet, and without TLS; for development. A host by name is trusted wherever it leads.
         allow: Vec<Place> = "",
+        /// Where a simulator plays the providers (`portolan provider simulate`). All of them are then asked
+        /// there and none for real; not in production. Its address has to be among those that are allowed.
+        simulator: Option<Url> = "",
     }
 
     /// What is written to standard error.

@@ -1,17 +1,23 @@
 //! What `app` built once and every request shares.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use quick_cache::sync::Cache;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
+use url::Url;
 
-use super::{DataKeys, Database, Refusals, issuer_keys::IssuerKeys};
+use super::{DataKeys, Database, Lines, Refusals, Turns, issuer_keys::IssuerKeys};
 use crate::{
     event::Feed,
-    kernel::{chance::Chance, clock::Clock, id::SigningKeyId, page::PageBounds},
-    provider::{catalogue::Catalogue, client::Client},
+    kernel::{
+        chance::Chance,
+        clock::Clock,
+        id::{CredentialId, SigningKeyId},
+        page::PageBounds,
+    },
+    provider::{catalogue::Catalogue, client::Client, connector::Connector},
     vault::Ring,
 };
 
@@ -57,6 +63,8 @@ pub struct Hub {
     pub ring: Ring,
     /// Data keys that were unwrapped.
     pub data_keys: DataKeys,
+    /// How long a data key seals until the next one takes its place.
+    pub data_key_life: TimeDelta,
     /// Public halves of signing keys that were read.
     pub public_keys: Cache<SigningKeyId, [u8; 32]>,
     /// Keys of outside issuers that were fetched.
@@ -65,6 +73,14 @@ pub struct Hub {
     pub access: AccessSettings,
     /// Calls other servers.
     pub client: Client,
+    /// Asks providers.
+    pub connector: Connector,
+    /// How long somebody who waits for the answer of an operation waits for a provider.
+    pub patience: Duration,
+    /// Where the providers are played, if they are not asked for real.
+    pub simulator: Option<Url>,
+    /// Who buys a token waits for others of this process that do.
+    pub purchases: Turns<CredentialId>,
     /// What is known of providers.
     pub catalogue: Arc<Catalogue>,
     /// Passwords are hashed two at a time.
@@ -79,6 +95,10 @@ pub struct Hub {
     pub feed: Feed,
     /// Wakes the chores that would otherwise wait for their turn.
     pub chores: Notify,
+    /// Wakes whoever does jobs: there is a new one.
+    pub jobs: Notify,
+    /// How far the lines of jobs have come.
+    pub lines: Lines,
     /// Small work that outlives its request; stopping waits for it.
     pub tasks: TaskTracker,
 }

@@ -24,8 +24,13 @@ use crate::{
 };
 
 /// Every topic, and the scope that lets one read it.
-const TOPICS: &[(&str, Scope)] =
-    &[("tenant", Scope::TenantRead), ("access", Scope::AccessRead), ("keyring", Scope::TenantRead)];
+const TOPICS: &[(&str, Scope)] = &[
+    ("tenant", Scope::TenantRead),
+    ("access", Scope::AccessRead),
+    ("keyring", Scope::TenantRead),
+    ("job", Scope::JobRead),
+    ("integration", Scope::IntegrationRead),
+];
 
 /// Events that are removed at a time.
 const BATCH: u64 = 1_000;

@@ -15,5 +15,10 @@ pub mod access;
 
 pub mod audit;
 pub mod event;
+pub mod job;
 
 pub mod provider;
+
+pub mod credential;
+
+pub mod integration;

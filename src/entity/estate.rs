@@ -8,9 +8,16 @@ use crate::kernel::id::TenantId;
 
 /// The tables that are emptied, in an order in which nothing still refers to what goes.
 pub const TABLES: &[&str] = &[
+    "connect_links",
+    "authorizations",
+    "integration_actions",
+    "credentials",
+    "integrations",
+    "provider_apps",
     "secrets",
     "data_keys",
     "jobs",
+    "schedules",
     "outbox",
     "events",
     "event_heads",

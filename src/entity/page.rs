@@ -1,9 +1,11 @@
 //! One way to read a page of any list.
 //!
 //! The list is ordered by one column that is unique within it (ids are, and they sort by time of
-//! creation). One row more than asked for tells whether there is another page.
+//! creation), or by others before it. One row more than asked for tells whether there is another page.
 
-use sea_orm::{ConnectionTrait, Cursor as Keyset, EntityTrait, Select, SelectModel, sea_query::IntoValueTuple};
+use sea_orm::{
+    ConnectionTrait, Cursor as Keyset, EntityTrait, IntoIdentity, Select, SelectModel, sea_query::IntoValueTuple,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::kernel::{cursor::Cursor, error::Result, page::Page, page::PageArgs};
@@ -21,7 +23,27 @@ where
     E: EntityTrait<Model: Sync>,
     K: Serialize + DeserializeOwned + IntoValueTuple,
 {
-    let mut keyset: Keyset<SelectModel<E::Model>> = select.cursor_by(column);
+    by_order(db, list, select, column, false, key, args).await
+}
+
+/// The same in the order of several columns, of which the last makes it unique, or the other way round.
+pub async fn by_order<E, K>(
+    db: &impl ConnectionTrait,
+    list: &'static str,
+    select: Select<E>,
+    columns: impl IntoIdentity,
+    descending: bool,
+    key: impl Fn(&E::Model) -> K,
+    args: &PageArgs,
+) -> Result<Page<E::Model>>
+where
+    E: EntityTrait<Model: Sync>,
+    K: Serialize + DeserializeOwned + IntoValueTuple,
+{
+    let mut keyset: Keyset<SelectModel<E::Model>> = select.cursor_by(columns);
+    if descending {
+        keyset.desc();
+    }
     if let Some(after) = &args.after {
         keyset.after(after.decode::<K>(list, "after")?);
     }

@@ -15,7 +15,9 @@
 pub mod access;
 pub mod bus;
 pub mod feed;
+pub mod integration;
 mod interest;
+pub mod job;
 pub mod keyring;
 pub mod log;
 mod reader;

@@ -82,6 +82,10 @@ pub enum UserErrorCode {
     Forbidden,
     /// The idempotency key was used before with another input; use a fresh one.
     IdempotencyKeyReused,
+    /// The provider refuses what was sent; the message says what it says.
+    ProviderRejected,
+    /// The provider cannot be asked at present; try again later.
+    ProviderUnavailable,
 }
 
 /// One reason why a mutation refused an input. A mutation that answers with any has changed nothing.
@@ -102,6 +106,8 @@ impl UserError {
             Code::Conflict => UserErrorCode::Conflict,
             Code::Forbidden => UserErrorCode::Forbidden,
             Code::IdempotencyKeyReused => UserErrorCode::IdempotencyKeyReused,
+            Code::ProviderRejected => UserErrorCode::ProviderRejected,
+            Code::ProviderUnavailable => UserErrorCode::ProviderUnavailable,
             _ => UserErrorCode::BadUserInput,
         };
         let mut path = vec!["input".to_owned()];

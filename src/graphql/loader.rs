@@ -39,11 +39,13 @@ use crate::{
             membership::{self, Membership},
             user::{self, User},
         },
+        credential::{self, Credential},
+        integration::action::{self, IntegrationAction},
         keyring::data_key::{self, TenantKey},
     },
     kernel::{
         error::Error,
-        id::{AgentId, TenantId, UserId},
+        id::{AgentId, IntegrationId, TenantId, UserId},
     },
 };
 
@@ -81,6 +83,37 @@ impl Key for KeyOf {
         let tenants: Vec<_> = keys.into_iter().map(|key| key.0).collect();
         let found = data_key::newest_of(cx, &tenants).await?;
         Ok(found.into_iter().map(|row| (Self(row.tenant_id), row)).collect())
+    }
+}
+
+/// The credential that an integration uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CredentialOf(pub IntegrationId);
+
+impl Key for CredentialOf {
+    type Value = Credential;
+
+    async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, Credential>> {
+        let ids: Vec<_> = keys.into_iter().map(|key| key.0).collect();
+        let found = credential::of_integrations(cx, &ids).await?;
+        Ok(found.into_iter().map(|row| (Self(row.integration_id), row)).collect())
+    }
+}
+
+/// What an integration can be told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ActionsOf(pub IntegrationId);
+
+impl Key for ActionsOf {
+    type Value = Vec<IntegrationAction>;
+
+    async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, Vec<IntegrationAction>>> {
+        let ids: Vec<_> = keys.into_iter().map(|key| key.0).collect();
+        let mut found: HashMap<Self, Vec<IntegrationAction>> = HashMap::new();
+        for row in action::of_integrations(cx, &ids).await? {
+            found.entry(Self(row.integration_id)).or_default().push(row);
+        }
+        Ok(found)
     }
 }
 

@@ -18,7 +18,9 @@ pub mod error;
 pub mod event;
 pub mod guard;
 pub mod id;
+pub mod integration;
 pub mod issuer;
+pub mod job;
 pub mod keyring;
 pub mod live;
 pub mod loader;
@@ -44,8 +46,11 @@ pub struct Query(
     agent::AgentQuery,
     issuer::IssuerQuery,
     audit::AuditQuery,
+    job::JobQuery,
     event::EventQuery,
     provider::ProviderQuery,
+    integration::IntegrationQuery,
+    integration::link::LinkQuery,
 );
 
 /// Everything that can be changed.
@@ -58,12 +63,21 @@ pub struct Mutation(
     agent::AgentMutation,
     issuer::IssuerMutation,
     session::SessionMutation,
+    job::JobMutation,
+    integration::change::IntegrationMutation,
+    integration::credential::CredentialMutation,
+    integration::action::ActionMutation,
+    integration::link::LinkMutation,
 );
 
 /// Everything that can be followed.
 #[derive(MergedSubscription, Default)]
 #[graphql(name = "Subscription")]
-pub struct Subscription(event::EventSubscription, access::AccessSubscription);
+pub struct Subscription(
+    event::EventSubscription,
+    access::AccessSubscription,
+    integration::follow::IntegrationSubscription,
+);
 
 /// The schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;

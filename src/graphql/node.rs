@@ -14,7 +14,9 @@ use super::{
     error::Result,
     event::Event,
     guard::SignedIn,
+    integration::{Integration, action::IntegrationAction},
     issuer::Issuer,
+    job::Job,
     provider::Provider,
     tenant::Tenant,
 };
@@ -22,7 +24,9 @@ use crate::{
     context::Cx,
     domain::{
         access::{agent, issuer, membership, token, user},
-        audit, event, provider, tenant,
+        audit, event,
+        integration::{self, action},
+        job, provider, tenant,
     },
     kernel::{
         error::Error,
@@ -52,8 +56,14 @@ pub enum Node {
     AuditEntry(AuditEntry),
     /// A change that was recorded.
     Event(Event),
+    /// Something to be done in the background.
+    Job(Job),
     /// A provider that can be connected.
     Provider(Provider),
+    /// A connection to a provider.
+    Integration(Integration),
+    /// Something that an integration can be told to do.
+    IntegrationAction(IntegrationAction),
 }
 
 /// The most ids that one `nodes` takes.
@@ -114,6 +124,16 @@ async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
                 .map(|row| (row.id.to_string(), Node::Membership(Membership(row)))),
         );
     }
+    let integrations = of_kind::<kind::Integration>(cx, ids, Scope::IntegrationRead);
+    if !integrations.is_empty() {
+        let rows = integration::by_ids(cx, &integrations).await?;
+        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::Integration(Integration(row)))));
+    }
+    let actions = of_kind::<kind::IntegrationAction>(cx, ids, Scope::IntegrationRead);
+    if !actions.is_empty() {
+        let rows = action::by_ids(cx, &actions).await?;
+        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::IntegrationAction(IntegrationAction(row)))));
+    }
     let agents = of_kind::<kind::Agent>(cx, ids, Scope::AccessRead);
     if !agents.is_empty() {
         let rows = agent::by_ids(cx, &agents).await?;
@@ -137,6 +157,11 @@ async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
     if !entries.is_empty() {
         let rows = audit::by_ids(cx, &entries).await?;
         found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::AuditEntry(AuditEntry(row)))));
+    }
+    let jobs = of_kind::<kind::Job>(cx, ids, Scope::JobRead);
+    if !jobs.is_empty() {
+        let rows = job::list::by_ids(cx, &jobs).await?;
+        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::Job(Job(row)))));
     }
     // Which events may be read depends on what they are about.
     let events: Vec<_> = ids.iter().filter_map(|id| id.parse::<Id<kind::Event>>().ok()).collect();

@@ -32,8 +32,18 @@ pub enum Scope {
     AccessRead,
     /// Change users, memberships, agents, API tokens, outside issuers and keys.
     AccessWrite,
+    /// Read integrations.
+    IntegrationRead,
+    /// Create, change and delete integrations and give them credentials.
+    IntegrationWrite,
+    /// Let an integration do something at its provider.
+    IntegrationRun,
     /// Read the audit log.
     AuditRead,
+    /// See background work that waits, runs or failed.
+    JobRead,
+    /// Let background work that was given up begin anew.
+    JobWrite,
     /// Create, see and change every tenant of the hub.
     HubAdmin,
 }

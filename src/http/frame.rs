@@ -14,7 +14,7 @@ use axum::{
 use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
 use tracing::Instrument;
 
-use super::{Door, caller, graphql, headers, operations, pages, welcome};
+use super::{Door, caller, graphql, headers, oauth, operations, pages, welcome};
 use crate::{
     context::{Cx, RequestInfo},
     graphql::{
@@ -31,6 +31,7 @@ pub fn router(door: Door) -> Router {
         .route("/", get(welcome::serve))
         .route("/graphql", any(graphql::serve))
         .route("/schema.graphql", get(operations::schema))
+        .route(oauth::CALLBACK, get(oauth::callback))
         .route("/healthz", get(operations::alive))
         .route("/livez", get(operations::alive))
         .route("/readyz", get(operations::ready))
@@ -144,7 +145,8 @@ fn known(method: &Method) -> &'static str {
 }
 
 fn route_label(route: Option<&str>) -> &'static str {
-    const ROUTES: [&str; 9] = [
+    const ROUTES: [&str; 10] = [
+        oauth::CALLBACK,
         "/",
         "/graphql",
         "/schema.graphql",

@@ -5,6 +5,7 @@
 //!                                                     /graphql ─▶ params ─▶ caller ─▶ endpoint
 //!                                                     upgraded ─▶ socket;  event-stream ─▶ stream
 //!                                                     /playground ─▶ pages
+//!                                                     /oauth/callback ─▶ oauth
 //! ```
 //!
 //! Everything around a request that is the same for all routes is in [`frame`]. A route reads what came,
@@ -19,6 +20,7 @@ pub mod graphql;
 pub mod headers;
 pub mod json;
 pub mod negotiate;
+mod oauth;
 pub mod operations;
 pub mod pages;
 pub mod params;

@@ -108,6 +108,10 @@ codes! {
     RateLimited = "RATE_LIMITED", 429, retry: true, remedy: "Wait for the seconds in Retry-After.";
     /// The operation took longer than it may.
     Timeout = "TIMEOUT", 504, retry: true, remedy: "Ask for less, or try again later.";
+    /// The provider refuses what was sent: the credential, the rights or the request.
+    ProviderRejected = "PROVIDER_REJECTED", 422, retry: false, remedy: "Read what the provider says in the message and correct it there or here.";
+    /// The provider cannot be reached, was asked too often, or gives no answer that can be read.
+    ProviderUnavailable = "PROVIDER_UNAVAILABLE", 503, retry: true, remedy: "Try again later; the provider's own status page may tell more.";
     /// Something this server needs is not there at present.
     ServiceUnavailable = "SERVICE_UNAVAILABLE", 503, retry: true, remedy: "Try again after the seconds in Retry-After.";
     /// A fault of ours; the request id finds it in the log.

@@ -58,6 +58,8 @@ kinds! {
     Event as EventId = "evt", "event";
     /// A piece of background work.
     Job as JobId = "job", "job";
+    /// Something that is due again and again.
+    Schedule as ScheduleId = "sch", "schedule";
     /// A machine user.
     Agent as AgentId = "agt", "agent";
     /// A person's session.
@@ -74,6 +76,18 @@ kinds! {
     Issuer as IssuerId = "iss", "issuer";
     /// A provider; the same in every hub, since it is made of the provider's key.
     Provider as ProviderId = "prv", "provider";
+    /// A connection to a provider.
+    Integration as IntegrationId = "int", "integration";
+    /// What proves to a provider who asks.
+    Credential as CredentialId = "crd", "credential";
+    /// An action of an integration's catalogue.
+    IntegrationAction as IntegrationActionId = "act", "action";
+    /// A person on the way to a provider and back.
+    Authorization as AuthorizationId = "oau", "authorization";
+    /// A link by which an outsider gives a credential.
+    ConnectLink as ConnectLinkId = "cnl", "connect link";
+    /// The operator's own application at a provider.
+    ProviderApp as ProviderAppId = "app", "provider app";
     /// An organisation that exchanges orders with a tenant.
     PartnerOrganization as PartnerOrganizationId = "par", "partner organization";
 }

@@ -36,8 +36,18 @@ scopes! {
     AccessRead = "ACCESS_READ";
     /// Change users, memberships, agents, API tokens, outside issuers and keys.
     AccessWrite = "ACCESS_WRITE";
+    /// Read integrations.
+    IntegrationRead = "INTEGRATION_READ";
+    /// Create, change and delete integrations and give them credentials.
+    IntegrationWrite = "INTEGRATION_WRITE";
+    /// Let an integration do something at its provider.
+    IntegrationRun = "INTEGRATION_RUN";
     /// Read the audit log.
     AuditRead = "AUDIT_READ";
+    /// See background work that waits, runs or failed.
+    JobRead = "JOB_READ";
+    /// Let background work that was given up begin anew.
+    JobWrite = "JOB_WRITE";
     /// Create, see and change every tenant of the hub.
     HubAdmin = "HUB_ADMIN";
 }
@@ -46,6 +56,14 @@ scopes! {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UnknownName(String);
+
+impl UnknownName {
+    /// The text says what the names are.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+}
 
 impl FromStr for Scope {
     type Err = UnknownName;
@@ -155,11 +173,28 @@ impl Role {
     /// What the role allows.
     #[must_use]
     pub const fn scopes(self) -> Scopes {
-        use Scope::{AccessRead, AccessWrite, AuditRead, TenantRead, TenantWrite};
+        use Scope::{
+            AccessRead, AccessWrite, AuditRead, IntegrationRead, IntegrationRun, IntegrationWrite, JobRead, JobWrite,
+            TenantRead, TenantWrite,
+        };
         match self {
             Self::SuperAdmin => Scopes::all(),
-            Self::Admin => Scopes::of(&[TenantRead, TenantWrite, AccessRead, AccessWrite, AuditRead]),
-            Self::Operator | Self::Viewer => Scopes::of(&[TenantRead]),
+            Self::Admin => Scopes::of(&[
+                TenantRead,
+                TenantWrite,
+                AccessRead,
+                AccessWrite,
+                IntegrationRead,
+                IntegrationWrite,
+                IntegrationRun,
+                AuditRead,
+                JobRead,
+                JobWrite,
+            ]),
+            Self::Operator => {
+                Scopes::of(&[TenantRead, IntegrationRead, IntegrationWrite, IntegrationRun, JobRead, JobWrite])
+            }
+            Self::Viewer => Scopes::of(&[TenantRead, IntegrationRead]),
             Self::Partner => Scopes::NONE,
         }
     }

@@ -19,6 +19,8 @@ pub enum Kind {
     Refresh,
     /// It works once, for what it was made for.
     OneTime,
+    /// By which an outsider gives an integration its credential.
+    Connect,
 }
 
 impl Kind {
@@ -32,6 +34,7 @@ impl Kind {
             Self::Api => "ptl_",
             Self::Refresh => "ptr_",
             Self::OneTime => "pto_",
+            Self::Connect => "ptc_",
         }
     }
 }

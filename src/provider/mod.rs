@@ -35,6 +35,7 @@ pub mod connector;
 pub mod expression;
 pub mod extract;
 pub mod limit;
+pub mod locate;
 pub mod manifest;
 pub mod paging;
 pub mod probe;

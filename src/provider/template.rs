@@ -116,6 +116,13 @@ impl Template {
         fits(&self.parts, text, true)
     }
 
+    /// What its gaps were filled with to give this text, if it could be.
+    #[must_use]
+    pub fn gaps_of(&self, text: &str) -> Option<BTreeMap<String, String>> {
+        let mut gaps = BTreeMap::new();
+        found(&self.parts, text, true, &mut gaps).then_some(gaps)
+    }
+
     /// The names of its gaps.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
@@ -182,6 +189,23 @@ fn fits(parts: &[Part], text: &str, first: bool) -> bool {
         Some((Part::Gap(_), rest)) => {
             let ends = text.char_indices().map(|(at, letter)| (at + letter.len_utf8(), letter));
             ends.take_while(|(_, letter)| first || *letter != '/').any(|(end, _)| fits(rest, &text[end..], false))
+        }
+    }
+}
+
+/// The same, and notes what stands in the gaps; the shortest that fits.
+fn found(parts: &[Part], text: &str, first: bool, gaps: &mut BTreeMap<String, String>) -> bool {
+    match parts.split_first() {
+        None => text.is_empty(),
+        Some((Part::Text(plain), rest)) => {
+            text.strip_prefix(plain.as_str()).is_some_and(|text| found(rest, text, false, gaps))
+        }
+        Some((Part::Gap(name), rest)) => {
+            let ends = text.char_indices().map(|(at, letter)| (at + letter.len_utf8(), letter));
+            let mut ends = ends.take_while(|(_, letter)| first || *letter != '/');
+            let Some((end, _)) = ends.find(|(end, _)| fits(rest, &text[*end..], false)) else { return false };
+            gaps.insert(name.clone(), text[..end].to_owned());
+            found(rest, &text[end..], false, gaps)
         }
     }
 }

@@ -122,7 +122,7 @@ pub struct ProviderAuthMethod {
 }
 
 impl ProviderAuthMethod {
-    pub(super) fn of(auth: &Auth) -> Self {
+    pub(in crate::graphql) fn of(auth: &Auth) -> Self {
         let scopes = if let Auth::AuthorizationCode(it) = auth { it.authorize.scopes.clone() } else { Vec::new() };
         Self {
             key: auth.key().0.clone(),

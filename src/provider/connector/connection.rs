@@ -14,7 +14,7 @@ use crate::{
         },
         request::{self, Site, Unmade},
         simulator,
-        template::{Place, Unfilled, Values},
+        template::{Place, Template, Unfilled, Values},
         token::Token,
     },
 };
@@ -277,6 +277,24 @@ impl Connection {
     /// The addresses of the environment.
     pub(super) fn site(&self) -> Result<Site, Unmade> {
         Site::of(self.environment(), &self.values)
+    }
+
+    /// The origin of the page on which a person agrees.
+    #[must_use]
+    pub fn authorize_origin(&self) -> Option<String> {
+        let Auth::AuthorizationCode(it) = self.auth() else { return None };
+        self.origin_of(&it.authorize.url.0)
+    }
+
+    /// The origin of the call that gives tokens.
+    #[must_use]
+    pub fn token_origin(&self) -> Option<String> {
+        self.origin_of(&self.auth().token()?.url.0)
+    }
+
+    fn origin_of(&self, template: &Template) -> Option<String> {
+        let address = template.fill(&self.values, Place::Address).ok()?.text;
+        Some(self.real(&Url::parse(&address).ok()?).ok()?.origin().ascii_serialization())
     }
 
     /// Every address to which the hub itself would go. Those of which a part is not known yet are left out: they

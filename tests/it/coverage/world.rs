@@ -12,6 +12,7 @@ use std::{
 
 use chrono::TimeDelta;
 use portolan::{
+    context::{Cx, NewJob},
     domain::{
         access::{
             agent,
@@ -22,6 +23,7 @@ use portolan::{
             token,
             user::RoleName,
         },
+        job::queue,
         tenant::{Tenant, lifecycle},
     },
     kernel::{chance::SeededChance, cursor::Cursor, scope::Role, token as text},
@@ -69,6 +71,7 @@ impl Side {
         ids.insert("signInLink", link(Purpose::SignIn).await.expose().to_owned());
         ids.insert("passwordLink", link(Purpose::PasswordReset).await.expose().to_owned());
         ids.insert("agent", hub.agent_of(&tenant, "helper", Role::Viewer).await.to_string());
+        ids.insert("deadJob", dead_job(hub, &cx).await);
         let spare = hub.another_tenant(&format!("spare-of-{}", tenant.slug)).await;
         ids.insert("spareTenant", spare.id.to_string());
         ids.insert("spareSlug", spare.slug);
@@ -118,6 +121,15 @@ impl Index<&str> for Side {
     fn index(&self, name: &str) -> &String {
         self.ids.get(name).unwrap_or_else(|| panic!("Side::prepare makes no {name:?}"))
     }
+}
+
+/// Work that failed for good.
+async fn dead_job(hub: &TestHub, cx: &Cx) -> String {
+    let work = NewJob::recorded("test.dead".to_owned(), json!({}), 1);
+    cx.write(async |txn| txn.enqueue(work.clone())).await.unwrap();
+    let taken = queue::take(hub.app.hub(), "test.dead", 1, "nobody", TimeDelta::seconds(1)).await.unwrap();
+    queue::failed(&queue::acting(hub.app.hub(), &taken[0], "test"), &taken[0], "a test", None).await.unwrap();
+    taken[0].id.to_string()
 }
 
 /// An issuer where nobody answers.

@@ -6,6 +6,7 @@ pub mod database;
 pub mod hub;
 pub mod issuer;
 pub mod nats;
+pub mod played;
 pub mod process;
 pub mod records;
 pub mod reply;

@@ -9,6 +9,7 @@ mod agent;
 mod audit;
 mod event;
 mod issuer;
+mod job;
 mod node;
 mod provider;
 mod session;
@@ -25,6 +26,7 @@ pub fn all() -> Vec<Case> {
         agent::CASES,
         issuer::CASES,
         audit::CASES,
+        job::CASES,
         event::CASES,
         session::CASES,
         viewer::CASES,

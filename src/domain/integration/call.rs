@@ -1,0 +1,60 @@
+//! Asking an integration's provider something, with the credential that is good now.
+//!
+//! A token that the provider refuses before its time is bought anew, once. A credential that was just rotated may not
+//! be known everywhere at the provider yet: while the one before still serves, it is tried.
+
+use std::sync::Arc;
+
+use super::{Integration, create::connector};
+use crate::{
+    context::Cx,
+    domain::credential::{self, Opened, token},
+    kernel::error::Result,
+    provider::{
+        connector::{Connection, Connector, Trouble},
+        manifest::{Manifest, answer::Class, auth::Auth},
+    },
+};
+
+/// Asks. The outer failure is ours or the tenant's and nothing was asked; the inner one is the provider's answer.
+pub async fn call<T, F>(
+    cx: &Cx,
+    integration: &Integration,
+    ask: impl Fn(Connector, Connection) -> F,
+) -> Result<Result<T, Trouble>>
+where
+    F: Future<Output = Result<T, Trouble>>,
+{
+    let connector = connector(cx, integration.timeout_ms);
+    let opened = opened(cx, integration, None).await?;
+    let (_, connection) = token::connection(cx, integration, opened.as_ref()).await?;
+    let answer = ask(connector.clone(), connection).await;
+    let refused = matches!(&answer, Err(trouble) if trouble.class() == Some(Class::Auth));
+    let Some(opened) = opened.filter(|_| refused) else { return Ok(answer) };
+    let again = if opened.credential.token_number > 0 {
+        let again = token::fresh(cx, integration, Some(opened.credential.token_number)).await?;
+        // Somebody gave another credential meanwhile, or the token is another one.
+        let other = again.credential.id != opened.credential.id
+            || again.credential.token_number != opened.credential.token_number;
+        other.then_some(again)
+    } else {
+        credential::before(cx, integration).await?
+    };
+    let Some(again) = again else { return Ok(answer) };
+    let (_, connection) = token::connection(cx, integration, Some(&again)).await?;
+    Ok(ask(connector, connection).await)
+}
+
+/// The credential to use; nothing where the provider asks for none.
+async fn opened(cx: &Cx, integration: &Integration, refused: Option<i64>) -> Result<Option<Opened>> {
+    let open = manifest(cx, integration).and_then(|it| it.auth(&integration.auth_method).cloned());
+    if matches!(open, Some(Auth::Open(_))) {
+        return Ok(None);
+    }
+    token::fresh(cx, integration, refused).await.map(Some)
+}
+
+/// The file of an integration's provider, while the hub has it.
+pub fn manifest(cx: &Cx, integration: &Integration) -> Option<Arc<Manifest>> {
+    cx.hub().catalogue.get(&integration.provider).cloned()
+}

@@ -1,0 +1,39 @@
+//! People who were sent to a provider to agree. Never the state that comes back, only its digest.
+
+use sea_orm::{DeleteMany, UpdateMany, entity::prelude::*};
+
+use crate::kernel::id::{AuthorizationId, IntegrationId, TenantId};
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "authorizations")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: AuthorizationId,
+    pub tenant_id: TenantId,
+    pub integration_id: IntegrationId,
+    pub digest: Vec<u8>,
+    /// The address that the provider was told to send the person back to.
+    pub redirect_uri: String,
+    pub started_by: String,
+    pub created_at: DateTimeUtc,
+    pub expires_at: DateTimeUtc,
+    pub used_at: Option<DateTimeUtc>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// The one with that digest, before it is known whose it is.
+pub fn by_digest(digest: &[u8]) -> Select<Entity> {
+    Entity::find().filter(COLUMN.digest.eq(digest))
+}
+
+/// Those of the whole hub that ended before that moment, to forget.
+pub fn ended_before(moment: DateTimeUtc) -> DeleteMany<Entity> {
+    Entity::delete_many().filter(COLUMN.expires_at.lt(moment))
+}
+
+/// One of them, to change columns of.
+pub fn update_of(tenant: TenantId, authorization: AuthorizationId) -> UpdateMany<Entity> {
+    Entity::update_many().filter(COLUMN.tenant_id.eq(tenant)).filter(COLUMN.id.eq(authorization))
+}

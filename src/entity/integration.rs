@@ -1,0 +1,99 @@
+//! Integrations: a tenant's connections to providers.
+
+use sea_orm::{UpdateMany, entity::prelude::*};
+
+use crate::kernel::id::{IntegrationId, TenantId};
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "integrations")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: IntegrationId,
+    pub tenant_id: TenantId,
+    /// The key of the provider's file.
+    pub provider: String,
+    /// The provider's category when the integration was made, for lists.
+    pub category: String,
+    /// The provider's key where a tenant may have one connection.
+    pub slot: Option<String>,
+    pub name: String,
+    pub description: Option<String>,
+    pub environment: String,
+    pub auth_method: String,
+    /// What the connection knows beside its credential, by name.
+    pub settings: Json,
+    /// What the tenant noted about it.
+    pub metadata: Json,
+    pub status: Status,
+    pub enabled: bool,
+    /// Whose credential it is, in the provider's words.
+    pub account: Option<String>,
+    pub timeout_ms: Option<i64>,
+    pub can_sync: bool,
+    pub can_push: bool,
+    pub can_webhook: bool,
+    pub sync_frequency: Option<String>,
+    pub last_synced_at: Option<DateTimeUtc>,
+    pub last_tested_at: Option<DateTimeUtc>,
+    pub last_success_at: Option<DateTimeUtc>,
+    pub last_error_at: Option<DateTimeUtc>,
+    pub error_class: Option<String>,
+    pub error_message: Option<String>,
+    pub total_records: i64,
+    pub last_sync_count: i64,
+    pub failed_sync_count: i64,
+    pub created_by: String,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// How an integration is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum Status {
+    #[sea_orm(string_value = "PENDING")]
+    Pending,
+    #[sea_orm(string_value = "TESTING")]
+    Testing,
+    #[sea_orm(string_value = "ACTIVE")]
+    Active,
+    #[sea_orm(string_value = "INACTIVE")]
+    Inactive,
+    #[sea_orm(string_value = "ERROR")]
+    Error,
+    #[sea_orm(string_value = "NEEDS_REAUTH")]
+    NeedsReauth,
+}
+
+impl Status {
+    /// The name in the database, in events and in the API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Testing => "TESTING",
+            Self::Active => "ACTIVE",
+            Self::Inactive => "INACTIVE",
+            Self::Error => "ERROR",
+            Self::NeedsReauth => "NEEDS_REAUTH",
+        }
+    }
+}
+
+/// The integrations of the tenant.
+pub fn of(tenant: TenantId) -> Select<Entity> {
+    Entity::find().filter(COLUMN.tenant_id.eq(tenant))
+}
+
+/// One of them, to change columns of.
+pub fn update_of(tenant: TenantId, integration: IntegrationId) -> UpdateMany<Entity> {
+    Entity::update_many().filter(COLUMN.tenant_id.eq(tenant)).filter(COLUMN.id.eq(integration))
+}
+
+/// Those of the whole hub whose test was begun before that moment and never ended.
+pub fn tested_since_before(moment: DateTimeUtc) -> Select<Entity> {
+    Entity::find().filter(COLUMN.status.eq(Status::Testing)).filter(COLUMN.updated_at.lt(moment))
+}
