@@ -14,7 +14,6 @@
 //! the rounds. Nothing is asserted: machines differ. What is reached against the goals is for the reader.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::print_stdout,
     reason = "a benchmark fails by panicking and prints"
 )]
