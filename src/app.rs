@@ -21,11 +21,16 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     config::{self, Config, TrustedDocuments},
     context::{
-        AccessSettings, DataKeys, Database, EventSettings, Hub, Refusals, Turns,
+        AccessSettings, DataKeys, Database, EventSettings, Hub, Lines, Refusals, Turns,
         database::{self, Place},
         issuer_keys::IssuerKeys,
     },
-    domain::{access, keyring, tenant::Tenant},
+    domain::{
+        access,
+        job::{Count, State},
+        keyring,
+        tenant::Tenant,
+    },
     event::{Feed, bus, sequencer},
     graphql::{
         self,
@@ -53,7 +58,7 @@ use crate::{
     },
     telemetry::Metrics,
     vault::Ring,
-    worker,
+    worker::{self, runner},
 };
 
 pub use keys::{KeysError, check as check_keys};
@@ -112,6 +117,8 @@ pub struct App {
     door: Door,
     serve: ServeLimits,
     nats: Option<bus::nats::Settings>,
+    /// How long a job belongs to a worker that says nothing.
+    lease: Duration,
     metrics: Arc<Metrics>,
 }
 
@@ -169,6 +176,7 @@ impl App {
             chance: world.chance,
             ring,
             data_keys: DataKeys::default(),
+            data_key_life: span(config.keys.data_key_life),
             refusals: Refusals::default(),
             public_keys: Cache::new(PUBLIC_KEYS),
             issuer_keys: IssuerKeys::default(),
@@ -185,6 +193,8 @@ impl App {
             events: EventSettings { retention: span(config.events.retention), most: config.events.most },
             feed: Feed::default(),
             chores: Notify::new(),
+            jobs: Notify::new(),
+            lines: Lines::default(),
             tasks: TaskTracker::new(),
         });
         let door = Door {
@@ -198,7 +208,7 @@ impl App {
         };
         let nats = config.server.nats_url.clone();
         let nats = nats.map(|url| bus::nats::Settings { url, prefix: config.server.nats_prefix.clone() });
-        Ok(Self { hub, door, serve: serve_limits(config), nats, metrics })
+        Ok(Self { hub, door, serve: serve_limits(config), nats, lease: config.jobs.lease, metrics })
     }
 
     /// The shared means, for commands.
@@ -211,6 +221,12 @@ impl App {
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// Who counts what the worker says.
+    #[must_use]
+    pub fn observer(&self) -> runner::Observer {
+        observed(&self.metrics)
     }
 
     /// All routes, for tests that need no socket.
@@ -234,7 +250,8 @@ impl App {
             stopping.cancel();
         });
         self.follow();
-        worker::start(&self.hub, &self.door.stopping);
+        let jobs = runner::Settings { lease: self.lease, grace: self.serve.drain * 4 / 5 };
+        worker::start(&self.hub, jobs, self.observer(), &self.door.stopping);
         serve(listener, self.router(), self.serve.clone(), stop, counter).await
     }
 
@@ -269,6 +286,22 @@ impl App {
         }
         self.hub.database.close().await;
     }
+}
+
+/// Counts what the worker says. A kind that this version does not know is counted as another.
+fn observed(metrics: &Arc<Metrics>) -> runner::Observer {
+    let metrics = Arc::clone(metrics);
+    let kinds: Vec<_> = worker::kinds().iter().map(|kind| kind.name).collect();
+    Arc::new(move |notice| match notice {
+        runner::Notice::Ended { kind, how, took } => metrics.job_ended(kind, how, took),
+        runner::Notice::Counted { counts, at } => {
+            let of = |count: &Count| kinds.iter().copied().find(|kind| *kind == count.kind).unwrap_or("other");
+            let waited = counts.iter().filter(|count| count.state == State::Waiting).filter_map(|count| count.oldest);
+            let age = waited.min().map_or(TimeDelta::zero(), |oldest| at - oldest);
+            let counts = counts.iter().map(|count| (of(count), count.state.name(), count.jobs));
+            metrics.jobs_counted(counts, age.to_std().unwrap_or_default());
+        }
+    })
 }
 
 /// The providers of the binary and of the operator's folder. A file that is wrong is said in the log and left

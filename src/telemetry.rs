@@ -4,7 +4,12 @@
 //! boundary that handles it, with its whole chain. Labels of metrics come from closed sets; no tenant,
 //! user, id or free text is ever a label, so the number of series is bounded whatever clients send.
 
-use std::{io::IsTerminal, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    io::IsTerminal,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -75,6 +80,10 @@ label! {
     LimitLabels { limit }
     /// How a statement ended.
     StatementLabels { outcome }
+    /// How a job of a kind ended.
+    JobLabels { kind, outcome }
+    /// In which state jobs of a kind are.
+    JobStateLabels { kind, state }
 }
 
 /// Everything that is counted.
@@ -102,6 +111,13 @@ pub struct Metrics {
     pub subscription_deliveries: Counter,
     /// SQL statements, in seconds.
     pub statements: Family<StatementLabels, Histogram>,
+    /// Attempts at jobs, in seconds.
+    pub job_attempts: Family<JobLabels, Histogram>,
+    /// Jobs in the queue.
+    pub jobs: Family<JobStateLabels, Gauge>,
+    /// For how long the oldest job that could run has waited, in whole seconds.
+    pub jobs_oldest: Gauge,
+    jobs_shown: Mutex<HashSet<JobStateLabels>>,
 }
 
 fn seconds() -> Histogram {
@@ -126,6 +142,10 @@ impl Metrics {
             subscription_executions: Counter::default(),
             subscription_deliveries: Counter::default(),
             statements: Family::new_with_constructor(seconds),
+            job_attempts: Family::new_with_constructor(seconds),
+            jobs: Family::default(),
+            jobs_oldest: Gauge::default(),
+            jobs_shown: Mutex::default(),
         };
         registry.register("build", "The program that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register_with_unit(
@@ -161,6 +181,19 @@ impl Metrics {
         registry.register("graphql_refused", "Documents refused before they ran, by limit", new.refused.clone());
         registry.register("graphql_operation_cost", "What operations cost", new.cost.clone());
         registry.register_with_unit("db_statement_duration", "SQL statements", Unit::Seconds, new.statements.clone());
+        registry.register_with_unit(
+            "job_attempt_duration",
+            "Attempts at jobs by kind and outcome",
+            Unit::Seconds,
+            new.job_attempts.clone(),
+        );
+        registry.register("jobs", "Jobs in the queue by kind and state, looked at now and then", new.jobs.clone());
+        registry.register_with_unit(
+            "jobs_oldest_wait",
+            "For how long the oldest job that could run has waited",
+            Unit::Seconds,
+            new.jobs_oldest.clone(),
+        );
         Self { registry, ..new }
     }
 
@@ -177,6 +210,26 @@ impl Metrics {
     pub fn statement(&self, took: Duration, failed: bool) {
         let outcome = if failed { "failed" } else { "ok" };
         self.statements.get_or_create(&StatementLabels { outcome }).observe(took.as_secs_f64());
+    }
+
+    /// Counts one attempt at a job.
+    pub fn job_ended(&self, kind: &'static str, outcome: &'static str, took: Duration) {
+        self.job_attempts.get_or_create(&JobLabels { kind, outcome }).observe(took.as_secs_f64());
+    }
+
+    /// Shows how many jobs there are, by kind and state, and how long the oldest has waited.
+    pub fn jobs_counted(&self, counts: impl Iterator<Item = (&'static str, &'static str, i64)>, oldest: Duration) {
+        let mut counted: HashMap<_, i64> = HashMap::new();
+        for (kind, state, count) in counts {
+            *counted.entry(JobStateLabels { kind, state }).or_default() += count;
+        }
+        // What is not there any more is shown as none.
+        let mut shown = self.jobs_shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.extend(counted.keys().cloned());
+        for labels in shown.iter() {
+            self.jobs.get_or_create(labels).set(counted.get(labels).copied().unwrap_or_default());
+        }
+        self.jobs_oldest.set(i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX));
     }
 
     /// Counts one error of an answer.

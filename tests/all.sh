@@ -10,7 +10,8 @@
 #
 # Unlike plain `cargo test`, which leaves out what has no server to run on, this is strict:
 # a server that can neither be found nor installed fails the steps that need it. To use your
-# own, set TEST_POSTGRES_URL (a superuser: tests create databases) and TEST_NATS_URL.
+# own, set TEST_POSTGRES_URL (a superuser: tests create databases), TEST_NATS_URL and
+# TEST_LOCALSTRIPE_URL.
 
 set -euo pipefail
 
@@ -154,8 +155,8 @@ no_breaking_changes() {
 
 prepare() { # STEP
   case $1 in
-    test-sqlite) start_nats ;;
-    test-postgres) start_postgres && start_nats ;;
+    test-sqlite) start_nats && start_localstripe ;;
+    test-postgres) start_postgres && start_nats && start_localstripe ;;
     js) install_js "$js" && start_hub ;;
     playground) install_js "$playground" ;;
     browser) install_js "$js" && { find_chromium || true; } && start_hub ;;

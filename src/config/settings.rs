@@ -203,6 +203,18 @@ settings! {
         password_lanes: u32 = "1",
     }
 
+    /// Keys that guard secrets.
+    keys: Keys, keys "keys." {
+        /// How long a tenant's data key seals until the next one takes its place.
+        data_key_life: Duration = "90d",
+    }
+
+    /// Background work.
+    jobs: Jobs, keys "jobs." {
+        /// How long a job belongs to a node that is not heard of; then another takes it.
+        lease: Duration = "1m",
+    }
+
     /// Calls to other servers.
     outgoing: Outgoing, keys "outgoing." {
         /// Networks, addresses and hosts that may be called although they are not of the public

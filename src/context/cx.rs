@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use sea_orm::DatabaseConnection;
 
-use super::{Hub, Txn};
+use super::{Hub, Lease, Txn};
 use crate::{
     event::{Interest, Reader},
     kernel::{
@@ -32,13 +32,20 @@ pub struct Cx {
     hub: Arc<Hub>,
     caller: Arc<Caller>,
     request: RequestInfo,
+    lease: Option<Arc<Lease>>,
 }
 
 impl Cx {
     /// A context for a checked caller.
     #[must_use]
     pub fn new(hub: Arc<Hub>, caller: Caller, request: RequestInfo) -> Self {
-        Self { hub, caller: Arc::new(caller), request }
+        Self { hub, caller: Arc::new(caller), request, lease: None }
+    }
+
+    /// The context of a job: whatever it writes is committed only while the lease is held.
+    #[must_use]
+    pub fn under(self, lease: Arc<Lease>) -> Self {
+        Self { lease: Some(lease), ..self }
     }
 
     /// A context for a part of the program itself. It acts in `tenant`.
@@ -51,7 +58,13 @@ impl Cx {
     /// The same request by another caller: the door uses it once it knows who knocked.
     #[must_use]
     pub fn with_caller(&self, caller: Caller) -> Self {
-        Self { hub: Arc::clone(&self.hub), caller: Arc::new(caller), request: self.request.clone() }
+        Self { caller: Arc::new(caller), ..self.clone() }
+    }
+
+    /// The lease of the job that runs here, if one does.
+    #[must_use]
+    pub fn lease(&self) -> Option<&Arc<Lease>> {
+        self.lease.as_ref()
     }
 
     /// The shared means.

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use super::{DataKeys, Database, Refusals, Turns, issuer_keys::IssuerKeys};
+use super::{DataKeys, Database, Lines, Refusals, Turns, issuer_keys::IssuerKeys};
 use crate::{
     event::Feed,
     kernel::{
@@ -63,6 +63,8 @@ pub struct Hub {
     pub ring: Ring,
     /// Data keys that were unwrapped.
     pub data_keys: DataKeys,
+    /// How long a data key seals until the next one takes its place.
+    pub data_key_life: TimeDelta,
     /// Public halves of signing keys that were read.
     pub public_keys: Cache<SigningKeyId, [u8; 32]>,
     /// Keys of outside issuers that were fetched.
@@ -93,6 +95,10 @@ pub struct Hub {
     pub feed: Feed,
     /// Wakes the chores that would otherwise wait for their turn.
     pub chores: Notify,
+    /// Wakes whoever does jobs: there is a new one.
+    pub jobs: Notify,
+    /// How far the lines of jobs have come.
+    pub lines: Lines,
     /// Small work that outlives its request; stopping waits for it.
     pub tasks: TaskTracker,
 }

@@ -11,14 +11,15 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use chrono::TimeDelta;
-use sea_orm::{DatabaseTransaction, EntityTrait, IntoActiveModel};
-use serde::Serialize;
+use sea_orm::DatabaseTransaction;
 use serde_json::Value;
 
-use super::{Cx, chain};
+use super::{
+    Cx, chain,
+    job::{self, Ending, NewJob},
+};
 use crate::{
-    entity::{audit_entry, job},
+    entity::{self, audit_entry},
     event::{
         Fact,
         write::{self, Draft, Written},
@@ -26,7 +27,7 @@ use crate::{
     kernel::{
         clock::Moment,
         error::{Error, Result},
-        id::{Id, JobId, TenantId},
+        id::{Id, TenantId},
     },
 };
 
@@ -41,7 +42,8 @@ pub struct Txn {
 struct Pending {
     events: Vec<Draft>,
     audit: Vec<audit_entry::Model>,
-    jobs: Vec<job::Model>,
+    jobs: Vec<entity::job::Model>,
+    ending: Option<Ending>,
 }
 
 /// An entry for the audit log: what was done to what, and how it looked before and after.
@@ -77,40 +79,6 @@ impl Audit {
     #[must_use]
     pub fn after(mut self, value: Value) -> Self {
         self.after = Some(value);
-        self
-    }
-}
-
-/// Work to do after the commit.
-#[derive(Clone, Debug)]
-pub struct NewJob {
-    kind: &'static str,
-    payload: Value,
-    unique_key: Option<String>,
-    delay: TimeDelta,
-    priority: i16,
-    max_attempts: i32,
-}
-
-impl NewJob {
-    /// A job of that kind, to run at once.
-    pub fn new(kind: &'static str, payload: &impl Serialize) -> Result<Self> {
-        let payload = serde_json::to_value(payload)
-            .map_err(|error| Error::Internal("a job could not be written", error.into()))?;
-        Ok(Self { kind, payload, unique_key: None, delay: TimeDelta::zero(), priority: 0, max_attempts: 3 })
-    }
-
-    /// At most one job of the kind waits under this key.
-    #[must_use]
-    pub fn unique(mut self, key: impl Into<String>) -> Self {
-        self.unique_key = Some(key.into());
-        self
-    }
-
-    /// Not before this span has passed.
-    #[must_use]
-    pub fn after(mut self, delay: TimeDelta) -> Self {
-        self.delay = delay;
         self
     }
 }
@@ -180,27 +148,30 @@ impl Txn {
     }
 
     /// Enqueues work of the caller's tenant.
-    pub fn enqueue(&self, work: NewJob) -> Result<JobId> {
-        let (id, now) = (self.id(), self.now());
-        let row = job::Model {
-            id,
-            tenant_id: Some(self.cx.tenant()?),
-            kind: work.kind.to_owned(),
-            unique_key: work.unique_key,
-            payload: work.payload,
-            state: "WAITING".to_owned(),
-            priority: work.priority,
-            run_at: now + work.delay,
-            attempts: 0,
-            max_attempts: work.max_attempts,
-            leased_until: None,
-            fence: 0,
-            last_error: None,
-            created_at: now,
-            updated_at: now,
-        };
+    pub fn enqueue(&self, work: NewJob) -> Result<()> {
+        self.enqueue_in(self.cx.tenant()?, work);
+        Ok(())
+    }
+
+    /// Enqueues work of another tenant, for who runs the whole hub.
+    pub fn enqueue_in(&self, tenant: TenantId, work: NewJob) {
+        let (actor, request) = (self.cx.actor(), &self.cx.request().id);
+        let row = job::row(work, self.id(), tenant, (actor.kind(), actor.to_string()), request, self.now());
         self.pending(|pending| pending.jobs.push(row));
-        Ok(id)
+    }
+
+    /// Makes the end of the job that runs here part of this commit: what it did and that it is done are one.
+    pub fn finish(&self) -> Result<()> {
+        self.end(Ending::Done)
+    }
+
+    /// Makes what becomes of the job that runs here part of this commit.
+    pub fn end(&self, ending: Ending) -> Result<()> {
+        if self.cx.lease().is_none() {
+            return Err(Error::Internal("a job cannot be ended here", "this context is of no job".into()));
+        }
+        self.pending(|pending| pending.ending = Some(ending));
+        Ok(())
     }
 
     fn pending<T>(&self, with: impl FnOnce(&mut Pending) -> T) -> T {
@@ -210,13 +181,24 @@ impl Txn {
     pub(super) async fn commit(self) -> Result<()> {
         let pending = self.pending(std::mem::take);
         let written = write::write(&self.inner, pending.events).await?;
-        if !pending.jobs.is_empty() {
-            let rows = pending.jobs.into_iter().map(IntoActiveModel::into_active_model);
-            job::Entity::insert_many(rows).exec_without_returning(&self.inner).await?;
+        let enqueued = !pending.jobs.is_empty();
+        job::write(&self.inner, &self.cx.hub().lines, pending.jobs).await?;
+        let ended = pending.ending.is_some();
+        if let Some(lease) = self.cx.lease() {
+            match pending.ending {
+                Some(ending) => job::end(&self.inner, lease, &ending, self.now()).await?,
+                None => job::hold(&self.inner, lease).await?,
+            }
         }
         // Last, because it makes writers of the tenant wait until the commit.
         chain::append(&self.inner, pending.audit).await?;
         self.inner.commit().await?;
+        if let Some(lease) = self.cx.lease().filter(|_| ended) {
+            lease.committed();
+        }
+        if enqueued {
+            self.cx.hub().jobs.notify_one();
+        }
         match written {
             Written::Nothing => {}
             Written::Logged(entries) => self.cx.hub().feed.announce(entries),

@@ -28,6 +28,7 @@ const TOPICS: &[(&str, Scope)] = &[
     ("tenant", Scope::TenantRead),
     ("access", Scope::AccessRead),
     ("keyring", Scope::TenantRead),
+    ("job", Scope::JobRead),
     ("integration", Scope::IntegrationRead),
 ];
 

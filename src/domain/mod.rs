@@ -15,6 +15,7 @@ pub mod access;
 
 pub mod audit;
 pub mod event;
+pub mod job;
 
 pub mod provider;
 

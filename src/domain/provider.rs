@@ -18,6 +18,7 @@ pub use crate::provider::manifest::{
     stream::{About, Action, Deletions, Effect, Schedule, Stream},
     webhook::{Handshake, Webhook},
 };
+pub use crate::provider::warning::Warning;
 use crate::{
     context::Cx,
     kernel::{
@@ -26,6 +27,7 @@ use crate::{
         id::ProviderId,
         page::{Page, PageArgs},
     },
+    provider::warning,
 };
 
 /// The name of the list in its cursors.
@@ -110,6 +112,12 @@ pub fn id(provider: &Manifest) -> ProviderId {
 #[must_use]
 pub fn by_ids(cx: &Cx, ids: &[ProviderId]) -> Vec<Arc<Manifest>> {
     cx.hub().catalogue.iter().filter(|provider| ids.contains(&id(provider))).cloned().collect()
+}
+
+/// What whoever uses a provider in its usual version should know. The most urgent comes first.
+#[must_use]
+pub fn warnings(cx: &Cx, provider: &Manifest) -> Vec<Warning> {
+    warning::warnings(provider, None, cx.now())
 }
 
 /// The provider of that key.

@@ -1,7 +1,7 @@
 //! The data keys of each tenant, wrapped. Rows of the nil tenant are the hub's own.
 
 use sea_orm::{
-    DeleteMany, UpdateMany,
+    DeleteMany, QuerySelect, UpdateMany,
     entity::prelude::*,
     sea_query::{Expr, ExprTrait},
 };
@@ -44,6 +44,12 @@ pub fn wrapped_before(version: i32) -> Select<Entity> {
 /// Every key of the hub, for the checks of its operators.
 pub fn of_hub() -> Select<Entity> {
     Entity::find()
+}
+
+/// The tenants that were given no key after that moment.
+pub fn tenants_without_since(moment: DateTimeUtc) -> Select<Entity> {
+    let newest = Expr::col(Column::CreatedAt).max();
+    Entity::find().select_only().column(Column::TenantId).group_by(Column::TenantId).having(newest.lte(moment))
 }
 
 /// Counts seals under one key.

@@ -17,6 +17,7 @@ pub const TABLES: &[&str] = &[
     "secrets",
     "data_keys",
     "jobs",
+    "schedules",
     "outbox",
     "events",
     "event_heads",

@@ -34,6 +34,11 @@ pub fn of_person(user: UserId) -> Select<Entity> {
     Entity::find().filter(COLUMN.user_id.eq(user))
 }
 
+/// Those with the role in any tenant, to tell whether somebody is left who has it.
+pub fn of_role(role: Role) -> Select<Entity> {
+    Entity::find().filter(COLUMN.role.eq(role))
+}
+
 /// The tenants in which somebody has the role, to select by in other tables.
 pub fn tenants_of_role(role: Role) -> SelectStatement {
     Entity::find().select_only().column(Column::TenantId).filter(COLUMN.role.eq(role)).into_query()

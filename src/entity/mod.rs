@@ -34,6 +34,7 @@ pub mod outbox;
 pub mod page;
 pub mod provider_app;
 pub mod refresh_token;
+pub mod schedule;
 pub mod secret;
 pub mod session;
 pub mod sign_in_lock;

@@ -17,6 +17,7 @@ pub mod bus;
 pub mod feed;
 pub mod integration;
 mod interest;
+pub mod job;
 pub mod keyring;
 pub mod log;
 mod reader;

@@ -28,6 +28,8 @@ pub enum Topic {
     Access,
     /// The keys that guard secrets. Needs `TENANT_READ`.
     Keyring,
+    /// Background work that failed for good, or was let begin anew. Needs `JOB_READ`.
+    Job,
     /// Connections to providers and their credentials. Needs `INTEGRATION_READ`.
     Integration,
 }
@@ -39,12 +41,15 @@ impl Topic {
             Self::Tenant => "tenant",
             Self::Access => "access",
             Self::Keyring => "keyring",
+            Self::Job => "job",
             Self::Integration => "integration",
         }
     }
 
     fn of(name: &str) -> Option<Self> {
-        [Self::Tenant, Self::Access, Self::Keyring, Self::Integration].into_iter().find(|topic| topic.name() == name)
+        [Self::Tenant, Self::Access, Self::Keyring, Self::Job, Self::Integration]
+            .into_iter()
+            .find(|topic| topic.name() == name)
     }
 }
 

@@ -20,6 +20,7 @@ pub mod guard;
 pub mod id;
 pub mod integration;
 pub mod issuer;
+pub mod job;
 pub mod keyring;
 pub mod live;
 pub mod loader;
@@ -45,6 +46,7 @@ pub struct Query(
     agent::AgentQuery,
     issuer::IssuerQuery,
     audit::AuditQuery,
+    job::JobQuery,
     event::EventQuery,
     provider::ProviderQuery,
     integration::IntegrationQuery,
@@ -61,6 +63,7 @@ pub struct Mutation(
     agent::AgentMutation,
     issuer::IssuerMutation,
     session::SessionMutation,
+    job::JobMutation,
     integration::change::IntegrationMutation,
     integration::credential::CredentialMutation,
     integration::action::ActionMutation,

@@ -16,6 +16,7 @@ use super::{
     guard::SignedIn,
     integration::{Integration, action::IntegrationAction, credential::ProviderApp},
     issuer::Issuer,
+    job::Job,
     provider::Provider,
     tenant::Tenant,
 };
@@ -27,7 +28,7 @@ use crate::{
         credential::app,
         event,
         integration::{self, action},
-        provider, tenant,
+        job, provider, tenant,
     },
     kernel::{
         error::Error,
@@ -57,6 +58,8 @@ pub enum Node {
     AuditEntry(AuditEntry),
     /// A change that was recorded.
     Event(Event),
+    /// Something to be done in the background.
+    Job(Job),
     /// A provider that can be connected.
     Provider(Provider),
     /// A connection to a provider.
@@ -163,6 +166,11 @@ async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
     if !entries.is_empty() {
         let rows = audit::by_ids(cx, &entries).await?;
         found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::AuditEntry(AuditEntry(row)))));
+    }
+    let jobs = of_kind::<kind::Job>(cx, ids, Scope::JobRead);
+    if !jobs.is_empty() {
+        let rows = job::list::by_ids(cx, &jobs).await?;
+        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::Job(Job(row)))));
     }
     // Which events may be read depends on what they are about.
     let events: Vec<_> = ids.iter().filter_map(|id| id.parse::<Id<kind::Event>>().ok()).collect();

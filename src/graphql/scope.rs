@@ -40,6 +40,10 @@ pub enum Scope {
     IntegrationRun,
     /// Read the audit log.
     AuditRead,
+    /// See background work that waits, runs or failed.
+    JobRead,
+    /// Let background work that was given up begin anew.
+    JobWrite,
     /// Create, see and change every tenant of the hub.
     HubAdmin,
 }

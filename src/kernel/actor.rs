@@ -43,6 +43,23 @@ impl Actor {
     }
 }
 
+impl Actor {
+    /// Whoever was recorded like this, if it is somebody who is known by an id.
+    #[must_use]
+    pub fn recorded(kind: &str, text: &str) -> Option<Self> {
+        match kind {
+            "API_TOKEN" => text.parse().ok().map(Self::ApiToken),
+            "AGENT" => text.parse().ok().map(Self::Agent),
+            "USER" => text.parse().ok().map(Self::User),
+            "OUTSIDE" => {
+                let (issuer, subject) = text.split_once(':')?;
+                Some(Self::Outside(issuer.parse().ok()?, subject.into()))
+            }
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -93,8 +110,14 @@ impl Caller {
     /// A part of the program, acting in a tenant with every right.
     #[must_use]
     pub fn system(part: &'static str, tenant: TenantId) -> Self {
+        Self::trusted(Actor::System(part), tenant)
+    }
+
+    /// The program itself, acting in a tenant with every right, for somebody who was checked before.
+    #[must_use]
+    pub fn trusted(actor: Actor, tenant: TenantId) -> Self {
         Self {
-            actor: Actor::System(part),
+            actor,
             principal: Some(Principal {
                 tenant,
                 home: tenant,

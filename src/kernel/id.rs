@@ -58,6 +58,8 @@ kinds! {
     Event as EventId = "evt", "event";
     /// A piece of background work.
     Job as JobId = "job", "job";
+    /// Something that is due again and again.
+    Schedule as ScheduleId = "sch", "schedule";
     /// A machine user.
     Agent as AgentId = "agt", "agent";
     /// A person's session.

@@ -14,6 +14,8 @@ pub mod input;
 pub mod measure;
 pub mod network;
 pub mod page;
+pub mod retry;
+pub mod rhythm;
 pub mod scope;
 pub mod secret;
 pub mod suggest;

@@ -44,6 +44,10 @@ scopes! {
     IntegrationRun = "INTEGRATION_RUN";
     /// Read the audit log.
     AuditRead = "AUDIT_READ";
+    /// See background work that waits, runs or failed.
+    JobRead = "JOB_READ";
+    /// Let background work that was given up begin anew.
+    JobWrite = "JOB_WRITE";
     /// Create, see and change every tenant of the hub.
     HubAdmin = "HUB_ADMIN";
 }
@@ -52,6 +56,14 @@ scopes! {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UnknownName(String);
+
+impl UnknownName {
+    /// The text says what the names are.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+}
 
 impl FromStr for Scope {
     type Err = UnknownName;
@@ -162,8 +174,8 @@ impl Role {
     #[must_use]
     pub const fn scopes(self) -> Scopes {
         use Scope::{
-            AccessRead, AccessWrite, AuditRead, IntegrationRead, IntegrationRun, IntegrationWrite, TenantRead,
-            TenantWrite,
+            AccessRead, AccessWrite, AuditRead, IntegrationRead, IntegrationRun, IntegrationWrite, JobRead, JobWrite,
+            TenantRead, TenantWrite,
         };
         match self {
             Self::SuperAdmin => Scopes::all(),
@@ -176,8 +188,12 @@ impl Role {
                 IntegrationWrite,
                 IntegrationRun,
                 AuditRead,
+                JobRead,
+                JobWrite,
             ]),
-            Self::Operator => Scopes::of(&[TenantRead, IntegrationRead, IntegrationWrite, IntegrationRun]),
+            Self::Operator => {
+                Scopes::of(&[TenantRead, IntegrationRead, IntegrationWrite, IntegrationRun, JobRead, JobWrite])
+            }
             Self::Viewer => Scopes::of(&[TenantRead, IntegrationRead]),
             Self::Partner => Scopes::NONE,
         }

@@ -11,7 +11,7 @@ use super::chance::Chance;
 /// A place in a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trace {
-    trace: [u8; 16],
+    id: [u8; 16],
     span: [u8; 8],
     sampled: bool,
 }
@@ -22,11 +22,11 @@ impl Trace {
 
     /// The beginning of a new trace.
     pub fn begin(chance: &dyn Chance) -> Self {
-        let mut trace = [0; 16];
-        chance.fill(&mut trace);
+        let mut id = [0; 16];
+        chance.fill(&mut id);
         // All zeros means none.
-        trace[15] |= 1;
-        Self { trace, span: [0; 8], sampled: true }.step(chance)
+        id[15] |= 1;
+        Self { id, span: [0; 8], sampled: true }.step(chance)
     }
 
     /// The next span of the same trace.
@@ -47,20 +47,20 @@ impl Trace {
         if version == 0xff || (version == 0 && parts.next().is_some()) {
             return None;
         }
-        let (trace, span, [flags]) = (hex(trace)?, hex(span)?, hex(flags)?);
-        (trace != [0; 16] && span != [0; 8]).then_some(Self { trace, span, sampled: flags & 1 == 1 })
+        let (id, span, [flags]) = (hex(trace)?, hex(span)?, hex(flags)?);
+        (id != [0; 16] && span != [0; 8]).then_some(Self { id, span, sampled: flags & 1 == 1 })
     }
 
     /// The id of the trace, in hex.
     #[must_use]
     pub fn id(&self) -> String {
-        written(&self.trace)
+        written(&self.id)
     }
 }
 
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{}-{}-{:02x}", written(&self.trace), written(&self.span), u8::from(self.sampled))
+        write!(f, "00-{}-{}-{:02x}", written(&self.id), written(&self.span), u8::from(self.sampled))
     }
 }
 

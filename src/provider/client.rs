@@ -179,6 +179,12 @@ impl Client {
         Self::with(Guard::new(opened), Arc::new(SystemNetwork), roots, CONNECT)
     }
 
+    /// A client over a network of a test's own.
+    #[cfg(test)]
+    pub(in crate::provider) fn through(network: Arc<dyn Network>, opened: Vec<Place>) -> Self {
+        Self::with(Guard::new(opened), network, RootCertStore::empty(), CONNECT).unwrap()
+    }
+
     fn with(
         guard: Guard,
         network: Arc<dyn Network>,

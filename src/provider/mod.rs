@@ -15,8 +15,10 @@
 //! | [`paging`] | a request, its answer | the next request, or the end |
 //! | [`extract`] | an answer | records with id and time |
 //! | [`webhook`] | raw bytes and headers | a verdict on the signature; events in our words |
+//! | [`warning`] | a file, the time | what to know before it hurts |
 //!
-//! The [`connector`] joins them: it asks a provider and tells what came of it.
+//! The [`connector`] joins them: it asks a provider and tells what came of it; the [`verifier`] checks
+//! webhooks, for some of which something has to be fetched.
 //!
 //! [`client`] is the only way out. It asks [`address`] where it may go, when an address is saved and again
 //! when it is dialled.
@@ -42,4 +44,6 @@ pub mod request;
 pub mod simulator;
 pub mod template;
 pub mod token;
+pub mod verifier;
+pub mod warning;
 pub mod webhook;

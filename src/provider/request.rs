@@ -133,11 +133,6 @@ impl Site {
         }
     }
 
-    /// Every address.
-    pub fn all(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(&self.base).chain(self.hosts.values()).map(String::as_str)
-    }
-
     /// The base address.
     #[must_use]
     pub fn base(&self) -> &str {

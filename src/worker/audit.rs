@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use super::handler::{Handler, Outcome, Task};
 use crate::{
-    context::{Hub, Refusals},
+    context::{Hub, Refusals, Work},
     domain::audit,
     kernel::error::Result,
 };
@@ -19,7 +22,20 @@ pub(super) async fn note_refusals(hub: Arc<Hub>) -> Result<u64> {
 }
 
 /// Removes what is older than the retention.
-pub(super) async fn prune(hub: Arc<Hub>) -> Result<u64> {
-    let retention = hub.access.audit_retention;
-    audit::prune(&hub, retention).await
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct PruneAudit {}
+
+impl Work for PruneAudit {
+    const KIND: &'static str = "audit.prune";
+}
+
+impl Handler for PruneAudit {
+    const SLOTS: usize = 1;
+
+    async fn run(self, task: Task) -> Outcome {
+        let hub = task.cx.hub();
+        let removed = audit::prune(hub, hub.access.audit_retention).await?;
+        tracing::info!(removed, "the audit log was pruned");
+        Ok(())
+    }
 }

@@ -1,12 +1,36 @@
-//! Keys: rotations of tenants' keys are finished, signing keys renewed.
+//! Keys: old ones are renewed, rotations of tenants' keys finished.
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use super::handler::{Handler, Outcome, Task};
 use crate::{
-    context::{Cx, Hub},
+    context::{Cx, Hub, Work},
     domain::keyring::{data_key, signing},
     kernel::error::Result,
 };
+
+/// Gives the next data key to each tenant whose newest one is old.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct RenewDataKeys {}
+
+impl Work for RenewDataKeys {
+    const KIND: &'static str = "keyring.renew";
+}
+
+impl Handler for RenewDataKeys {
+    const SLOTS: usize = 1;
+
+    async fn run(self, task: Task) -> Outcome {
+        let hub = task.cx.hub();
+        if data_key::renew(hub).await? > 0 {
+            // What the old keys sealed is sealed anew at once.
+            hub.chores.notify_waiters();
+        }
+        Ok(())
+    }
+}
 
 /// Seals anew what is sealed under older versions.
 pub(super) async fn finish_rotations(hub: Arc<Hub>) -> Result<u64> {

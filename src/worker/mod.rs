@@ -1,29 +1,65 @@
-//! Work that nobody waits for.
+//! Work that nobody waits for: jobs and chores.
 //!
-//! A chore takes no input, finds out itself what is left to do, and may run twice or on several nodes at
+//! **A job** was enqueued by a change that needs it, or by a schedule. Each kind has a file here that does it
+//! ([`handler`]) and a line in [`kinds`]; the [`runner`] takes what is due. What a job promises is said in
+//! [`domain::job`](crate::domain::job).
+//!
+//! **A chore** takes no input, finds out itself what is left to do, and may run twice or on several nodes at
 //! once: it looks at the rows, not at a plan. So a chore that was cut off is simply run again. Each runs
-//! when it is kicked and at its own interval, and says what it did.
+//! when it is kicked and at its own interval, and says what it did. What must run once for all nodes is a job with a
+//! schedule.
 
 mod audit;
+pub mod handler;
 mod keys;
+pub mod runner;
 mod tenants;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
+use self::{
+    handler::Kind,
+    runner::{Observer, Runner, Settings},
+};
 use crate::{
-    context::Hub,
+    context::{Cx, Hub, NewJob},
     domain::{
         credential::{self, token},
         event,
         integration::mend,
+        job::schedule::{self, NewSchedule},
+        keyring::HUB,
     },
-    kernel::error::{Result, chain},
+    kernel::{
+        error::{Result, chain},
+        rhythm::Rhythm,
+    },
 };
 
-/// Starts the chores; they end when `stop` is cancelled.
-pub fn start(hub: &Arc<Hub>, stop: &CancellationToken) {
+/// Every kind of job.
+#[must_use]
+pub fn kinds() -> Vec<Kind> {
+    vec![Kind::of::<keys::RenewDataKeys>(), Kind::of::<audit::PruneAudit>()]
+}
+
+/// What the hub itself has to do again and again, once for all nodes: the work, the interval, the jitter.
+fn hub_schedules() -> Result<Vec<(NewJob, u32, u32)>> {
+    const HOUR: u32 = 60 * 60;
+    Ok(vec![(NewJob::of(&keys::RenewDataKeys {})?, HOUR, 60), (NewJob::of(&audit::PruneAudit {})?, 24 * HOUR, 60 * 10)])
+}
+
+/// Starts the worker of this node and the chores; they end when `stop` is cancelled.
+pub fn start(hub: &Arc<Hub>, settings: Settings, observer: Observer, stop: &CancellationToken) {
+    let runner = Runner::new(Arc::clone(hub), kinds(), settings, observer, stop.clone());
+    let own = Arc::clone(hub);
+    hub.tasks.spawn(async move {
+        if let Err(error) = schedule_own(&own).await {
+            tracing::error!(error = chain(&error), "the hub's own schedules are not set");
+        }
+        runner.run().await;
+    });
     repeat(hub, stop, "finish key rotations", Duration::from_secs(20), keys::finish_rotations);
     repeat(hub, stop, "forget unwrapped keys", Duration::from_mins(1), keys::forget_old);
     repeat(hub, stop, "renew signing keys", Duration::from_hours(1), keys::renew_signing_keys);
@@ -34,8 +70,20 @@ pub fn start(hub: &Arc<Hub>, stop: &CancellationToken) {
     repeat(hub, stop, "end tests that were cut off", Duration::from_mins(1), mend::tests);
     repeat(hub, stop, "forget ended links", Duration::from_hours(1), mend::forget_ended);
     repeat(hub, stop, "prune the event log", Duration::from_mins(10), event::retain);
-    repeat(hub, stop, "prune the audit log", Duration::from_hours(24), audit::prune);
     repeat(hub, stop, "remove deleted tenants", Duration::from_mins(5), tenants::empty_deleted);
+}
+
+/// Sets the schedules of the hub itself. The first tick is now.
+pub async fn schedule_own(hub: &Arc<Hub>) -> Result<()> {
+    let cx = Cx::system(Arc::clone(hub), "schedule", HUB);
+    cx.write(async |txn| {
+        for (work, seconds, jitter) in hub_schedules()? {
+            let (key, rhythm) = ("hub".to_owned(), Rhythm::Every { seconds, jitter });
+            schedule::set(txn, &NewSchedule { key, rhythm, work, first: Some(txn.now()) }).await?;
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// Runs a chore now and then.

@@ -159,6 +159,74 @@ async fn two_who_run_the_hub_cannot_suspend_each_other_at_the_same_instant() {
     }
 }
 
+const DEMOTE: &str = "mutation($id: ID!, $role: Role!) {
+    updateMembership(input: { id: $id, role: $role }) { membership { role } userErrors { code path message } } }";
+const REVOKE: &str = "mutation($id: ID!) {
+    revokeMembership(input: { id: $id }) { revokedId userErrors { code path message } } }";
+
+/// The membership of a person in the tenant.
+async fn bond(hub: &TestHub, tenant: TenantId, email: &str) -> Value {
+    let db = hub.app.hub().database.reader();
+    let user = entity::user::by_email(email).one(db).await.unwrap().unwrap();
+    let bonds = entity::membership::of_person(user.id).all(db).await.unwrap();
+    json!(bonds.iter().find(|bond| bond.tenant_id == tenant).unwrap().id)
+}
+
+#[tokio::test]
+async fn the_last_one_who_runs_the_hub_keeps_the_role() {
+    let hub = TestHub::start().await;
+    let acme = hub.another_tenant("acme").await;
+    let root = hub.token(Role::SuperAdmin).await;
+    let last = bond(&hub, hub.tenant.id, "admin@localhost").await;
+    // Another administrator of the tenant does not run the hub, nor does somebody of a tenant that is not served.
+    hub.user_of(&hub.tenant, "ann@example.com", Role::Admin).await;
+    hub.user_of(&acme, "bob@example.com", Role::SuperAdmin).await;
+    suspend(&hub, &root, acme.id).await;
+    let take = [(DEMOTE, "updateMembership", "ADMIN"), (DEMOTE, "updateMembership", "VIEWER")];
+    for (document, field, role) in take.into_iter().chain([(REVOKE, "revokeMembership", "")]) {
+        let refused = hub.ask(&root, document, json!({ "id": last, "role": role })).await.data()[field].clone();
+        assert_eq!(refused["userErrors"][0]["code"], "CONFLICT", "{refused}");
+        assert_eq!(refused["userErrors"][0]["path"], json!(["input", "id"]));
+        assert!(refused["userErrors"][0]["message"].as_str().unwrap().contains("nobody would be left"), "{refused}");
+    }
+    hub.ask(&root, RESUME, json!({ "id": acme.id })).await.data();
+    let taken = hub.ask(&root, REVOKE, json!({ "id": last })).await.data();
+    assert_eq!(taken["revokeMembership"]["revokedId"], last);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_who_run_the_hub_cannot_take_each_others_role_at_the_same_instant() {
+    let hub = TestHub::start().await;
+    let acme = hub.another_tenant("acme").await;
+    for tenant in [&hub.tenant, &acme] {
+        hub.user_of(tenant, &format!("keeper@{}.com", tenant.slug), Role::Admin).await;
+    }
+    hub.user_of(&acme, "second@example.com", Role::SuperAdmin).await;
+    let (root, theirs) = (hub.token(Role::SuperAdmin).await, hub.token_of(&acme, Role::SuperAdmin).await);
+    let first = bond(&hub, hub.tenant.id, "admin@localhost").await;
+    let second = bond(&hub, acme.id, "second@example.com").await;
+    let demote = async |token: &str, id: &Value, role: &str| {
+        hub.ask(token, DEMOTE, json!({ "id": id, "role": role })).await.data()["updateMembership"].clone()
+    };
+    let suspended = async |token: &str, id: TenantId| suspend(&hub, token, id).await;
+    let done = |payload: &Value| payload["userErrors"] == json!([]);
+    for round in 0..10 {
+        let (one, two) = tokio::join!(demote(&root, &first, "ADMIN"), demote(&theirs, &second, "ADMIN"));
+        assert!(done(&one) != done(&two), "round {round}: {one} {two}");
+        let (token, demoted) = if done(&one) { (&root, &first) } else { (&theirs, &second) };
+        assert!(done(&demote(token, demoted, "SUPER_ADMIN").await));
+
+        // One takes the other's role while the other shuts the tenant of the one.
+        let (one, two) = tokio::join!(demote(&root, &first, "ADMIN"), suspended(&root, acme.id));
+        assert!(done(&one) != done(&two), "round {round}: {one} {two}");
+        if done(&one) {
+            assert!(done(&demote(&root, &first, "SUPER_ADMIN").await));
+        } else {
+            hub.ask(&root, RESUME, json!({ "id": acme.id })).await.data();
+        }
+    }
+}
+
 #[tokio::test]
 async fn deleting_a_tenant_needs_its_name_and_who_runs_the_hub() {
     let hub = TestHub::start().await;

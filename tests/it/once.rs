@@ -81,7 +81,7 @@ async fn a_write_that_fails_leaves_no_event_no_audit_entry_and_no_job() {
     let record = |txn: &portolan::context::Txn| -> Result<()> {
         txn.emit(&fact)?;
         txn.audit(Audit::of(&fact))?;
-        txn.enqueue(NewJob::new("test", &json!({ "n": 1 }))?)?;
+        txn.enqueue(NewJob::recorded("test".to_owned(), json!({ "n": 1 }), 1))?;
         Ok(())
     };
     let failed: Result<()> = cx

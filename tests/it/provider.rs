@@ -171,3 +171,32 @@ async fn providers_are_played_on_the_loopback() {
     let well = ask(&get("/stripe/api.stripe.com/v1/balance", basic)).await;
     assert_eq!(well.status, 200);
 }
+
+#[tokio::test]
+async fn what_hurts_soon_or_was_never_confirmed_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let facebook = include_str!("../../src/provider/catalogue/facebook.toml");
+    for (key, version) in [("ending", "v21.0"), ("lasting", "v24.0")] {
+        let own = facebook.replace("key = \"facebook\"", &format!("key = \"{key}\""));
+        let own = own.replace("current = \"v25.0\"", &format!("current = \"{version}\""));
+        fs::write(folder.path().join(format!("{key}.toml")), own).unwrap();
+    }
+    let hub = TestHub::with(&[("PORTOLAN_PROVIDERS_DIR", folder.path().to_str().unwrap())]).await;
+    let viewer = hub.token(Role::Viewer).await;
+    let read = "query($key: String!) { provider(key: $key) { unverified
+        warnings { kind message version endsOn daysLeft instead } } }";
+    let read = async |key: &str| hub.ask(&viewer, read, json!({ "key": key })).await.data()["provider"].clone();
+    // The clock of the test stands at 15 January 2027.
+    let soon = json!({ "kind": "VERSION_ENDS_SOON", "message": "Version v21.0 is served until 2027-01-21 only.",
+        "version": "v21.0", "endsOn": "2027-01-21", "daysLeft": 6, "instead": "v26.0" });
+    assert_eq!(read("ending").await["warnings"][0], soon);
+    for key in ["lasting", "telr", "paypal", "stripe"] {
+        let provider = read(key).await;
+        let told: Vec<_> = provider["warnings"].as_array().unwrap().iter().map(|warning| &warning["message"]).collect();
+        let facts = provider["unverified"].as_array().unwrap();
+        let expected: Vec<_> =
+            facts.iter().map(|fact| json!(format!("Not confirmed: {}", fact.as_str().unwrap()))).collect();
+        assert_eq!(told, expected.iter().collect::<Vec<_>>(), "{key}");
+        assert!(provider["warnings"].as_array().unwrap().iter().all(|warning| warning["kind"] == "UNVERIFIED"));
+    }
+}

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::may_grant;
 use crate::{
     context::{Audit, Cx, Hub, Txn},
-    domain::tenant::Tenant,
+    domain::tenant::{Status, Tenant},
     entity::{membership as entity, tenant},
     event::{Changes, access::AccessEvent},
     kernel::{
@@ -68,6 +68,7 @@ pub async fn change_role(cx: &Cx, id: MembershipId, role: Role) -> Result<Member
             return Ok(before);
         }
         keeps_an_admin(txn, &before, Some(role)).await?;
+        keeps_who_runs_the_hub(txn, &before, Some(role)).await?;
         let changes = Changes::new().field("role", &before.role.name(), &role.name());
         let user = before.user_id;
         let mut row = before.into_active_model();
@@ -87,6 +88,7 @@ pub async fn revoke(cx: &Cx, id: MembershipId) -> Result<MembershipId> {
     cx.write(async |txn| {
         let before = held(txn, id).await?;
         keeps_an_admin(txn, &before, None).await?;
+        keeps_who_runs_the_hub(txn, &before, None).await?;
         let fact =
             AccessEvent::MembershipRevoked { membership: id, user: before.user_id, role: before.role.to_string() };
         txn.emit(&fact)?;
@@ -97,10 +99,11 @@ pub async fn revoke(cx: &Cx, id: MembershipId) -> Result<MembershipId> {
     .await
 }
 
-/// The membership, with the tenant's row held so that nobody else changes memberships meanwhile.
+/// The membership, with the tenant's row held so that nobody else changes memberships meanwhile, and with it
+/// those of all tenants whose people run the hub, so that they cannot do away with each other.
 async fn held(txn: &Txn, id: MembershipId) -> Result<Membership> {
     let own: TenantId = txn.cx().tenant()?;
-    tenant::of(own).lock_exclusive().one(&**txn).await?;
+    tenant::with_those_of_role(own, Role::SuperAdmin).lock_exclusive().all(&**txn).await?;
     let found =
         entity::of(own).filter(entity::COLUMN.id.eq(id)).one(&**txn).await?.ok_or(Error::NotFound("membership"))?;
     may_grant(txn.cx(), found.role, found.role.scopes())?;
@@ -122,6 +125,21 @@ async fn keeps_an_admin(txn: &Txn, leaving: &Membership, stays_as: Option<Role>)
         Ok(())
     } else {
         Err(Error::conflict("id", "this is the tenant's last administrator; give somebody else the role first"))
+    }
+}
+
+/// Refuses to take the last one away who runs the hub: by a membership in a tenant that is served.
+async fn keeps_who_runs_the_hub(txn: &Txn, leaving: &Membership, stays_as: Option<Role>) -> Result<()> {
+    let runs_hub = |role: Role| role.scopes().has(Scope::HubAdmin);
+    if !runs_hub(leaving.role) || stays_as.is_some_and(runs_hub) {
+        return Ok(());
+    }
+    let others = entity::of_role(Role::SuperAdmin).filter(entity::COLUMN.id.ne(leaving.id)).all(&**txn).await?;
+    let places = tenant::of_any(others.iter().map(|bond| bond.tenant_id).collect()).all(&**txn).await?;
+    if places.iter().any(|tenant| tenant.state() == Status::Active) {
+        Ok(())
+    } else {
+        Err(Error::conflict("id", "nobody would be left to run the hub; make somebody else a SUPER_ADMIN first"))
     }
 }
 

@@ -6,8 +6,8 @@
 //! *issuer* is somebody else's server whose tokens a tenant accepts.
 //!
 //! One rule holds everywhere: nobody gives what they do not have. And a tenant never loses its last
-//! administrator, also when two administrators demote each other at the same instant: whoever changes
-//! memberships holds the tenant's row.
+//! administrator, nor the hub the last person who runs it, also when two demote each other at the same instant:
+//! whoever changes memberships holds the tenant's row and those of all tenants whose people run the hub.
 
 pub mod agent;
 mod bootstrap;

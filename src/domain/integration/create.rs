@@ -187,8 +187,16 @@ pub(super) async fn check(cx: &Cx, new: &NewIntegration, given: Option<&Given>) 
     if warning::ended(&manifest, &details.settings) {
         details.settings.remove("version");
     }
-    let (wrong, found) = trouble::misfits(&manifest, &details, "");
+    let (wrong, mut found) = trouble::misfits(&manifest, &details, "");
     issues.extend(wrong);
+    // What the first call needs cannot be found by it.
+    found.retain(|name| {
+        let needed = auth.as_ref().is_some_and(|auth| begins_with(&manifest, &details, auth, name));
+        if needed {
+            issues.push(trouble::missing(&manifest, name, ""));
+        }
+        !needed
+    });
     let Some(auth) = auth.filter(|_| issues.is_empty()) else { return Err(Error::Refused(issues)) };
     if manifest.app.is_some() {
         let app = credential::app::values(cx, cx.tenant()?, &new.provider).await?.unwrap_or_default();
@@ -196,6 +204,16 @@ pub(super) async fn check(cx: &Cx, new: &NewIntegration, given: Option<&Given>) 
             app.into_iter().map(|(name, value)| (name.trim_start_matches("app.").to_owned(), value)).collect();
     }
     Ok(Checked { manifest, auth, details, fields, settings, found })
+}
+
+/// Whether the address that is asked first has this setting in it.
+fn begins_with(manifest: &Manifest, details: &Details, auth: &Auth, name: &str) -> bool {
+    let first = match (auth, &details.environment) {
+        (Auth::AuthorizationCode(it), _) => Some(&it.authorize.url.0),
+        (_, Some(key)) => manifest.environment(key).map(|environment| &environment.base_url.0),
+        (_, None) => manifest.environments.first().map(|environment| &environment.base_url.0),
+    };
+    first.is_some_and(|address| address.names().any(|gap| gap == name))
 }
 
 /// The method of an integration that is made without a credential.

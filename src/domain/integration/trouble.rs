@@ -106,11 +106,7 @@ pub fn misfits(manifest: &Manifest, details: &Details, path: &str) -> (Vec<Issue
         };
         match why {
             Why::Found => found.push(name),
-            Why::Missing => {
-                let setting = manifest.settings.all().iter().find(|setting| setting.name.as_str() == name);
-                let help = setting.and_then(|setting| setting.help.as_ref()).map(|help| format!(": {help}"));
-                issues.push(Issue::at(&at, format!("the {what} {name} is missing{}", help.unwrap_or_default())));
-            }
+            Why::Missing => issues.push(missing(manifest, &name, path)),
             Why::Unknown => {
                 let all = names().join(", ");
                 let rest = if all.is_empty() { "there are none".to_owned() } else { format!("there are {all}") };
@@ -120,4 +116,12 @@ pub fn misfits(manifest: &Manifest, details: &Details, path: &str) -> (Vec<Issue
         }
     }
     (issues, found)
+}
+
+/// A setting that nobody gave.
+#[must_use]
+pub fn missing(manifest: &Manifest, name: &str, path: &str) -> Issue {
+    let setting = manifest.settings.all().iter().find(|setting| setting.name.as_str() == name);
+    let help = setting.and_then(|setting| setting.help.as_ref()).map(|help| format!(": {help}")).unwrap_or_default();
+    Issue::at(&format!("{path}settings.{name}"), format!("the setting {name} is missing{help}"))
 }

@@ -1,6 +1,6 @@
 //! Data keys: found, made, rotated, destroyed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use sea_orm::{
     ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -58,12 +58,41 @@ async fn with_room(txn: &Txn, tenant: TenantId, seals: i64) -> Result<TenantKey>
     if row.seals + seals <= MOST_SEALS {
         return Ok(row);
     }
-    if insert(txn, tenant, number(row.version)? + 1).await? && tenant != HUB {
+    replace(txn, &row, "it has sealed often enough").await?;
+    held(txn, tenant).await
+}
+
+/// Makes the key after this one, which is held, unless somebody else did. Says whether it was made here.
+async fn replace(txn: &Txn, row: &TenantKey, reason: &str) -> Result<bool> {
+    let tenant = row.tenant_id;
+    let made = insert(txn, tenant, number(row.version)? + 1).await?;
+    if made && tenant != HUB {
         let fact = KeyringEvent::KeyRotated { tenant, version: row.version + 1 };
         txn.emit_in(tenant, &fact)?;
-        txn.audit_in(tenant, shown(&fact, row.version, Some("it has sealed often enough")));
+        txn.audit_in(tenant, shown(&fact, row.version, Some(reason)));
     }
-    held(txn, tenant).await
+    Ok(made)
+}
+
+/// Gives the next key to each tenant whose newest one has lived for as long as it may, and to the hub. Says to
+/// how many. What the old ones sealed is sealed anew by [`finish`].
+pub async fn renew(hub: &Arc<Hub>) -> Result<u64> {
+    let by = hub.clock.now() - hub.data_key_life;
+    let due: Vec<TenantId> = entity::tenants_without_since(by).into_tuple().all(hub.database.reader()).await?;
+    let mut renewed = 0;
+    for tenant in due {
+        let cx = Cx::system(Arc::clone(hub), "key rotation", tenant);
+        let made = cx.write(async |txn| {
+            let newest = entity::of(tenant).order_by_desc(entity::Column::Version).lock_exclusive().one(&**txn).await?;
+            match newest.filter(|row| row.created_at <= by) {
+                Some(row) => replace(txn, &row, "it has lived for long enough").await,
+                // Replaced meanwhile, or destroyed with its tenant.
+                None => Ok(false),
+            }
+        });
+        renewed += u64::from(made.await?);
+    }
+    Ok(renewed)
 }
 
 /// The tenant's newest key, held until the commit; its first one if it has none yet.

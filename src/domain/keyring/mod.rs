@@ -2,7 +2,8 @@
 //!
 //! **Who acts.** Concerns that hold something secret call [`secret::put`] inside the transaction that
 //! needs it and [`secret::get`] where it is used; nobody else selects from the table of secrets. An
-//! administrator rotates the tenant's key; whoever runs the hub rotates the master key.
+//! administrator rotates the tenant's key; whoever runs the hub rotates the master key. A data key also gives way
+//! to the next by itself, once it has sealed often enough or lived for long enough.
 //!
 //! **How a key lives.** A tenant's first data key is made with its first secret. A rotation makes the next
 //! version, which seals from then on; what was sealed before is sealed anew in batches while reads and

@@ -122,7 +122,10 @@ pub async fn delete(cx: &Cx, id: TenantId, confirmation: &str) -> Result<Tenant>
 /// The tenant, held until the commit together with all whose people run the hub, if somebody is left to run
 /// it without this one.
 async fn held_leaving_somebody(txn: &Txn, id: TenantId) -> Result<Tenant> {
-    let rows = entity::with_those_of_role(id, Role::SuperAdmin).lock_exclusive().all(&**txn).await?;
+    let rows = entity::with_those_of_role(id, Role::SuperAdmin);
+    rows.clone().lock_exclusive().all(&**txn).await?;
+    // Read again: whoever we waited for may have taken somebody's role.
+    let rows = rows.all(&**txn).await?;
     let (found, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|tenant| tenant.id == id);
     let found = found.into_iter().next().filter(Tenant::lives).ok_or(Error::NotFound("tenant"))?;
     if txn.cx().principal()?.home == id {

@@ -2,6 +2,7 @@
 
 pub mod connect;
 pub mod offer;
+pub mod warning;
 pub mod words;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use futures_util::future::BoxFuture;
 use self::{
     connect::{ProviderAuthMethod, ProviderEnvironment, ProviderField, ProviderSetting},
     offer::{ProviderAction, ProviderLimit, ProviderStream, ProviderWebhook},
+    warning::ProviderWarning,
     words::{ProviderCapability, ProviderCategory, ProviderPerTenant},
 };
 use super::{context::Ask, error::Result, guard::SignedIn, id, page::Connection};
@@ -85,6 +87,11 @@ impl Provider {
             days_left: known.ends.days_left(today).and_then(|days| i32::try_from(days).ok()),
         });
         Some(ProviderVersion { current: version.current.clone(), known: known.collect() })
+    }
+
+    /// What to know before it hurts: a version that ends, a fact that nobody confirmed. The most urgent comes first.
+    async fn warnings(&self, ctx: &Context<'_>) -> Vec<ProviderWarning> {
+        provider::warnings(ctx.cx(), &self.0).into_iter().map(ProviderWarning::from).collect()
     }
 
     /// Where its servers are.

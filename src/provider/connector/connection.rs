@@ -14,7 +14,7 @@ use crate::{
         },
         request::{self, Site, Unmade},
         simulator,
-        template::{Place, Template, Values},
+        template::{Place, Template, Unfilled, Values},
         token::Token,
     },
 };
@@ -297,18 +297,23 @@ impl Connection {
         Some(self.real(&Url::parse(&address).ok()?).ok()?.origin().ascii_serialization())
     }
 
-    /// Every address to which the hub itself would go, as far as they are known.
+    /// Every address to which the hub itself would go. Those of which a part is not known yet are left out: they
+    /// are looked at when they are used.
     pub(super) fn addresses(&self) -> Result<Vec<String>, Unmade> {
-        let mut addresses: Vec<String> = self.site()?.all().map(str::to_owned).collect();
-        for call in self.auth().calls() {
-            addresses.push(call.url.0.fill(&self.values, Place::Address)?.text);
-        }
-        if let Auth::AuthorizationCode(it) = self.auth()
-            && let Some(after) = &it.after
-        {
-            addresses.push(after.url.0.fill(&self.values, Place::Address)?.text);
-        }
-        Ok(addresses)
+        let environment = self.environment();
+        let bases = std::iter::once(&environment.base_url).chain(environment.hosts.iter().flat_map(BTreeMap::values));
+        let after = match self.auth() {
+            Auth::AuthorizationCode(it) => it.after.as_ref().map(|after| &after.url),
+            _ => None,
+        };
+        let calls = self.auth().calls().map(|call| &call.url).chain(after);
+        let templates = bases.map(|address| &address.0).chain(calls.map(|endpoint| &endpoint.0));
+        let filled = templates.filter_map(|template| match template.fill(&self.values, Place::Address) {
+            Ok(filled) => Some(Ok(filled.text)),
+            Err(Unfilled::Missing(_)) => None,
+            Err(unfit) => Some(Err(unfit.into())),
+        });
+        filled.collect()
     }
 
     /// Where an address is really asked: there, or at the simulator, which also gives addresses of its own.

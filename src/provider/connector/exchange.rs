@@ -66,7 +66,7 @@ pub(super) struct Answer {
 
 impl Answer {
     /// The trouble with an answer that does not have what the file promises.
-    pub(super) fn unreadable(&self, reason: impl ToString) -> Trouble {
+    pub(super) fn unreadable(&self, reason: &impl ToString) -> Trouble {
         Trouble::Failed(Failure::unreadable(Some(self.status), reason.to_string()))
     }
 }
@@ -83,6 +83,8 @@ impl Connector {
     /// Sends an errand until it succeeds or there is no sense in going on.
     pub(super) async fn exchange(&self, connection: &Connection, errand: Errand<'_>) -> Result<Answer, Trouble> {
         let deadline = Instant::now() + self.bounds.within;
+        // As they were written, too: an address that had to be understood first is not one to call.
+        self.check(connection)?;
         let url = connection.real(&errand.ready.url)?;
         let trace = self.trace.unwrap_or_else(|| Trace::begin(&*self.chance));
         let mut attempt = 1;
@@ -98,7 +100,7 @@ impl Connector {
                 Err(Trouble::Failed(failure)) => failure,
                 Err(trouble) => return Err(trouble),
             };
-            let again = attempt < ATTEMPTS && (errand.repeatable || !made.reached);
+            let again = self.repeats && attempt < ATTEMPTS && (errand.repeatable || !made.reached);
             let pause = self.pause(&failure, attempt).filter(|pause| again && Instant::now() + *pause < deadline);
             let Some(pause) = pause else { return Err(Trouble::Failed(failure)) };
             tokio::time::sleep(pause).await;

@@ -99,7 +99,7 @@ impl Connector {
         // What is bought with must not come out in the words of a refusal either.
         let known = connection.clone().with_values(values.clone());
         let answer = self.exchange(&known, errand).await?;
-        token::read(call, &answer.document, self.clock.now()).map_err(|reason| answer.unreadable(reason))
+        token::read(call, &answer.document, self.clock.now()).map_err(|reason| answer.unreadable(&reason))
     }
 }
 

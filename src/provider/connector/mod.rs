@@ -132,6 +132,8 @@ pub struct Connector {
     observer: Arc<dyn Observer>,
     trace: Option<Trace>,
     bounds: Bounds,
+    /// Whether anything is sent twice at all.
+    repeats: bool,
 }
 
 impl fmt::Debug for Connector {
@@ -144,7 +146,15 @@ impl Connector {
     /// One whom nobody observes.
     #[must_use]
     pub fn new(client: Client, clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Self {
-        Self { client, clock, chance, observer: Arc::new(Nobody), trace: None, bounds: Bounds::default() }
+        Self {
+            client,
+            clock,
+            chance,
+            observer: Arc::new(Nobody),
+            trace: None,
+            bounds: Bounds::default(),
+            repeats: true,
+        }
     }
 
     /// The same, observed.
@@ -178,24 +188,25 @@ impl Connector {
 
     /// What the cheapest call says of a connection. Trouble is only what kept the call from being made.
     pub async fn probe(&self, connection: &Connection) -> Result<Verdict, Trouble> {
-        let verdict = async {
-            let connection = self.signed_in(connection).await?;
-            let probe = match &connection.manifest().probe {
-                // Whoever has a token was told so by the token call.
-                Probe::Token(_) => return Ok(known_good()),
-                Probe::Request(probe) => probe,
-            };
-            let outgoing = connection.make(&probe.request, connection.values())?;
-            let errand = Errand::new(Purpose::Probe, outgoing.finish()?);
-            match self.exchange(&connection, errand).await {
-                Ok(answer) => Ok(probe::verdict(probe, Ok(answer.document))),
-                Err(Trouble::Failed(failure)) => Ok(probe::verdict(probe, Err(failure))),
-                Err(trouble) => Err(trouble),
-            }
-        };
-        match verdict.await {
+        let connector = Self { repeats: false, ..self.clone() };
+        match connector.verdict(connection).await {
             Err(Trouble::Failed(failure)) => Ok(probe::of_failure(&[], failure)),
             verdict => verdict,
+        }
+    }
+
+    async fn verdict(&self, connection: &Connection) -> Result<Verdict, Trouble> {
+        let probe = match &connection.manifest().probe {
+            Probe::Request(probe) => probe,
+            // Not whether a token is there, but whether one can be had.
+            Probe::Token(_) => return self.token(connection, Grant::Credentials).await.map(|_| known_good()),
+        };
+        let connection = self.signed_in(connection).await?;
+        let outgoing = connection.make(&probe.request, connection.values())?;
+        match self.exchange(&connection, Errand::new(Purpose::Probe, outgoing.finish()?)).await {
+            Ok(answer) => Ok(probe::verdict(probe, Ok(answer.document))),
+            Err(Trouble::Failed(failure)) => Ok(probe::verdict(probe, Err(failure))),
+            Err(trouble) => Err(trouble),
         }
     }
 
@@ -208,7 +219,7 @@ impl Connector {
         let errand = Errand::new(Purpose::Discovery, outgoing.finish()?).repeatable();
         let answer = self.exchange(&connection, errand).await?;
         let items = discovery.items.list(&answer.document).ok_or_else(|| {
-            answer.unreadable(format!("the answer has no list of accounts at `{}`", discovery.items.as_str()))
+            answer.unreadable(&format!("the answer has no list of accounts at `{}`", discovery.items.as_str()))
         })?;
         let account = |item| {
             let id = discovery.id.text(&item)?;
@@ -247,7 +258,7 @@ impl Connector {
             Some(path) => path.value(&answer.document),
             None => answer.document.to_value(),
         };
-        result.map_err(|reason| answer.unreadable(reason))
+        result.map_err(|reason| answer.unreadable(&reason))
     }
 
     /// The connection with a token, if a client id and secret are all it takes to buy one. Who keeps tokens

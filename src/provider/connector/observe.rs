@@ -22,8 +22,6 @@ pub enum Purpose<'a> {
     Action(&'a str),
     /// To read a page; the key of the stream.
     Stream(&'a str),
-    /// To fetch the certificate of a signature.
-    Certificate,
 }
 
 impl Purpose<'_> {
@@ -36,7 +34,6 @@ impl Purpose<'_> {
             Self::Discovery => "discovery",
             Self::Action(_) => "action",
             Self::Stream(_) => "stream",
-            Self::Certificate => "certificate",
         }
     }
 

@@ -51,11 +51,11 @@ impl Connector {
         }
         let errand = Errand::new(Purpose::Stream(stream.key.as_str()), outgoing.finish()?).repeatable();
         let answer = self.exchange(&connection, errand).await?;
-        let found = extract::records(stream, &answer.document).map_err(|reason| answer.unreadable(reason))?;
+        let found = extract::records(stream, &answer.document).map_err(|reason| answer.unreadable(&reason))?;
         let records = found.records.len() + found.nameless;
         let page = Page { document: &answer.document, headers: &answer.headers, url: &answer.url, records };
         let next = match paging {
-            Some(paging) => paging::next(paging, position, page).map_err(|reason| answer.unreadable(reason))?,
+            Some(paging) => paging::next(paging, position, page).map_err(|reason| answer.unreadable(&reason))?,
             None => None,
         };
         Ok(Paged { records: found.records, nameless: found.nameless, next })

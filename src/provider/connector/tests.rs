@@ -1,15 +1,20 @@
-//! A connector against the simulator, over the loopback: what is true of all providers is in [`conformance`].
+//! A connector against the simulator, over the loopback: what is true of all providers is in
+//! [`conformance`].
 
 mod conformance;
+mod doors;
 mod stage;
 
 use std::time::Duration;
 
 use serde_json::json;
 
-use self::stage::{Stage, named};
+use self::stage::{Stage, connection, named};
 use super::*;
-use crate::{kernel::secret::Secret, provider::simulator::Mood};
+use crate::{
+    kernel::secret::Secret,
+    provider::{paging::Position, simulator::Mood},
+};
 
 #[tokio::test]
 async fn what_only_reads_is_tried_again_and_what_changes_something_is_not() {
@@ -19,7 +24,7 @@ async fn what_only_reads_is_tried_again_and_what_changes_something_is_not() {
     let stream = &stripe.streams.all()[0];
     stage.notes.take();
     stage.mood(&stripe, Mood::Down, Some(2));
-    let page = stage.connector.page(&connection, stream, &Default::default(), None).await.unwrap();
+    let page = stage.connector.page(&connection, stream, &Position::Start, None).await.unwrap();
     assert!(!page.records.is_empty());
     let notes = stage.notes.take();
     assert_eq!(
@@ -67,11 +72,11 @@ async fn an_observer_hears_of_every_call_without_its_secrets() {
     let pancake = named("pancake_pos");
     let stage = Stage::of(vec![Arc::clone(&pancake)]).await;
     let mut details = stage.details(&pancake, &pancake.auth[0]);
-    stage.connector.probe(&stage.connection(&pancake, &details)).await.unwrap();
+    stage.connector.probe(&connection(&pancake, &details)).await.unwrap();
     for field in pancake.auth[0].fields() {
         details.credential.insert(field.name.0.clone(), Secret::from("0123456789-canary-9876543210".to_owned()));
     }
-    let verdict = stage.connector.probe(&stage.connection(&pancake, &details)).await.unwrap();
+    let verdict = stage.connector.probe(&connection(&pancake, &details)).await.unwrap();
     assert_eq!(verdict.credential, Known::Bad);
     let notes = stage.notes.take();
     assert_eq!(notes.len(), 2);
@@ -90,7 +95,7 @@ async fn a_trace_goes_on_in_what_is_sent() {
     details.simulator = Some(format!("http://{address}").parse().unwrap());
     let trace = Trace::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").unwrap();
     let connector = stage.connector.clone().traced(trace).within(Bounds { within: Duration::from_secs(5), most: 1000 });
-    connector.probe(&stage.connection(&custom, &details)).await.unwrap();
+    connector.probe(&connection(&custom, &details)).await.unwrap();
     let head = heads.join_next().await.unwrap().unwrap().to_ascii_lowercase();
     assert!(head.contains("traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{head}");
     assert!(!head.contains("00f067aa0ba902b7"), "{head}");

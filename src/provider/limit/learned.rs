@@ -155,8 +155,9 @@ impl Pace {
     }
 
     pub(super) fn take(&mut self) {
-        let apart = 1_000_000_000 / i64::from(self.thousandths.max(SLOWEST));
-        self.next += TimeDelta::microseconds(apart);
+        // Rounded up: of three in a second the next one must not come too early.
+        let apart = 1_000_000_000_u32.div_ceil(self.thousandths.max(SLOWEST));
+        self.next += TimeDelta::microseconds(apart.into());
     }
 
     pub(super) fn learn(&mut self, adaptive: &Adaptive, throttled: bool) {

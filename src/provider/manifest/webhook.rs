@@ -330,6 +330,8 @@ shape! {
         algorithm: String,
         /// Hosts from which a certificate is taken.
         hosts: Vec<String>,
+        /// What the path of its address begins with.
+        path: Option<String> = None,
         /// The name that the certificate must carry.
         subject: Option<String> = None,
         /// The id of the webhook at the provider.

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Records at the beginning.
-pub(super) const FIRST: usize = 23;
+pub(in crate::provider) const FIRST: usize = 23;
 
 /// Time between two new ones.
 pub(super) const EVERY: TimeDelta = TimeDelta::seconds(5);

@@ -8,23 +8,24 @@ use std::sync::Arc;
 use url::Url;
 
 use super::{
-    Mood, data,
+    CERTIFICATE, KEYS, Mood, data,
     door::Door,
     route::{self, Meant},
+    toll::Toll,
 };
 use crate::{
     kernel::{clock::Moment, secret::Secret},
     provider::{
-        expression::Document,
-        limit::{self, Limiter, Seen},
+        limit,
         manifest::{
             Manifest,
             answer::{Answer, Class},
             auth::Auth,
-            limit::Limit,
+            stream::Action,
+            webhook::Verify,
         },
         request,
-        template::Values,
+        template::{Tree, Values},
     },
 };
 
@@ -120,6 +121,28 @@ impl Reply {
     }
 }
 
+/// How an answer is given.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// After a while.
+    pub slow: bool,
+    /// And on and on.
+    pub endless: bool,
+    /// Counted among those that are answered at present.
+    pub under_way: bool,
+}
+
+/// How far a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Passage {
+    /// It was answered at the door.
+    Door,
+    /// Too much was asked.
+    Turned,
+    /// In.
+    In,
+}
+
 /// A fake provider.
 #[derive(Debug)]
 pub struct Fake {
@@ -130,7 +153,7 @@ pub struct Fake {
     /// For how many requests more the mood lasts; without end if not said.
     left: Option<u32>,
     door: Door,
-    limiters: BTreeMap<String, Limiter>,
+    toll: Toll,
 }
 
 impl Fake {
@@ -145,7 +168,7 @@ impl Fake {
             mood: Mood::Well,
             left: None,
             door: Door::default(),
-            limiters: BTreeMap::new(),
+            toll: Toll::default(),
         }
     }
 
@@ -182,36 +205,38 @@ impl Fake {
         }
     }
 
-    /// Answers a request. The second is whether it should take its time.
-    pub fn answer(&mut self, asked: &Asked, now: Moment) -> (Reply, bool) {
-        let mood = self.mood();
-        (self.reply(asked, mood, now), mood == Mood::Slow)
+    /// Answers a request as a whole.
+    pub fn answer(&mut self, asked: &Asked, now: Moment) -> Reply {
+        let (reply, manner) = self.begin(asked, now);
+        if manner.under_way {
+            self.answered();
+        }
+        reply
     }
 
-    fn reply(&mut self, asked: &Asked, mood: Mood, now: Moment) -> Reply {
+    /// Begins to answer a request. Where it is under way, [`Fake::answered`] is told when it no longer is.
+    pub fn begin(&mut self, asked: &Asked, now: Moment) -> (Reply, Manner) {
+        let mood = self.mood();
+        let (reply, passage) = self.reply(asked, mood, now);
+        // Who is turned away learns so at once.
+        let slow = mood == Mood::Slow && passage != Passage::Turned;
+        (reply, Manner { slow, endless: mood == Mood::Endless, under_way: passage == Passage::In })
+    }
+
+    /// The answer, and how far the request came.
+    fn reply(&mut self, asked: &Asked, mood: Mood, now: Moment) -> (Reply, Passage) {
         let manifest = Arc::clone(&self.manifest);
-        match mood {
-            Mood::Down => {
-                return Reply { status: 503, headers: Vec::new(), body: b"<html><title>503</title></html>".to_vec() };
-            }
-            Mood::Garbled => {
-                let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
-                return Reply {
-                    status: 200,
-                    headers,
-                    body: b"<html><title>Welcome to our hotspot</title></html>".to_vec(),
-                };
-            }
-            Mood::Throttling => return self.throttled(now, now + chrono::TimeDelta::seconds(2)),
-            Mood::Revoked => return self.refused(),
-            Mood::Failing => return self.failed(),
-            Mood::Well | Mood::Slow => {}
+        if let Some(reply) = self.moody(mood, now) {
+            return (reply, Passage::Door);
+        }
+        if let Some(reply) = certificate(&manifest, &asked.url) {
+            return (reply, Passage::Door);
         }
         if let Some(reply) = self.door.oauth(&manifest, &self.values, asked, now) {
-            return reply;
+            return (reply, Passage::Door);
         }
         if !self.door.admits(&manifest, &self.values, asked, now) {
-            return self.refused();
+            return (self.refused(), Passage::Door);
         }
         let meant = route::find(&manifest, &asked.method, &asked.url, &Value::Object(asked.fields()));
         let of = match meant {
@@ -219,8 +244,14 @@ impl Fake {
             Some(Meant::Action(it)) => Some(it.key.as_str()),
             _ => None,
         };
-        if let Err(until) = self.pass(&manifest, of, now) {
-            return self.throttled(now, until);
+        let action = if let Some(Meant::Action(it)) = meant { Some(it) } else { None };
+        let values = with_input(&self.values, action, asked);
+        let environment = route::environment(&manifest, &asked.url).map_or("", |it| it.key.as_str());
+        let within = limit::Asked { environment, of, values: &values };
+        if let Err(refused) = self.toll.pass(&manifest, within, now) {
+            let mut reply = self.throttled(now, refused.until, refused.daily);
+            self.toll.tell(&manifest, within, &mut reply, now);
+            return (reply, Passage::Turned);
         }
         let mut reply = match meant {
             Some(Meant::Probe(it)) => Reply::json(200, &it.example.0),
@@ -235,8 +266,29 @@ impl Fake {
             Some(Meant::Action(it)) => Reply::json(200, &it.example.0),
             None => self.unknown(),
         };
-        self.tell(&manifest, of, &mut reply, now);
-        reply
+        self.toll.tell(&manifest, within, &mut reply, now);
+        (reply, Passage::In)
+    }
+
+    /// What is answered in a bad mood, whatever was asked.
+    fn moody(&self, mood: Mood, now: Moment) -> Option<Reply> {
+        let page = |status, title| {
+            let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
+            Reply { status, headers, body: format!("<html><title>{title}</title></html>").into_bytes() }
+        };
+        Some(match mood {
+            Mood::Well | Mood::Slow => return None,
+            Mood::Down => page(503, "503"),
+            Mood::Garbled => page(200, "Welcome to our hotspot"),
+            Mood::WrongCharset => {
+                let headers = vec![("content-type".to_owned(), "application/json; charset=iso-8859-1".to_owned())];
+                Reply { status: 200, headers, body: b"{\"name\": \"Caf\xe9\"}".to_vec() }
+            }
+            Mood::Endless => Reply { body: b"[".to_vec(), ..Reply::json(200, &Value::Null) },
+            Mood::Throttling => self.throttled(now, now + chrono::TimeDelta::seconds(2), false),
+            Mood::Revoked => self.refused(),
+            Mood::Failing => self.failed(),
+        })
     }
 
     /// The example of a class of failures.
@@ -258,12 +310,14 @@ impl Fake {
         self.example(Class::NotFound).unwrap_or_else(|| Reply::json(404, &json!({"message": "Not Found"})))
     }
 
-    fn throttled(&self, now: Moment, until: Moment) -> Reply {
+    fn throttled(&self, now: Moment, until: Moment, daily: bool) -> Reply {
+        let (first, second) = if daily { (Class::Quota, Class::Throttled) } else { (Class::Throttled, Class::Quota) };
         let mut reply = self
-            .example(Class::Throttled)
-            .or_else(|| self.example(Class::Quota))
+            .example(first)
+            .or_else(|| self.example(second))
             .unwrap_or_else(|| Reply::json(429, &json!({"message": "Too many requests"})));
         let seconds = (until - now).num_milliseconds().max(0).unsigned_abs().div_ceil(1_000);
+        reply.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("retry-after"));
         reply.headers.push(("retry-after".to_owned(), seconds.to_string()));
         reply
     }
@@ -279,54 +333,49 @@ impl Fake {
             .map_or_else(|| Reply::json(500, &json!({"message": "Internal error"})), |rule| Reply::of(&rule.example))
     }
 
-    /// The limits that reach a request. A provider that publishes nothing takes what its file has for the most.
-    fn limits<'m>(&self, manifest: &'m Manifest, of: Option<&str>) -> Vec<&'m Limit> {
-        let environment = manifest.environments.first().map_or("", |environment| environment.key.as_str());
-        let asked = limit::Asked { environment, of, values: &self.values };
-        let real = |limit: &&Limit| {
-            !matches!(limit, Limit::Usage(_) | Limit::Headers(_) | Limit::Adaptive(_) | Limit::Concurrency(_))
-        };
-        manifest.limits.iter().filter(real).filter(|limit| limit::reaches(limit, asked)).collect()
+    /// A request that was let through has its answer.
+    pub(super) fn answered(&mut self) {
+        self.toll.left();
     }
+}
 
-    fn pass(&mut self, manifest: &Manifest, of: Option<&str>, now: Moment) -> Result<(), Moment> {
-        let limits = self.limits(manifest, of);
-        let limiter =
-            self.limiters.entry(of.unwrap_or_default().to_owned()).or_insert_with(|| Limiter::new(&limits, now));
-        limiter.take(&limits, now)
+/// The certificate that belongs to the key with which webhooks are signed, where it is said to be.
+fn certificate(manifest: &Manifest, url: &Url) -> Option<Reply> {
+    let signs = matches!(manifest.webhook.get().map(|webhook| &webhook.verify), Some(Verify::Certificate(_)));
+    (signs && url.as_str() == KEYS.certificate_url).then(|| {
+        let headers = vec![("content-type".to_owned(), "application/x-pem-file".to_owned())];
+        Reply { status: 200, headers, body: CERTIFICATE.as_bytes().to_vec() }
+    })
+}
+
+/// The values of a fake with those parts of the input that a request shows: limits may count by them.
+fn with_input(values: &Values, action: Option<&Action>, asked: &Asked) -> Values {
+    let mut values = values.clone();
+    let fields = Value::Object(asked.fields());
+    let mut input = json!({});
+    for tree in action.iter().flat_map(|action| action.request.json.iter().chain(&action.request.form)) {
+        read_back(tree, &fields, &mut input);
     }
+    values.set_input(input);
+    values
+}
 
-    /// Says in the answer what the provider would say about its limits.
-    fn tell(&mut self, manifest: &Manifest, of: Option<&str>, reply: &mut Reply, now: Moment) {
-        for limit in &manifest.limits {
-            match limit {
-                Limit::Headers(it) => {
-                    reply.headers.push((it.remaining.0.to_string(), "99".to_owned()));
-                    reply.headers.push((it.reset.0.to_string(), (now.timestamp() + 60).to_string()));
-                }
-                Limit::Usage(it) => {
-                    let body = json!({it.fields.first().map_or("call_count", String::as_str): 7});
-                    reply.headers.extend(it.headers.first().map(|name| (name.0.to_string(), body.to_string())));
-                }
-                Limit::Points(it) if reply.body.starts_with(b"{") => {
-                    let Ok(mut body) = serde_json::from_slice::<Value>(&reply.body) else { continue };
-                    let left = it.capacity - it.assumed.min(it.capacity);
-                    for (path, value) in [(&it.cost, 10), (&it.left, left)] {
-                        if let Some(path) = path {
-                            path.put(json!(value), &mut body);
-                        }
-                    }
-                    reply.body = body.to_string().into_bytes();
-                }
-                _ => {}
+/// Finds what filled the gaps of a body.
+fn read_back(tree: &Tree, value: &Value, input: &mut Value) {
+    match tree {
+        Tree::Text(template) => {
+            if let Some(name) = template.lone().and_then(|name| name.strip_prefix("input.")) {
+                input[name] = value.clone();
             }
         }
-        let limits = self.limits(manifest, of);
-        let headers = HeaderMap::new();
-        let document = Document::null();
-        if let Some(limiter) = self.limiters.get_mut(of.unwrap_or_default()) {
-            limiter.learn(&limits, Seen { headers: &headers, document: Some(&document), failure: None }, now);
+        Tree::Table(fields) => {
+            for (name, inner) in fields {
+                if let Some(value) = value.get(name) {
+                    read_back(inner, value, input);
+                }
+            }
         }
+        Tree::List(_) | Tree::Fixed(_) => {}
     }
 }
 

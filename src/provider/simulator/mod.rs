@@ -2,7 +2,7 @@
 //!
 //! `portolan provider simulate stripe shopify --port 9900` listens on the loopback and answers as the
 //! providers would: it wants the credential where the file says ([`door`]), gives and refuses tokens, keeps to
-//! the limits, cuts answers into pages and grows records with time ([`data`]), fails as the file's rules have
+//! the limits ([`toll`]), cuts answers into pages and grows records with time ([`data`]), fails as the file's rules have
 //! it, and sends signed webhooks ([`hook`]). Credentials are the made-up ones of the file's examples.
 //!
 //! One port plays everybody. The address `https://api.stripe.com/v1/charges` is found at
@@ -20,10 +20,13 @@ mod fake;
 pub mod hook;
 mod route;
 pub mod serve;
+mod toll;
 
 use url::Url;
 
-pub use fake::{Asked, Fake, Reply};
+#[cfg(test)]
+pub(super) use data::FIRST;
+pub use fake::{Asked, Fake, Manner, Reply};
 
 /// How a fake behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -38,6 +41,10 @@ pub enum Mood {
     Down,
     /// With a page of HTML and 200.
     Garbled,
+    /// With letters in another encoding than was promised.
+    WrongCharset,
+    /// With an answer that never ends.
+    Endless,
     /// By refusing everybody for asking too much.
     Throttling,
     /// By refusing every credential and forgetting every token.

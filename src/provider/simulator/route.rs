@@ -11,6 +11,7 @@ use crate::provider::{
         Manifest,
         answer::Probe,
         connection::{Discovery, Environment},
+        leaf::Address,
         paging::Paging,
         request::Request,
         stream::{Action, Stream},
@@ -52,6 +53,22 @@ pub(super) fn find<'a>(manifest: &'a Manifest, method: &http::Method, url: &Url,
     });
     // Of equals the first: streams before the probe, which often asks for the same list.
     fitting.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, meant)| meant)
+}
+
+/// The environment in which an address lies: of several the one that says most, and then the first.
+pub(super) fn environment<'a>(manifest: &'a Manifest, url: &Url) -> Option<&'a Environment> {
+    let plain = plain(url);
+    let length = |address: &Address| {
+        let whole = Template::parse(&format!("{}/", address.0.as_str())).ok()?;
+        let fits = |at: &usize| whole.could_be(&plain[..=*at]);
+        plain.match_indices('/').map(|(at, _)| at).filter(fits).max()
+    };
+    let longest = |environment: &Environment| {
+        let hosts = environment.hosts.iter().flatten().map(|(_, address)| address);
+        std::iter::once(&environment.base_url).chain(hosts).filter_map(length).max()
+    };
+    let fitting = manifest.environments.iter().rev().filter_map(|it| Some((longest(it)?, it)));
+    fitting.max_by_key(|(length, _)| *length).map(|(_, environment)| environment)
 }
 
 /// Whether a request of an environment goes to an address.

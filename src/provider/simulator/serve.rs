@@ -10,6 +10,7 @@
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -22,6 +23,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
@@ -40,6 +43,9 @@ const MAX_BODY: usize = 4 << 20;
 
 /// How long a slow answer takes.
 const SLOW: Duration = Duration::from_secs(3);
+
+/// How much of an endless answer is sent at once.
+const CHUNK: usize = 64 * 1024;
 
 /// How long a webhook may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -103,15 +109,34 @@ async fn play(State(simulator): State<Simulator>, request: Request) -> Response 
     public.set_query(parts.uri.query());
     let asked = Asked { method: parts.method, url, public, headers: parts.headers, body: body.to_bytes().to_vec() };
     let now = simulator.clock.now();
-    let Some((reply, slow)) = simulator.with(&provider, |fake| fake.answer(&asked, now)) else {
+    let Some((reply, manner)) = simulator.with(&provider, |fake| fake.begin(&asked, now)) else {
         return (StatusCode::NOT_FOUND, "this provider is not simulated").into_response();
     };
-    if slow {
+    let _under_way = manner.under_way.then(|| UnderWay { simulator, provider });
+    if manner.slow {
         tokio::time::sleep(SLOW).await;
     }
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = reply.header_map();
-    (status, headers, Body::from(reply.body)).into_response()
+    let body = if manner.endless {
+        let more = stream::repeat(Bytes::from(vec![b' '; CHUNK])).map(Ok::<_, Infallible>);
+        Body::from_stream(stream::once(async { Ok(Bytes::from(reply.body)) }).chain(more))
+    } else {
+        Body::from(reply.body)
+    };
+    (status, headers, body).into_response()
+}
+
+/// A request that is being answered. Whoever asked may hang up meanwhile.
+struct UnderWay {
+    simulator: Simulator,
+    provider: String,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.simulator.with(&self.provider, Fake::answered);
+    }
 }
 
 /// The provider and its own address behind one of ours.
@@ -195,7 +220,7 @@ async fn deliver(delivery: Delivery) -> Result<u16, Box<dyn std::error::Error + 
     for (name, value) in &delivery.headers {
         request = request.header(name, value);
     }
-    let request = request.body(Full::new(bytes::Bytes::from(delivery.body)))?;
+    let request = request.body(Full::new(Bytes::from(delivery.body)))?;
     // The connection lives as long as the call, so no task is left behind.
     tokio::select! {
         answer = sender.send_request(request) => Ok(answer?.status().as_u16()),

@@ -83,7 +83,9 @@ fn address(scheme: &FetchedCertificate, text: &str) -> Result<Url, Refusal> {
     let plain = url.username().is_empty() && url.password().is_none() && url.port().is_none() && url.query().is_none();
     let host = url.host_str().unwrap_or_default();
     let known = scheme.hosts.iter().any(|known| known == host);
-    if url.scheme() == "https" && plain && known { Ok(url) } else { Err(Refusal::Foreign) }
+    // The address was parsed, so it has no `..` any more.
+    let below = scheme.path.as_ref().is_none_or(|path| url.path().starts_with(path.as_str()));
+    if url.scheme() == "https" && plain && known && below { Ok(url) } else { Err(Refusal::Foreign) }
 }
 
 /// The first certificate of a chain. (The crate's own reader of chains panics over an empty one.)

@@ -42,10 +42,12 @@ pub fn mac(hash: Hash, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     }
 }
 
-/// Whether an offered signature is the right one, in constant time.
-fn fits(hash: Hash, key: &[u8], parts: &[&[u8]], offered: &[u8]) -> bool {
+/// Whether one of the offered signatures is the right one under one of the keys. What is signed is gone through
+/// once for each of our keys, however many signatures are offered; all are compared, in constant time.
+fn fits<K: AsRef<[u8]>>(hash: Hash, keys: &[K], parts: &[&[u8]], offered: &[Vec<u8>]) -> Result<(), Refusal> {
     use subtle::ConstantTimeEq;
-    bool::from(mac(hash, key, parts).as_slice().ct_eq(offered))
+    let right: Vec<Vec<u8>> = keys.iter().map(|key| mac(hash, key.as_ref(), parts)).collect();
+    any(right.iter().flat_map(|right| offered.iter().map(|one| bool::from(right.as_slice().ct_eq(one)))))
 }
 
 /// The bytes of a signature.
@@ -99,9 +101,7 @@ pub(super) fn timestamped(
         return Err(Refusal::Malformed("signature".to_owned()));
     }
     let parts = [time.as_bytes(), b".", received.body];
-    let key = |secret: &String| secret.clone().into_bytes();
-    let keys: Vec<Vec<u8>> = secrets.iter().map(key).collect();
-    any(keys.iter().flat_map(|key| offered.iter().map(move |offered| fits(Hash::Sha256, key, &parts, offered))))
+    fits(Hash::Sha256, &secrets, &parts, &offered)
 }
 
 /// A signature over the body.
@@ -117,7 +117,7 @@ pub(super) fn body(scheme: &HmacBody, received: Received<'_>, keys: &[&Values]) 
     let offered = decode(value, scheme.encoding).filter(|bytes| !bytes.is_empty()).ok_or_else(malformed)?;
     let prefix = scheme.body_prefix.as_deref().unwrap_or_default().as_bytes();
     let parts = [prefix, received.body];
-    any(secrets.iter().map(|secret| fits(scheme.hash, secret.as_bytes(), &parts, &offered)))
+    fits(scheme.hash, &secrets, &parts, &[offered])
 }
 
 /// The scheme of standardwebhooks.com.
@@ -150,7 +150,7 @@ pub(super) fn standard(
         return Err(Refusal::NoSecret);
     }
     let parts = [id.as_bytes(), b".", time.as_bytes(), b".", received.body];
-    any(keys.iter().flat_map(|key| offered.iter().map(move |offered| fits(Hash::Sha256, key, &parts, offered))))
+    fits(Hash::Sha256, &keys, &parts, &offered)
 }
 
 /// The bytes of a key written as base64, with or without `whsec_`.

@@ -430,6 +430,51 @@ fn no_bytes_make_a_check_or_a_reading_panic() {
 }
 
 #[test]
+fn work_grows_with_the_body_and_not_with_what_is_offered_beside_it() {
+    let body = vec![b'x'; 256 << 10];
+    let sign = |key: &str, value: String| {
+        let (_, webhook) = hook(key);
+        let headers: Vec<(&str, &str)> = match key {
+            "stripe" => vec![("stripe-signature", &value)],
+            _ => vec![("webhook-id", "m"), ("webhook-timestamp", "1795255200"), ("webhook-signature", &value)],
+        };
+        let sent = plain("https://hub.example.com/x", &headers, &body);
+        let values = examples(&hook(key).0);
+        // The best of several, so that a busy machine counts little.
+        let times = (0..5).map(|_| {
+            let began = std::time::Instant::now();
+            assert_eq!(sent.check(&webhook.verify, &[&values], now()), Err(Refusal::Mismatch), "{key}");
+            began.elapsed()
+        });
+        times.min().unwrap()
+    };
+    let hex = "00".repeat(32);
+    let stripe = |count: usize| sign("stripe", format!("t=1795255200{}", format!(",v1={hex}").repeat(count)));
+    let base = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let standard = |count: usize| sign("custom_rest", format!("v1,{base} ").repeat(count));
+    for (one, many) in [(stripe(1), stripe(100)), (standard(1), standard(100))] {
+        assert!(many < one * 4, "{one:?} for one, {many:?} for a hundred");
+    }
+}
+
+#[test]
+fn what_proves_is_compared_in_constant_time_only() {
+    for (name, text) in [
+        ("hmac", include_str!("hmac.rs")),
+        ("form", include_str!("form.rs")),
+        ("shared", include_str!("shared.rs")),
+        ("handshake", include_str!("handshake.rs")),
+    ] {
+        assert!(text.contains("ct_eq") || text.contains("same("), "{name} compares otherwise");
+        let plain =
+            ["== offered", "== &offered", "== right", "offered ==", "right ==", "== token", "token ==", "secret =="];
+        for pattern in plain {
+            assert!(!text.contains(pattern), "{name} compares with `{pattern}`");
+        }
+    }
+}
+
+#[test]
 fn events_are_told_apart_and_nothing_is_lost() {
     let (_, webhook) = hook("whatsapp");
     let body = br#"{"entry":[{"id":"1","changes":[{"value":{"metadata":{"phone_number_id":"42"},

@@ -220,7 +220,7 @@ async fn disabling_stops_use_at_once_and_enabling_starts_it() {
     let credentials = json!({ "apiKey": { "key": played.value("stripe", "api_key") } });
     let id = made(&hub, &admin, json!({ "provider": "stripe", "credentials": credentials })).await["id"].clone();
     let run = async || {
-        let input = json!({ "integrationId": id, "action": "list_charges", "arguments": {} });
+        let input = json!({ "integrationId": id, "action": "get_payment_intent", "arguments": { "id": "pi_1" } });
         change(&hub, &admin, "runAction", "result", input).await
     };
     assert_ne!(run().await["result"], Value::Null);

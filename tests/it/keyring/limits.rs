@@ -1,7 +1,9 @@
-//! A data key seals at most 2^28 times, whoever seals and however many at once.
+//! A data key seals at most 2^28 times, whoever seals and however many at once, and for ninety days.
 
+use chrono::TimeDelta;
 use portolan::{
-    domain::keyring::data_key,
+    context::Cx,
+    domain::keyring::{self, HUB, data_key},
     entity::{data_key as stored, secret},
     kernel::id::TenantId,
     vault::MOST_SEALS,
@@ -79,4 +81,49 @@ async fn rotations_asked_for_at_once_make_a_key_each() {
     let mut versions = [one.unwrap().version, two.unwrap().version];
     versions.sort_unstable();
     assert_eq!(versions, [2, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_replaced_when_it_has_lived_for_ninety_days_once_however_many_look() {
+    let hub = TestHub::start().await;
+    let (tenant, shared) = (hub.tenant.id, hub.app.hub());
+    put(&hub, tenant, "int_1", "one").await;
+    put(&hub, HUB, "hub", "its own").await;
+    hub.clock.advance(TimeDelta::days(90) - TimeDelta::seconds(1));
+    let young = hub.another_tenant("young").await;
+    put(&hub, young.id, "int_1", "theirs").await;
+    assert_eq!(data_key::renew(shared).await.unwrap(), 0, "not before");
+    hub.clock.advance(TimeDelta::seconds(1));
+
+    let before = Records::of(&hub).await;
+    let (one, two) = tokio::join!(data_key::renew(shared), data_key::renew(shared));
+    assert_eq!(one.unwrap() + two.unwrap(), 2, "the tenant's and the hub's own");
+    let new = Records::of(&hub).await.since(&before);
+    assert_eq!((&new.events, &new.audit), (&vec!["key.rotated".to_owned()], &vec!["key.rotated".to_owned()]));
+    assert!(new.everything().contains("it has lived for long enough"));
+    assert_eq!(data_key::renew(shared).await.unwrap(), 0, "its successor is young");
+
+    // What the old one sealed is sealed anew, as after a rotation that somebody asked for.
+    assert_eq!(data_key::unfinished(shared).await.unwrap().len(), 2);
+    for tenant in [tenant, HUB] {
+        data_key::finish(&Cx::system(shared.clone(), "test", tenant)).await.unwrap();
+    }
+    assert_eq!(keys(&hub).await, [(2, 1)]);
+    assert_eq!(super::read(&hub, tenant, "int_1").await.as_deref(), Some("one"));
+    assert_eq!(super::read(&hub, HUB, "hub").await.as_deref(), Some("its own"));
+    hub.clock.advance(TimeDelta::days(90));
+    assert_eq!(data_key::renew(shared).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn how_long_a_key_lives_can_be_chosen_and_a_deleted_tenant_gets_no_new_one() {
+    let hub = TestHub::with(&[("PORTOLAN_KEYS_DATA_KEY_LIFE", "7d")]).await;
+    let acme = hub.another_tenant("acme").await;
+    put(&hub, acme.id, "int_1", "one").await;
+    hub.clock.advance(TimeDelta::days(7));
+    hub.cx().write(async |txn| keyring::shred(txn, acme.id).await).await.unwrap();
+    assert_eq!(data_key::renew(hub.app.hub()).await.unwrap(), 0);
+    put(&hub, hub.tenant.id, "int_1", "one").await;
+    hub.clock.advance(TimeDelta::days(7));
+    assert_eq!(data_key::renew(hub.app.hub()).await.unwrap(), 1);
 }

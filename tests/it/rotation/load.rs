@@ -16,9 +16,10 @@ use tokio::{
 use super::node::{self, Node};
 use crate::support::{Reply, process::until, wire::Wire};
 
-/// How many clients, and how often each asks: two hundred requests a second.
-const CLIENTS: usize = 16;
-const PACE: Duration = Duration::from_millis(80);
+/// How many clients, and how often each asks: two hundred requests a second. There are so many because each waits
+/// for its answer, and most requests for their turn to write.
+const CLIENTS: usize = 48;
+const PACE: Duration = Duration::from_millis(240);
 
 /// A refresh token whose answer was lost may be used again for ten seconds; a client that waited longer signs in.
 const PATIENCE: Duration = Duration::from_secs(6);

@@ -96,7 +96,6 @@ impl Said {
 /// What a scripted server was asked.
 #[derive(Clone, Debug)]
 pub struct Heard {
-    pub method: String,
     pub path: String,
     pub query: BTreeMap<String, String>,
     pub authorization: Option<String>,
@@ -123,7 +122,6 @@ impl Scripted {
                 let body = to_bytes(body, 1 << 20).await.unwrap();
                 let query = parts.uri.query().unwrap_or_default().as_bytes();
                 let heard = Heard {
-                    method: parts.method.to_string(),
                     path: parts.uri.path().to_owned(),
                     query: url::form_urlencoded::parse(query).into_owned().collect(),
                     authorization: parts.headers.get("authorization").map(|it| it.to_str().unwrap().to_owned()),

@@ -8,7 +8,11 @@ use tokio::{net::TcpListener, task::JoinSet};
 use url::Url;
 
 use crate::{
-    kernel::{chance::SeededChance, clock::ManualClock, secret::Secret},
+    kernel::{
+        chance::SeededChance,
+        clock::{Clock, ManualClock, Moment},
+        secret::Secret,
+    },
     provider::{
         catalogue::Catalogue,
         client::{Call, Client},
@@ -99,6 +103,10 @@ impl Stage {
         Self::of(catalogue()).await
     }
 
+    pub(super) fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
     /// Lets time pass, so that nobody is throttled for what went before.
     pub(super) fn rest(&self) {
         self.clock.advance(TimeDelta::minutes(1));
@@ -120,13 +128,9 @@ impl Stage {
         }
     }
 
-    pub(super) fn connection(&self, provider: &Arc<Manifest>, details: &Details) -> Connection {
-        Connection::new(Arc::clone(provider), details).unwrap()
-    }
-
     /// A connection with a token, where that takes one.
     pub(super) async fn connect(&self, provider: &Arc<Manifest>, auth: &Auth) -> Connection {
-        let connection = self.connection(provider, &self.details(provider, auth));
+        let connection = connection(provider, &self.details(provider, auth));
         match self.sign_in(&connection).await.unwrap_or_else(|trouble| panic!("{}: {trouble}", provider.key)) {
             Some(token) => connection.with_token(&token),
             None => connection,
@@ -156,6 +160,10 @@ impl Stage {
         assert_eq!(find("state"), pending.state.expose());
         (Secret::from(find("code")), pending.verifier)
     }
+}
+
+pub(super) fn connection(provider: &Arc<Manifest>, details: &Details) -> Connection {
+    Connection::new(Arc::clone(provider), details).unwrap()
 }
 
 pub(super) fn catalogue() -> Vec<Arc<Manifest>> {

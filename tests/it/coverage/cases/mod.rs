@@ -12,6 +12,7 @@ mod credential;
 mod event;
 mod integration;
 mod issuer;
+mod job;
 mod node;
 mod provider;
 mod session;
@@ -30,6 +31,7 @@ pub fn all() -> Vec<Case> {
         agent::CASES,
         issuer::CASES,
         audit::CASES,
+        job::CASES,
         event::CASES,
         session::CASES,
         viewer::CASES,

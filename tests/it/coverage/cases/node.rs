@@ -48,6 +48,11 @@ pub const CASES: &[Case] = &[
         |side| json!({ "id": side["providerApp"] }),
     ),
     Case::new(
+        Needs::Sight(Scope::JobRead),
+        "query NodeJob($id: ID!) { node(id: $id) { id ... on Job { kind } } }",
+        |side| json!({ "id": side["deadJob"] }),
+    ),
+    Case::new(
         Needs::Sight(Scope::AccessRead),
         "query Nodes($ids: [ID!]!) { nodes(ids: $ids) { id } }",
         |side| json!({ "ids": [side["membership"]] }),

@@ -1,0 +1,156 @@
+//! What is due again and again: each tick enqueues a job.
+//!
+//! A tick and the note of when the next one is are one commit, made while the schedule's row is held; another node
+//! that looks at the same moment passes the row over. The job's key holds the tick, so that even a schedule put back
+//! from a backup would enqueue no tick twice while it waits.
+//!
+//! What was missed while nobody ran is one tick. If the work does not keep up with its ticks, so many of them wait
+//! at most; the others count as missed. Ticks of suspended tenants are missed too.
+
+use std::sync::Arc;
+
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+};
+
+use crate::{
+    context::{Cx, Hub, NewJob, Txn},
+    domain::{
+        keyring::HUB,
+        tenant::{Status, Tenant},
+    },
+    entity::{job, schedule as entity, tenant},
+    kernel::{
+        clock::Moment,
+        error::{Error, Result},
+        rhythm::Rhythm,
+    },
+};
+
+pub use entity::Model as Schedule;
+
+/// Ticks that are looked at in one transaction.
+const BATCH: u64 = 100;
+
+/// Ticks of one schedule that wait at most.
+const BEHIND: u64 = 10;
+
+/// What is to be done when.
+#[derive(Clone, Debug)]
+pub struct NewSchedule {
+    /// What it is for, within its tenant and kind of work.
+    pub key: String,
+    /// When.
+    pub rhythm: Rhythm,
+    /// What each tick enqueues.
+    pub work: NewJob,
+    /// The first tick, instead of the next one of the rhythm.
+    pub first: Option<Moment>,
+}
+
+/// Sets the schedule of the caller's tenant for that kind and key. Setting the same again changes nothing; another
+/// rhythm counts from now on.
+pub async fn set(txn: &Txn, new: &NewSchedule) -> Result<()> {
+    let (tenant, now) = (txn.cx().tenant()?, txn.now());
+    let rhythm = serde_json::to_value(&new.rhythm)
+        .map_err(|error| Error::Internal("a rhythm could not be written", error.into()))?;
+    let next = new.first.or_else(|| new.rhythm.next(now, now));
+    let row = Schedule {
+        id: txn.id(),
+        tenant_id: tenant,
+        kind: new.work.kind().to_owned(),
+        key: new.key.clone(),
+        payload: new.work.payload().clone(),
+        max_attempts: new.work.max_attempts(),
+        rhythm,
+        next_at: next,
+        last_at: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let Some(before) = entity::by_key(tenant, &row.kind, &row.key).one(&**txn).await? else {
+        let insert = entity::Entity::insert(row.into_active_model()).on_conflict(entity::made_meanwhile());
+        insert.exec_without_returning(&**txn).await?;
+        return Ok(());
+    };
+    if (&before.rhythm, &before.payload, before.max_attempts) == (&row.rhythm, &row.payload, row.max_attempts) {
+        return Ok(());
+    }
+    let same = before.rhythm == row.rhythm;
+    let mut change = before.into_active_model();
+    change.payload = Set(row.payload);
+    change.max_attempts = Set(row.max_attempts);
+    if !same {
+        change.rhythm = Set(row.rhythm);
+        change.next_at = Set(next);
+    }
+    change.updated_at = Set(now);
+    change.update(&**txn).await?;
+    Ok(())
+}
+
+/// Ends the schedule of the caller's tenant for that kind and key. Says whether there was one.
+pub async fn end(txn: &Txn, kind: &str, key: &str) -> Result<bool> {
+    Ok(entity::remove(txn.cx().tenant()?, kind, key).exec(&**txn).await?.rows_affected > 0)
+}
+
+/// When something is due next.
+pub async fn next(hub: &Hub) -> Result<Option<Moment>> {
+    Ok(entity::next().one(hub.database.reader()).await?.and_then(|schedule| schedule.next_at))
+}
+
+/// Enqueues what is due. Says how many ticks that were.
+pub async fn tick(hub: &Arc<Hub>) -> Result<u64> {
+    let mut ticks = 0;
+    loop {
+        let cx = Cx::system(Arc::clone(hub), "schedule", HUB);
+        let (looked, ticked) = cx.write(async |txn| batch(txn).await).await?;
+        ticks += ticked;
+        if looked < BATCH {
+            return Ok(ticks);
+        }
+    }
+}
+
+async fn batch(txn: &Txn) -> Result<(u64, u64)> {
+    let due = entity::due(txn.now(), BATCH).all(&**txn).await?;
+    let whose = tenant::of_any(due.iter().map(|schedule| schedule.tenant_id).collect()).all(&**txn).await?;
+    let served = |schedule: &Schedule| {
+        schedule.tenant_id == HUB
+            || whose.iter().any(|tenant: &Tenant| tenant.id == schedule.tenant_id && tenant.state() == Status::Active)
+    };
+    let mut ticks = 0;
+    for schedule in &due {
+        let Some(tick) = schedule.next_at else { continue };
+        let rhythm: Rhythm = serde_json::from_value(schedule.rhythm.clone())
+            .map_err(|error| Error::Internal("a schedule cannot be read", error.into()))?;
+        if served(schedule) && behind(txn, schedule).await? < BEHIND {
+            let (kind, payload) = (schedule.kind.clone(), schedule.payload.clone());
+            let work = NewJob::recorded(kind, payload, schedule.max_attempts)
+                .unique(format!("{}{}", prefix(schedule), tick.timestamp_micros()))
+                .after(rhythm.delay(&*txn.cx().hub().chance));
+            txn.enqueue_in(schedule.tenant_id, work);
+            ticks += 1;
+        }
+        entity::moved(schedule.id, tick, rhythm.next(tick, txn.now())).exec(&**txn).await?;
+    }
+    Ok((due.len() as u64, ticks))
+}
+
+/// How many ticks of the schedule wait or run.
+async fn behind(txn: &Txn, schedule: &Schedule) -> Result<u64> {
+    let open = job::under_keys(schedule.tenant_id, &schedule.kind, &prefix(schedule));
+    Ok(open.filter(job::COLUMN.state.ne(job::State::Dead)).count(&**txn).await?)
+}
+
+/// How the keys of its jobs begin.
+fn prefix(schedule: &Schedule) -> String {
+    format!("{}@", schedule.id)
+}
+
+/// The tick for which a job was enqueued, by its key.
+#[must_use]
+pub fn tick_of(key: &str) -> Option<Moment> {
+    let (schedule, tick) = key.split_once('@')?;
+    schedule.starts_with("sch_").then(|| Moment::from_timestamp_micros(tick.parse().ok()?))?
+}
