@@ -1,7 +1,7 @@
 //! Secrets stay where they belong.
 //!
 //! More than a hundred kinds of secrets, each a canary of its own, are put in through every door there is: rightly
-//! (passwords, tokens, links, keys, credentials in the vault) and wrongly (in documents that do not parse, variables
+//! (passwords, tokens, links, keys, credentials of integrations) and wrongly (in documents that do not parse, variables
 //! of a wrong type, URLs, headers, bodies cut short, settings that cannot be used). Then everything that a hub
 //! says, shows and keeps is searched for them, in every form that a text can take: all answers but the one that
 //! hands a secret out for the first time, both streams of the process with logs at their most talkative, the
@@ -16,9 +16,11 @@
 
 mod canaries;
 mod commands;
+mod connections;
 mod doors;
 mod panics;
 mod places;
+mod provider;
 mod scan;
 mod wrong;
 
@@ -40,10 +42,12 @@ use self::{
     canaries::Canaries,
     doors::{Doors, Taken},
     places::{Place, Places},
+    provider::Provider,
     scan::Scanner,
 };
 use crate::support::{
     database::TestDatabase,
+    played,
     process::{Server, run},
 };
 
@@ -149,7 +153,7 @@ fn printed(canaries: &mut Canaries, said: &str, places: &mut [Place]) {
 }
 
 /// Tables without which hardly anything works.
-const NEEDED: [&str; 4] = ["users", "refresh_tokens", "one_time_tokens", "api_tokens"];
+const NEEDED: [&str; 5] = ["users", "refresh_tokens", "one_time_tokens", "api_tokens", "secrets"];
 
 /// What a server is told beside where its database is.
 fn talkative(format: &str) -> Vec<(String, String)> {
@@ -191,6 +195,8 @@ async fn no_secret_gets_out(format: &str, from: Keys) {
         learn_master_keys(&mut canaries, &keys);
         set(&mut settings, "PORTOLAN_MASTER_KEY", &keys);
     }
+    let provider = Provider::start().await;
+    settings.extend(played::settings(provider.server.address));
     let given: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let mut server = Server::with(&database, &given).await;
     if let Ok(keys) = fs::read_to_string(database.folder().join("master.key")) {
@@ -206,6 +212,7 @@ async fn no_secret_gets_out(format: &str, from: Keys) {
     doors.taken.push(Taken { what: "portolan token create".to_owned(), bytes: made, handed: vec![known] });
 
     doors.rightly().await;
+    doors.with_integrations(&provider).await;
     fill_the_vault(&database, settings.clone(), &mut doors.canaries).await;
     doors.wrongly().await;
     doors.by_http2().await;
@@ -213,6 +220,7 @@ async fn no_secret_gets_out(format: &str, from: Keys) {
         places.execute(&format!("ALTER TABLE {table} RENAME TO gone_{table}"), vec![]).await;
     }
     doors.while_the_database_fails().await;
+    doors.while_the_vault_fails().await;
     for table in NEEDED {
         places.execute(&format!("ALTER TABLE gone_{table} RENAME TO {table}"), vec![]).await;
     }

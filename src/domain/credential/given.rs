@@ -14,6 +14,9 @@ use crate::{
 /// No field is longer.
 const LONGEST: usize = 8 * 1024;
 
+/// No beginning that a caller names is longer.
+const LONGEST_PREFIX: usize = 12;
+
 /// How many last letters of a secret are shown, and of how many at least.
 const SHOWN: usize = 4;
 const SHOWN_OF: usize = 12;
@@ -70,8 +73,8 @@ pub fn fit<'a>(manifest: &'a Manifest, given: &Given, path: &str) -> Result<(&'a
         let known = auth.fields().iter().any(|field| field.name.as_str() == name);
         let twice = named.iter().filter(|(other, _, _)| other == name).count() > 1;
         if !known {
-            let names = names(auth.fields());
-            issues.push(Issue::at(at, format!("{} has no field {name:?}; it has {names}", auth.label())));
+            let all = names(auth.fields());
+            issues.push(Issue::at(at, format!("{} has no field {name:?}; it has {all}", auth.label())));
         } else if twice {
             issues.push(Issue::at(at, format!("{name:?} is given twice")));
         }
@@ -96,13 +99,21 @@ pub fn fit<'a>(manifest: &'a Manifest, given: &Given, path: &str) -> Result<(&'a
         }
     }
     if let Given::ApiKey { prefix: Some(prefix), key } = given {
-        if key.expose().starts_with(prefix.as_str()) {
-            fields.key_prefix = Some(prefix.clone());
-        } else {
-            issues.push(Issue::at(&format!("{path}.apiKey.keyPrefix"), "the key does not begin like this"));
+        match holds(prefix, key) {
+            Ok(()) => fields.key_prefix = Some(prefix.clone()),
+            Err(reason) => issues.push(Issue::at(&format!("{path}.apiKey.keyPrefix"), reason)),
         }
     }
     if issues.is_empty() { Ok((auth, fields)) } else { Err(issues) }
+}
+
+/// Whether a key begins like this. A prefix is kept and shown, so it must leave most of the key unseen.
+fn holds(prefix: &str, key: &Secret) -> Result<(), String> {
+    let (letters, all) = (prefix.chars().count(), key.expose().chars().count());
+    if letters > LONGEST_PREFIX || letters * 2 > all {
+        return Err(format!("it is shown: give at most {LONGEST_PREFIX} letters, and at most half of the key"));
+    }
+    if key.expose().starts_with(prefix) { Ok(()) } else { Err("the key does not begin like this".to_owned()) }
 }
 
 /// A method, and each value with its name and its place in the input.
@@ -226,6 +237,21 @@ mod tests {
         let (auth, fields) = fit(&shopify, &given, "credentials").unwrap();
         assert_eq!((auth.key().as_str(), fields.hints["admin_token"].as_str()), ("access_token", "shpat_…9f2c"));
         assert_eq!(fields.key_prefix.as_deref(), Some("shpat_"));
+    }
+
+    #[test]
+    fn a_prefix_does_not_show_the_key() {
+        let shopify = manifest("shopify");
+        let key = "shpat_0123456789abcdef9f2c";
+        for prefix in ["shpat_0123456789", key, "other_"] {
+            let given = Given::ApiKey { key: secret(key), prefix: Some(prefix.to_owned()) };
+            let said = fit(&shopify, &given, "credentials").unwrap_err();
+            assert_eq!(
+                (said.len(), &said[0].path[..]),
+                (1, &["credentials", "apiKey", "keyPrefix"].map(str::to_owned)[..])
+            );
+            assert!(!said[0].message.contains("0123"), "{}", said[0].message);
+        }
     }
 
     #[test]

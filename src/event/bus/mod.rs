@@ -15,7 +15,7 @@
 //! **Why events travel.** A hint is followed by a read in every node; an event that came along is not. Measured side by
 //! side (`cargo bench --bench bus`, two nodes, median from commit to reader): 3.3 ms carried, 5.2 ms hinted, 7.9 ms by
 //! `NOTIFY`. For a burst to four nodes both use the same CPU, what is saved in reading goes into encoding; there
-//! hints got through 14 to 27 % more events a second, since nodes then read in large pages. Latency is what a bus is for, and the
+//! hints got through 20 to 37 % more events a second, since nodes then read in large pages. Latency is what a bus is for, and the
 //! database is what all nodes share, so events travel. What is larger than a message may be is only hinted at.
 //!
 //! **Why plain NATS messages and no stream.** A JetStream stream would keep a second log beside the one in the

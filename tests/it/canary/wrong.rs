@@ -127,6 +127,9 @@ pub const TARGETS: &[(&str, &str)] = &[
     ("extensions in a URL", "/graphql?query=%7Bviewer%7Brole%7D%7D&extensions=§"),
     ("a token in a URL", "/graphql?query=%7Bviewer%7Brole%7D%7D&access_token=§"),
     ("a parameter given twice", "/graphql?query=§&query=§"),
+    ("a code and a state in a URL", "/oauth/callback?code=§&state=§"),
+    ("a state given twice", "/oauth/callback?state=§&state=§"),
+    ("a path below where people come back to", "/oauth/callback/§"),
     ("a broken escape in a URL", "/graphql?query=%zz§"),
     (
         "a password in a mutation by GET",

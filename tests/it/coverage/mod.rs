@@ -17,6 +17,7 @@
 
 mod case;
 mod cases;
+mod connection;
 mod matrix;
 mod principal;
 mod proofs;

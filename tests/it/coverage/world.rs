@@ -23,16 +23,10 @@ use portolan::{
             token,
             user::RoleName,
         },
-        credential::{app, given::Given},
-        integration::{
-            action,
-            create::{self, NewIntegration},
-            link as connect,
-        },
         job::queue,
         tenant::{Tenant, lifecycle},
     },
-    kernel::{chance::SeededChance, cursor::Cursor, id::IntegrationId, scope::Role, token as text},
+    kernel::{chance::SeededChance, cursor::Cursor, scope::Role, token as text},
 };
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::{Value, json};
@@ -40,13 +34,10 @@ use uuid::Uuid;
 
 use super::{
     case::Case,
+    connection,
     principal::{Credential, Principal},
 };
-use crate::support::{
-    Reply, TestHub,
-    played::{Played, example},
-    stream::Heard,
-};
+use crate::support::{Reply, TestHub, played::Played, stream::Heard};
 
 /// The password of the person on either side.
 pub const PASSWORD: &str = "correct horse battery";
@@ -81,8 +72,8 @@ impl Side {
         ids.insert("signInLink", link(Purpose::SignIn).await.expose().to_owned());
         ids.insert("passwordLink", link(Purpose::PasswordReset).await.expose().to_owned());
         ids.insert("agent", hub.agent_of(&tenant, "helper", Role::Viewer).await.to_string());
+        ids.extend(connection::all(hub, &tenant).await);
         ids.insert("deadJob", dead_job(hub, &cx).await);
-        ids.extend(connections(hub, &tenant).await);
         let spare = hub.another_tenant(&format!("spare-of-{}", tenant.slug)).await;
         ids.insert("spareTenant", spare.id.to_string());
         ids.insert("spareSlug", spare.slug);
@@ -141,36 +132,6 @@ async fn dead_job(hub: &TestHub, cx: &Cx) -> String {
     let taken = queue::take(hub.app.hub(), "test.dead", 1, "nobody", TimeDelta::seconds(1)).await.unwrap();
     queue::failed(&queue::acting(hub.app.hub(), &taken[0], "test"), &taken[0], "a test", None).await.unwrap();
     taken[0].id.to_string()
-}
-
-/// An integration that works, one for which somebody has to agree, and a link to each.
-async fn connections(hub: &TestHub, tenant: &Tenant) -> BTreeMap<&'static str, String> {
-    let cx = hub.cx_of(tenant);
-    let new = |provider: &str| NewIntegration { import_catalogue: true, ..named(provider) };
-    let key = Given::ApiKey { key: example("stripe", "api_key").into(), prefix: None };
-    let works = create::create(&cx, new("stripe"), Some(key), None).await.unwrap().id;
-    let fields = ["client_id", "client_secret", "verify_token"];
-    let fields = fields.map(|field| (field.to_owned(), example("meta_ads", field).into()));
-    let app = app::put(&cx, "meta_ads", false, &fields).await.unwrap().id;
-    let login = NewIntegration { auth_method: Some("login".to_owned()), ..new("meta_ads") };
-    let login = create::create(&cx, login, None, None).await.unwrap().id;
-    let link = async |id: IntegrationId| {
-        let url = connect::create(&cx, id).await.unwrap().url.expose().to_owned();
-        url.rsplit_once('/').unwrap().1.to_owned()
-    };
-    BTreeMap::from([
-        ("integration", works.to_string()),
-        ("integrationAction", action::of_integrations(&cx, &[works]).await.unwrap()[0].id.to_string()),
-        ("providerApp", app.to_string()),
-        ("login", login.to_string()),
-        ("connectLink", link(works).await),
-        ("loginLink", link(login).await),
-    ])
-}
-
-/// An integration of a provider, under the provider's name.
-fn named(provider: &str) -> NewIntegration {
-    NewIntegration { provider: provider.to_owned(), name: Some(provider.to_owned()), ..NewIntegration::default() }
 }
 
 /// An issuer where nobody answers.
