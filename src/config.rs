@@ -68,6 +68,18 @@ pub const CONFIG_ENV: &str = "PORTOLAN_CONFIG";
 /// Read by `build.rs`; says nothing to the program that was built, which may well run in the same shell.
 const BUILD_ENV: &str = "PORTOLAN_PLAYGROUND_DIST";
 
+/// Read by commands that are clients of a running hub; a server in the same shell has no use for them.
+pub const CLIENT_ENV: Client = Client { url: "PORTOLAN_URL", token: "PORTOLAN_TOKEN" };
+
+/// The variables of clients.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    /// Where the hub is.
+    pub url: &'static str,
+    /// What opens it.
+    pub token: &'static str,
+}
+
 /// The settings file that is read if none is named.
 pub const DEFAULT_FILE: &str = "portolan.toml";
 

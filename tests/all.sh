@@ -40,7 +40,7 @@ steps=(
   'test-postgres  the integration tests, on PostgreSQL'
   'schema         schema.graphql is what the binary prints'
   'settings       docs of settings, errors and providers are what the binary prints'
-  'js             GraphQL-over-HTTP audit, a real token issuer, webhook signatures by vendors, schema lint, breaking changes'
+  'js             GraphQL-over-HTTP audit, a real token issuer, the real clients of subscriptions, webhook signatures by vendors, schema lint, breaking changes'
   'playground     types, lint and tests of the pages, their typed documents'
   'browser        the playground in a browser: queries, subscriptions, accessibility'
 )
@@ -104,6 +104,8 @@ step_js() {
   local refused=0
   node "$js/audit.mjs" "$hub/graphql" || refused=1
   node "$js/issuer.mjs" "$hub/graphql" "$hub_token" || refused=1
+  node "$js/live.mjs" "$CARGO_TARGET_DIR/debug/portolan" || refused=1
+  node "$js/authorize.mjs" "$CARGO_TARGET_DIR/debug/portolan" || refused=1
   node "$js/lint.mjs" || refused=1
   node "$js/signatures.mjs" check "$CARGO_TARGET_DIR/debug/portolan" || refused=1
   no_breaking_changes || refused=1

@@ -6,21 +6,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::Notify,
     task::LocalSet,
+    time::{sleep, sleep_until, timeout},
 };
 
 use crate::servers::{Server, Target};
 
-/// Events that may be under way at once.
-const UNDER_WAY: usize = 4;
-
 /// How long a phase lasts.
-const PHASE: Duration = Duration::from_millis(1_500);
+const PHASE: Duration = Duration::from_secs(2);
+
+/// Deliveries a second that are offered in the open loop.
+const OFFERED: f64 = 10_000.0;
+
+/// Handshakes under way at once.
+const HANDSHAKES: usize = 64;
 
 /// What is asked of a server.
 pub(crate) struct Work {
@@ -48,6 +52,19 @@ impl Work {
             Self { documents: 1, sockets, .. } => format!("{sockets} sockets, one topic"),
             Self { documents, sockets, .. } => format!("{sockets} sockets, one topic, {documents} documents"),
         }
+    }
+
+    /// Events that one publish brings, and events that may be under way at once.
+    fn pace(&self) -> (usize, usize) {
+        if self.own_topics { (32, 256) } else { (1, 4) }
+    }
+
+    fn place(&self, socket: usize) -> usize {
+        if self.own_topics { socket } else { 0 }
+    }
+
+    fn topics(&self) -> usize {
+        if self.own_topics { self.sockets } else { 1 }
     }
 
     fn document(&self, socket: usize) -> String {
@@ -92,7 +109,9 @@ impl Figures {
 #[derive(Default)]
 struct Tally {
     received: usize,
-    wanted: usize,
+    /// Sockets that have received anything at all.
+    reached: Vec<bool>,
+    phase: usize,
     /// When each event was published, by topic.
     published: Vec<Vec<Instant>>,
     waits: Vec<f64>,
@@ -104,6 +123,42 @@ struct Shared {
     moved: Notify,
 }
 
+impl Shared {
+    fn received(&self) -> usize {
+        self.tally.borrow().received
+    }
+
+    fn begin(&self, measures: bool) {
+        let mut tally = self.tally.borrow_mut();
+        tally.received = 0;
+        tally.published.iter_mut().for_each(Vec::clear);
+        tally.phase += 1;
+        tally.measures = measures;
+    }
+
+    /// Waits until so many deliveries have arrived.
+    async fn arrived(&self, count: usize) {
+        let arrives = async {
+            while self.received() < count {
+                self.moved.notified().await;
+            }
+        };
+        let outcome = timeout(Duration::from_mins(1), arrives).await;
+        assert!(outcome.is_ok(), "{} of {count} deliveries arrived", self.received());
+    }
+
+    /// Waits until nothing comes any more.
+    async fn quiet(&self) {
+        loop {
+            let before = self.received();
+            sleep(Duration::from_millis(300)).await;
+            if self.received() == before {
+                return;
+            }
+        }
+    }
+}
+
 /// Measures one target with one work.
 pub(crate) async fn run(target: Target, work: &Work) -> Figures {
     LocalSet::new().run_until(measured(target, work)).await
@@ -111,104 +166,100 @@ pub(crate) async fn run(target: Target, work: &Work) -> Figures {
 
 async fn measured(target: Target, work: &Work) -> Figures {
     let server = Server::start(target);
-    let mut publisher = Publisher::new(target, &server).await;
-    let topics = publisher.topics(if work.own_topics { work.sockets } else { 1 }).await;
-    let shared = Rc::new(Shared { tally: RefCell::default(), moved: Notify::new() });
-    shared.tally.borrow_mut().published = vec![Vec::new(); topics.len()];
+    let mut publisher = Publisher::new(&server).await;
+    let tally =
+        Tally { published: vec![Vec::new(); work.topics()], reached: vec![false; work.sockets], ..Tally::default() };
+    let shared = Rc::new(Shared { tally: RefCell::new(tally), moved: Notify::new() });
     let before = server.resident();
     let begun = Instant::now();
     let mut tasks = Vec::new();
-    for chunk in (0..work.sockets).collect::<Vec<_>>().chunks(200) {
-        let opening = chunk.iter().map(|socket| {
-            let place = if work.own_topics { *socket } else { 0 };
-            open(&server, work.document(*socket), topics[place].clone(), target)
-        });
+    for chunk in (0..work.sockets).collect::<Vec<_>>().chunks(HANDSHAKES) {
+        let opening = chunk.iter().map(|socket| open(&server, work.document(*socket), topic(work.place(*socket))));
         for (socket, stream) in chunk.iter().zip(futures_util::future::join_all(opening).await) {
-            let place = if work.own_topics { *socket } else { 0 };
-            tasks.push(tokio::task::spawn_local(count(stream, place, Rc::clone(&shared))));
+            tasks.push(tokio::task::spawn_local(count(stream, *socket, work.place(*socket), Rc::clone(&shared))));
         }
     }
-    // The last subscribe has been sent; an event that reaches everybody tells that all were taken.
-    let of_all = if work.own_topics { topics.len() } else { 1 };
-    for (place, topic) in topics.iter().enumerate().take(of_all) {
-        publisher.publish(&shared, place, topic).await;
-    }
-    let everybody = async {
-        while shared.tally.borrow().received < work.sockets {
-            // Who subscribed after that event gets the next one.
-            if tokio::time::timeout(Duration::from_millis(100), shared.moved.notified()).await.is_err()
-                && shared.tally.borrow().received < work.sockets
-                && !work.own_topics
-            {
-                shared.tally.borrow_mut().received = 0;
-                publisher.publish(&shared, 0, &topics[0]).await;
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_mins(1), everybody).await.expect("everybody subscribed");
+    everybody(&mut publisher, &shared, work).await;
     let subscribe = begun.elapsed().as_secs_f64();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    shared.quiet().await;
     let kib = (server.resident() - before) / work.sockets as f64;
 
-    // Closed loop.
-    reset(&shared);
-    let (cpu, begun) = (server.cpu(), Instant::now());
+    let (batch, window) = work.pace();
     let each = if work.own_topics { 1 } else { work.sockets };
-    let mut sent = 0;
-    while begun.elapsed() < PHASE {
-        while shared.tally.borrow().received + UNDER_WAY * each <= sent * each {
-            shared.moved.notified().await;
-        }
-        let place = sent % topics.len();
-        publisher.publish(&shared, place, &topics[place]).await;
-        sent += 1;
-    }
-    all_received(&shared, sent * each).await;
-    let (took, used) = (begun.elapsed().as_secs_f64(), server.cpu() - cpu);
-    let deliveries = (sent * each) as f64;
+    let mut next = 0;
+    let mut places = move || {
+        // A step that has no divisor in common with the number of topics spreads events over them.
+        let of = |at: usize| (at * 7_919) % work.topics();
+        next += batch;
+        (next - batch..next).map(of).collect::<Vec<_>>()
+    };
 
-    // Open loop: 10,000 deliveries a second are offered.
-    reset(&shared);
-    shared.tally.borrow_mut().measures = true;
-    let pause = Duration::from_secs_f64(each as f64 / 10_000.0);
+    // Closed loop, the first time as a warm-up.
+    let (mut rate, mut cpu) = (0.0, 0.0);
+    for span in [PHASE / 4, PHASE] {
+        shared.begin(false);
+        let (before, begun, mut sent) = (server.cpu(), Instant::now(), 0);
+        while begun.elapsed() < span {
+            while shared.received() + window * each < (sent + batch) * each {
+                shared.moved.notified().await;
+            }
+            publisher.publish(&shared, &places()).await;
+            sent += batch;
+        }
+        shared.arrived(sent * each).await;
+        let deliveries = (sent * each) as f64;
+        (rate, cpu) = (deliveries / begun.elapsed().as_secs_f64(), (server.cpu() - before) / deliveries);
+    }
+
+    // Open loop.
+    shared.begin(true);
     let (begun, mut sent) = (Instant::now(), 0);
     while begun.elapsed() < PHASE || sent < 3 {
-        tokio::time::sleep_until((begun + pause * u32::try_from(sent).unwrap()).into()).await;
-        let place = sent % topics.len();
-        publisher.publish(&shared, place, &topics[place]).await;
-        sent += 1;
+        let due = Duration::from_secs_f64((sent * each) as f64 / OFFERED);
+        sleep_until((begun + due).into()).await;
+        publisher.publish(&shared, &places()).await;
+        sent += batch;
     }
-    all_received(&shared, sent * each).await;
+    shared.arrived(sent * each).await;
     let mut waits = std::mem::take(&mut shared.tally.borrow_mut().waits);
     waits.sort_by(f64::total_cmp);
     for task in tasks {
         task.abort();
     }
-    Figures {
-        rate: deliveries / took,
-        p50: waits[waits.len() / 2],
-        p99: waits[waits.len() * 99 / 100],
-        cpu: used / deliveries,
-        kib,
-        subscribe,
+    Figures { rate, p50: waits[waits.len() / 2], p99: waits[waits.len() * 99 / 100], cpu, kib, subscribe }
+}
+
+/// Publishes until every socket has received something: a subscription is acknowledged by nothing else.
+async fn everybody(publisher: &mut Publisher, shared: &Shared, work: &Work) {
+    let begun = Instant::now();
+    loop {
+        let missing: Vec<_> = {
+            let tally = shared.tally.borrow();
+            let missing = (0..work.sockets).filter(|socket| !tally.reached[*socket]);
+            missing.map(|socket| work.place(socket)).collect()
+        };
+        if missing.is_empty() {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_mins(1), "{} sockets got nothing", missing.len());
+        let missing = if work.own_topics { &missing[..] } else { &missing[..1] };
+        for some in missing.chunks(32) {
+            publisher.publish(shared, some).await;
+        }
+        let some_time = sleep(Duration::from_millis(50));
+        tokio::pin!(some_time);
+        while !shared.tally.borrow().reached.iter().all(|reached| *reached) {
+            tokio::select! {
+                () = shared.moved.notified() => {}
+                () = &mut some_time => break,
+            }
+        }
     }
 }
 
-fn reset(shared: &Shared) {
-    let mut tally = shared.tally.borrow_mut();
-    tally.received = 0;
-    tally.published.iter_mut().for_each(Vec::clear);
-    tally.wanted += 1;
-}
-
-async fn all_received(shared: &Shared, all: usize) {
-    let arrives = async {
-        while shared.tally.borrow().received < all {
-            shared.moved.notified().await;
-        }
-    };
-    let outcome = tokio::time::timeout(Duration::from_mins(1), arrives).await;
-    assert!(outcome.is_ok(), "{} of {all} deliveries arrived", shared.tally.borrow().received);
+/// The name of a topic.
+fn topic(place: usize) -> String {
+    format!("topic{place}")
 }
 
 fn text_frame(text: &str) -> Vec<u8> {
@@ -227,7 +278,7 @@ fn text_frame(text: &str) -> Vec<u8> {
 }
 
 /// A socket that has asked for its subscription.
-async fn open(server: &Server, document: String, subjects: Value, target: Target) -> TcpStream {
+async fn open(server: &Server, document: String, topic: String) -> TcpStream {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let head = "GET /graphql HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
@@ -236,26 +287,23 @@ async fn open(server: &Server, document: String, subjects: Value, target: Target
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
-        stream.read_buf(&mut answer).await.unwrap();
+        assert!(stream.read_buf(&mut answer).await.unwrap() > 0, "the handshake was refused");
     }
     assert!(answer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer));
-    let payload = match target {
-        Target::Portolan => json!({ "authorization": format!("Bearer {}", server.token) }),
-        _ => json!({}),
-    };
+    let who = json!({ "authorization": format!("Bearer {}", server.token) });
+    let payload = if server.token.is_empty() { json!({}) } else { who };
     stream.write_all(&text_frame(&json!({ "type": "connection_init", "payload": payload }).to_string())).await.unwrap();
     let mut ack = [0; 512];
     let length = stream.read(&mut ack).await.unwrap();
     assert!(String::from_utf8_lossy(&ack[..length]).contains("connection_ack"));
-    let kind = if target == Target::Plain { document.replace("ID!", "String!") } else { document };
-    let payload = json!({ "query": kind, "variables": { "subjects": subjects } });
+    let payload = json!({ "query": document, "variables": { "subjects": [topic] } });
     let subscribe = json!({ "id": "1", "type": "subscribe", "payload": payload });
     stream.write_all(&text_frame(&subscribe.to_string())).await.unwrap();
     stream
 }
 
 /// Counts the frames of a socket.
-async fn count(mut stream: TcpStream, place: usize, shared: Rc<Shared>) {
+async fn count(mut stream: TcpStream, socket: usize, place: usize, shared: Rc<Shared>) {
     let mut rest = Vec::with_capacity(4_096);
     let (mut phase, mut seen) = (0, 0);
     loop {
@@ -269,9 +317,13 @@ async fn count(mut stream: TcpStream, place: usize, shared: Rc<Shared>) {
             at += length;
         }
         rest.drain(..at);
+        if events == 0 {
+            continue;
+        }
         let mut tally = shared.tally.borrow_mut();
-        if phase != tally.wanted {
-            (phase, seen) = (tally.wanted, 0);
+        tally.reached[socket] = true;
+        if phase != tally.phase {
+            (phase, seen) = (tally.phase, 0);
         }
         for _ in 0..events {
             if tally.measures
@@ -284,9 +336,7 @@ async fn count(mut stream: TcpStream, place: usize, shared: Rc<Shared>) {
         }
         tally.received += events;
         drop(tally);
-        if events > 0 {
-            shared.moved.notify_one();
-        }
+        shared.moved.notify_one();
     }
 }
 
@@ -302,79 +352,36 @@ fn frame(bytes: &[u8]) -> Option<(usize, bool)> {
 
 /// Who makes events happen.
 struct Publisher {
-    target: Target,
     stream: TcpStream,
-    token: String,
     count: u64,
 }
 
 impl Publisher {
-    async fn new(target: Target, server: &Server) -> Self {
-        let stream = TcpStream::connect(server.address).await.unwrap();
+    async fn new(server: &Server) -> Self {
+        let stream = TcpStream::connect(server.publish).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { target, stream, token: server.token.clone(), count: 0 }
+        Self { stream, count: 0 }
     }
 
-    /// What subscribers name to get the events of one topic.
-    async fn topics(&mut self, count: usize) -> Vec<Value> {
-        let mut topics = Vec::new();
-        for number in 0..count {
-            topics.push(match self.target {
-                Target::Portolan => {
-                    let create = "mutation($e: String!) { createUser(input: { email: $e, name: \"A\", role: VIEWER }) { user { id } } }";
-                    let answer = self.ask(create, json!({ "e": format!("u{number}@example.com") })).await;
-                    json!([answer["data"]["createUser"]["user"]["id"]])
-                }
-                _ => json!([format!("topic{number}")]),
-            });
-        }
-        topics
-    }
-
-    /// Makes one event, and notes when.
-    async fn publish(&mut self, shared: &Shared, place: usize, topic: &Value) {
-        self.count += 1;
-        shared.tally.borrow_mut().published[place].push(Instant::now());
-        if self.target == Target::Portolan {
-            let update = "mutation($id: ID!, $n: String!) { updateUser(input: { id: $id, name: $n }) { userErrors { message } } }";
-            let answer = self.ask(update, json!({ "id": topic[0], "n": format!("Name {}", self.count) })).await;
-            assert_eq!(answer["data"]["updateUser"]["userErrors"], json!([]), "{answer}");
-            return;
-        }
-        let name = topic[0].as_str().unwrap();
+    /// Makes an event of each of these topics, and notes when. Returns when the server has taken them: Portolan has
+    /// then committed them.
+    async fn publish(&mut self, shared: &Shared, places: &[usize]) {
+        let names: Vec<_> = places.iter().map(|place| topic(*place)).collect();
         let head = format!(
-            "POST /publish?topic={name}&number={} HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n",
+            "POST /publish?topics={}&number={} HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n",
+            names.join(","),
             self.count
         );
-        self.stream.write_all(head.as_bytes()).await.unwrap();
-        self.answer().await;
-    }
-
-    async fn ask(&mut self, query: &str, variables: Value) -> Value {
-        let body = json!({ "query": query, "variables": variables }).to_string();
-        let head = format!(
-            "POST /graphql HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\n\r\n",
-            self.token,
-            body.len()
-        );
-        self.stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
-        serde_json::from_slice(&self.answer().await).unwrap()
-    }
-
-    async fn answer(&mut self) -> Vec<u8> {
-        let mut answer = Vec::new();
-        loop {
-            self.stream.read_buf(&mut answer).await.unwrap();
-            let Some(end) = answer.windows(4).position(|end| end == b"\r\n\r\n") else { continue };
-            let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
-            let length = head
-                .split("content-length: ")
-                .nth(1)
-                .map_or(0, |rest| rest.split("\r\n").next().unwrap().parse::<usize>().unwrap());
-            if answer.len() >= end + 4 + length {
-                return answer.split_off(end + 4);
-            }
+        self.count += places.len() as u64;
+        let now = Instant::now();
+        for place in places {
+            shared.tally.borrow_mut().published[*place].push(now);
         }
+        self.stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
+            assert!(self.stream.read_buf(&mut answer).await.unwrap() > 0, "the publisher was cut off");
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
     }
 }

@@ -6,9 +6,12 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::LazyLock,
 };
 
 use tempfile::TempDir;
+
+use crate::hub;
 
 /// Which server.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,15 +34,33 @@ impl Target {
 /// A running server.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    /// Where events are published.
+    pub(crate) publish: SocketAddr,
     pub(crate) token: String,
     child: Child,
     _folder: TempDir,
 }
 
+/// Whether there is a core for each side, and a way to give it to them.
+fn has_cores() -> bool {
+    static HAS: LazyLock<bool> = LazyLock::new(|| {
+        let cores = std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
+        cores && Command::new("taskset").arg("--version").output().is_ok()
+    });
+    *HAS
+}
+
+/// Moves this process, the load, to the core that belongs to it.
+pub(crate) fn take_own_core() {
+    if has_cores() {
+        let own = std::process::id().to_string();
+        assert!(Command::new("taskset").args(["-cp", "0", &own]).output().unwrap().status.success());
+    }
+}
+
 /// A command on the core that belongs to servers.
 fn on_its_core(program: PathBuf) -> Command {
-    let has_cores = std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
-    if !has_cores || Command::new("taskset").arg("--version").output().is_err() {
+    if !has_cores() {
         return Command::new(program);
     }
     let mut command = Command::new("taskset");
@@ -50,7 +71,8 @@ fn on_its_core(program: PathBuf) -> Command {
 /// The other two servers, built when they are not there.
 fn rivals() -> PathBuf {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/rivals/Cargo.toml");
-    let target = PathBuf::from(env!("CARGO_BIN_EXE_portolan")).parent().unwrap().parent().unwrap().join("rivals");
+    // Beside the folder of the profile in which this was built: …/release/deps/subscriptions.
+    let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().join("rivals");
     let built = Command::new(env!("CARGO"))
         .args(["build", "--release", "--quiet", "--manifest-path", manifest, "--target-dir"])
         .arg(&target)
@@ -62,36 +84,27 @@ fn rivals() -> PathBuf {
 impl Server {
     pub(crate) fn start(target: Target) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        if target != Target::Portolan {
-            let child = on_its_core(rivals()).arg(target.name()).stdout(Stdio::piped()).spawn();
-            let mut child = child.unwrap();
-            let mut line = String::new();
-            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-            return Self { address: line.trim().parse().unwrap(), token: String::new(), child, _folder: folder };
-        }
-        let settings = [
-            ("PORTOLAN_DATA_DIR", folder.path().to_str().unwrap()),
-            ("PORTOLAN_LISTEN", "127.0.0.1:0"),
-            ("PORTOLAN_LOG_LEVEL", "warn"),
-            ("PORTOLAN_GRAPHQL_COST_PER_MINUTE", "0"),
-            ("PORTOLAN_HTTP_CONNECTIONS_PER_ADDRESS", "20000"),
-            ("PORTOLAN_LIVE_SOCKETS_PER_CALLER", "20000"),
-        ];
-        let binary = PathBuf::from(env!("CARGO_BIN_EXE_portolan"));
-        let mut command = on_its_core(binary.clone());
-        let mut child = command.arg("serve").env_clear().envs(settings).stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = lines.find_map(|line| line.unwrap().split("listens on http://").nth(1).map(str::to_owned));
-        // Whoever closes this end would break the other's writes.
-        std::thread::spawn(move || lines.for_each(drop));
-        let made = Command::new(binary)
-            .args(["token", "create", "--tenant", "default", "--role", "super-admin"])
-            .env_clear()
-            .envs(settings)
-            .output()
-            .unwrap();
-        let token = String::from_utf8(made.stdout).unwrap().trim().to_owned();
-        Self { address: address.unwrap().trim().parse().unwrap(), token, child, _folder: folder }
+        let mut command = match target {
+            Target::Portolan => {
+                let mut command = on_its_core(std::env::current_exe().unwrap());
+                command.arg(hub::SERVE).env_clear().env("PORTOLAN_DATA_DIR", folder.path());
+                command
+            }
+            _ => {
+                let mut command = on_its_core(rivals());
+                command.arg(target.name());
+                command
+            }
+        };
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        // Where it listens; Portolan also says where it is told of events, and what opens it.
+        let mut words = line.split_whitespace();
+        let address = words.next().unwrap().parse().unwrap();
+        let publish = words.next().map_or(address, |word| word.parse().unwrap());
+        let token = words.next().unwrap_or_default().to_owned();
+        Self { address, publish, token, child, _folder: folder }
     }
 
     /// CPU it used so far, in microseconds.

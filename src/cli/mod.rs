@@ -16,6 +16,7 @@ mod provider;
 mod schema;
 mod serve;
 mod speak;
+mod tail;
 mod token;
 mod user;
 
@@ -72,6 +73,8 @@ enum Command {
     Jobs(jobs::Jobs),
     /// List and play providers, check files about them.
     Provider(provider::Provider),
+    /// Follow the events of a running hub.
+    Tail(tail::Tail),
     /// Show and document settings.
     Config(config::Settings),
     /// Check settings, database, clock and network, and say how to mend what is wrong.
@@ -133,6 +136,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Keys(command)) => command.run(),
         Some(Command::Jobs(command)) => command.run(),
         Some(Command::Provider(command)) => command.run(),
+        Some(Command::Tail(command)) => command.run(),
         Some(Command::Config(command)) => command.run(),
         Some(Command::Doctor(command)) => command.run(),
         Some(Command::Errors(command)) => command.run(),

@@ -1,7 +1,10 @@
 //! The one place that writes to the terminal.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks through these two")]
 
-use std::ffi::OsString;
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+};
 
 use serde_json::Value;
 
@@ -11,6 +14,14 @@ const LONGEST: usize = 24;
 /// Data, for whoever asked: standard output.
 pub(super) fn print(text: &str) {
     println!("{}", text.trim_end());
+}
+
+/// A line of data, out at once, for whoever may have stopped reading.
+pub(super) fn write_line(line: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(line.as_bytes())?;
+    out.write_all(b"\n")?;
+    out.flush()
 }
 
 /// Data for programs.

@@ -2,14 +2,15 @@
 //!
 //! One exception: an orchestrator that knows this server as the service `portolan` announces it to
 //! its neighbours in variables such as `PORTOLAN_SERVICE_HOST` and `PORTOLAN_PORT_8080_TCP`. Nobody
-//! wrote those, so nobody could mend them; they are passed over. So is the one that is meant for the build.
+//! wrote those, so nobody could mend them; they are passed over. So are the one that is meant for the build and those
+//! that are meant for clients of a hub.
 
 use std::{collections::BTreeMap, env};
 
 use zeroize::Zeroizing;
 
 use super::{
-    BUILD_ENV, CONFIG_ENV,
+    BUILD_ENV, CLIENT_ENV, CONFIG_ENV,
     layers::Given,
     problem::{Problem, Source},
     settings::SETTINGS,
@@ -33,11 +34,12 @@ pub(super) fn read(variables: BTreeMap<String, Zeroizing<String>>) -> (Vec<Given
     let known: Vec<Name> = names(SETTINGS, Spelling::Env).collect();
     let mut given = Vec::new();
     let mut problems = Vec::new();
+    let elsewhere = [BUILD_ENV, CONFIG_ENV, CLIENT_ENV.url, CLIENT_ENV.token];
     for (variable, text) in variables {
         let source = Source::Env(variable.clone());
         if let Some(name) = known.iter().find(|name| name.text == variable) {
             given.push(Given { name: name.clone(), text, source });
-        } else if ![BUILD_ENV, CONFIG_ENV].contains(&variable.as_str()) && !is_announcement(&variable, &text) {
+        } else if !elsewhere.contains(&variable.as_str()) && !is_announcement(&variable, &text) {
             let names = known.iter().map(|name| name.text.as_str()).chain([CONFIG_ENV]);
             let hint = did_you_mean(&variable, names);
             problems.push(Problem::at(&source, format!("unknown variable{hint}")));
@@ -95,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_to_the_build_is_passed_over() {
-        assert_eq!(problems(&[(BUILD_ENV, "none")]), [""; 0]);
+    fn what_was_said_to_the_build_or_to_clients_is_passed_over() {
+        assert_eq!(problems(&[(BUILD_ENV, "none"), (CLIENT_ENV.url, "x"), (CLIENT_ENV.token, "x")]), [""; 0]);
     }
 }

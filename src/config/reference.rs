@@ -6,7 +6,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    CONFIG_ENV, DEFAULT_FILE,
+    CLIENT_ENV, CONFIG_ENV, DEFAULT_FILE,
     settings::{SETTINGS, TOPICS},
     table::{Setting, Spelling, Topic, names},
     value::Kind,
@@ -25,7 +25,8 @@ pub fn reference() -> String {
         (`32KiB`, `1MiB`, `2GiB`). Lists are separated by commas. An empty text unsets an\n\
         optional setting. Relative paths start at the working folder. Unknown keys and variables\n\
         are errors. A secret can also be given by a file that holds it; on the command line only\n\
-        so.\n"
+        so. `{}` and `{}` are for commands that call a running hub, and no settings.\n",
+        CLIENT_ENV.url, CLIENT_ENV.token,
     );
     for topic in TOPICS {
         page.push_str(&section(topic));

@@ -22,6 +22,7 @@
 //! that resolving a name ends when the call does; the system's resolver cannot be stopped, only left behind.
 
 mod dial;
+mod endless;
 mod flow;
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,7 @@ use crate::kernel::{error::chain, network::Place};
 
 pub use self::{
     dial::{Network, SystemNetwork},
+    endless::Endless,
     flow::{Flow, FlowCall, Flowing},
 };
 
@@ -137,6 +139,16 @@ impl Call {
             most: 10 * 1024 * 1024,
             redirects: 0,
         }
+    }
+
+    fn request(&self, target: &Target) -> Request<Flowing> {
+        let body = Full::new(self.body.clone()).map_err(|never: Infallible| match never {});
+        let mut request = Request::new(body.boxed_unsync());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = target.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        request.headers_mut().entry(header::USER_AGENT).or_insert(AGENT);
+        request
     }
 }
 
@@ -237,13 +249,7 @@ impl Client {
         let may_follow = call.method == Method::GET || call.method == Method::HEAD;
         let mut left = call.redirects;
         loop {
-            let body = Full::new(call.body.clone()).map_err(|never: Infallible| match never {});
-            let mut request = Request::new(body.boxed_unsync());
-            *request.method_mut() = call.method.clone();
-            *request.uri_mut() = target.uri.clone();
-            *request.headers_mut() = call.headers.clone();
-            request.headers_mut().entry(header::USER_AGENT).or_insert(AGENT);
-            let response = self.pool.request(request).await.map_err(sorted)?;
+            let response = self.pool.request(call.request(&target)).await.map_err(sorted)?;
             let next = redirect(&response).filter(|_| may_follow && call.redirects > 0);
             let Some(next) = next else { return read(response, call.most).await };
             if left == 0 {

@@ -1,8 +1,8 @@
 //! Subscribers get every committed event once and in order, whatever breaks.
 //!
 //! Writers of this process dawdle before they commit and roll back now and then. Server processes are killed
-//! and started again, connections of the database are cut, NATS is stopped, wiped and started. Subscribers come
-//! and go at random, each time to any of the servers, with nothing but the id of the last event they got. At
+//! and started again, connections of the database are cut, PostgreSQL crashes and recovers (in the long form, which
+//! has a server of its own for that), NATS is stopped, wiped and started. Subscribers come and go at random, each time to any of the servers, with nothing but the id of the last event they got. At
 //! the end each has exactly what the log has, and the log has exactly what was committed.
 //!
 //! `TEST_LONG=1` runs the long form, `TEST_SEED` repeats a run's choices (not its timing).
@@ -12,10 +12,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     env,
     net::SocketAddr,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -37,6 +34,7 @@ use tokio::{
 };
 
 use crate::support::{
+    cluster::Cluster,
     database::{TestDatabase, on_postgres},
     nats::Nats,
     process::{self, LIMIT, Server},
@@ -77,8 +75,21 @@ struct Size {
     faults: usize,
 }
 
+/// What is made to break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    Killed,
+    Cut,
+    Crashed,
+    Nats,
+}
+
+fn is_long() -> bool {
+    env::var_os("TEST_LONG").is_some_and(|value| value == "1")
+}
+
 fn size() -> Size {
-    if env::var_os("TEST_LONG").is_some_and(|value| value == "1") {
+    if is_long() {
         Size { events: 20_000, writers: 16, subscribers: 12, faults: 40 }
     } else {
         Size { events: 1_600, writers: 16, subscribers: 6, faults: 6 }
@@ -211,7 +222,14 @@ async fn storm(mut nats: Option<Nats>) {
     // A build for tests, on a machine that does other things too.
     let patience = LIMIT * u32::try_from(1 + events / 1_000).unwrap();
     let mut chance = seeded();
-    let database = TestDatabase::create().await;
+    let cluster = (is_long() && on_postgres()).then(Cluster::start).flatten();
+    let database = match &cluster {
+        Some(cluster) => TestDatabase::on(cluster.url()).await,
+        None => TestDatabase::create().await,
+    };
+    let mut kinds = vec![Fault::Killed, Fault::Killed, Fault::Cut];
+    kinds.extend(nats.as_ref().map(|_| Fault::Nats));
+    kinds.extend(cluster.as_ref().map(|_| Fault::Crashed));
     let url = nats.as_ref().map(Nats::url);
     let mut settings = SETTINGS.to_vec();
     if let Some(url) = &url {
@@ -261,27 +279,28 @@ async fn storm(mut nats: Option<Nats>) {
     }
 
     // One fault after the other, spread over the writing.
-    let done = AtomicI64::new(0);
+    let mut done = BTreeMap::new();
     for fault in 1..=faults {
         let due = events * fault / (faults + 1);
         process::until("enough was written", async || (committed.lock().unwrap().len() >= due).then_some(())).await;
-        let of = if nats.is_some() { 4 } else { 3 };
-        match chance.random_range(0..of) {
-            0 | 1 => {
+        let kind = kinds[chance.random_range(0..kinds.len())];
+        match kind {
+            Fault::Killed => {
                 let node = chance.random_range(0..nodes.len());
                 nodes[node].kill9();
                 sleep(Duration::from_millis(chance.random_range(0..300))).await;
                 nodes[node].again().await;
             }
-            2 => cut(&database).await,
-            _ => {
+            Fault::Cut => cut(&database).await,
+            Fault::Crashed => tokio::task::block_in_place(|| cluster.as_ref().unwrap().crash()),
+            Fault::Nats => {
                 let nats = nats.as_mut().unwrap();
                 nats.stop();
                 sleep(Duration::from_millis(chance.random_range(0..1_500))).await;
                 nats.again().await;
             }
         }
-        done.fetch_add(1, Ordering::Relaxed);
+        *done.entry(kind).or_insert(0) += 1;
     }
     for writer in writing {
         timeout(patience, writer).await.expect("writers finish").unwrap();
@@ -313,7 +332,7 @@ async fn storm(mut nats: Option<Nats>) {
         }
     }
     println!(
-        "{} events by {writers} writers in {:.1} s, {faults} faults, {subscribers} subscribers with {visits} visits, \
+        "{} events by {writers} writers in {:.1} s, faults {done:?}, {subscribers} subscribers with {visits} visits, \
          all complete {:.1} s after the last commit",
         last - begin,
         wrote.as_secs_f64(),

@@ -425,10 +425,57 @@ async fn an_issuer_is_registered_changed_and_forgotten_and_each_counts_at_once()
     );
 }
 
+/// What is fetched for an issuer is held against the guard. The rest of the matrix is in `provider`.
+const INWARD: &[&str] = &[
+    "http://idp.example.com",
+    "https://127.0.0.1",
+    "https://localhost",
+    "https://10.1.2.3/a",
+    "https://169.254.169.254/",
+    "https://[::1]/",
+    "https://[::ffff:10.0.0.1]/",
+    "https://2130706433/",
+    "https://0x7f.1/",
+    "https://user:password@idp.example.com/",
+    "https://idp.internal/",
+    "file:///etc/passwd",
+    "//idp.example.com",
+    "https://idp.example.com\\@127.0.0.1/",
+    "https://127.1/",
+    "https://0/",
+    "https://0.0.0.0/",
+    "https://017700000001/",
+    "https://0177.0.0.1/",
+    "https://0x7f000001/",
+    "https://127.0.0.1.:443/",
+    "https://%31%32%37.0.0.1/",
+    "https://127.0.0.1#@idp.example.com/",
+    "https://idp.example.com@10.0.0.1/",
+    "https://172.16.0.1/",
+    "https://192.168.0.1/",
+    "https://100.64.0.1/",
+    "https://100.100.100.200/",
+    "https://[::]/",
+    "https://[64:ff9b::7f00:1]/",
+    "https://[::ffff:127.0.0.1]/",
+    "https://[::ffff:7f00:1]/",
+    "https://[2002:7f00:1::]/",
+    "https://[fd00:ec2::254]/",
+    "https://[fe80::1]/",
+    "https://[fc00::1]/",
+    "https://metadata.google.internal/",
+    "https://localhost.localdomain/",
+    "https://printer.local/",
+    "https://printer/",
+    "ftp://idp.example.com/",
+    "gopher://127.0.0.1:6379/_",
+];
+
 #[tokio::test]
 async fn what_is_wrong_with_an_issuer_is_said_where_it_is_and_nothing_is_written() {
     let hub = TestHub::with(&[("PORTOLAN_PUBLIC_URL", "https://hub.example.com")]).await;
     let admin = hub.token(Role::Admin).await;
+    assert!(INWARD.len() >= 40);
     let good = json!({
         "name": "Directory", "iss": "https://idp.example.com", "audience": "portolan", "algorithm": "RS256",
         "rolesClaim": ["roles"], "roleMap": [{ "value": "a", "role": "ADMIN" }],
@@ -460,53 +507,7 @@ async fn what_is_wrong_with_an_issuer_is_said_where_it_is_and_nothing_is_written
         ("defaultRole", json!("SUPER_ADMIN")),
         ("defaultRole", json!("PARTNER")),
     ];
-    // Whatever is fetched is held against the guard; its whole matrix is in `provider`.
-    let urls = [
-        "http://idp.example.com",
-        "https://127.0.0.1",
-        "https://localhost",
-        "https://10.1.2.3/a",
-        "https://169.254.169.254/",
-        "https://[::1]/",
-        "https://[::ffff:10.0.0.1]/",
-        "https://2130706433/",
-        "https://0x7f.1/",
-        "https://user:password@idp.example.com/",
-        "https://idp.internal/",
-        "file:///etc/passwd",
-        "//idp.example.com",
-        "https://idp.example.com\\@127.0.0.1/",
-        "https://127.1/",
-        "https://0/",
-        "https://0.0.0.0/",
-        "https://017700000001/",
-        "https://0177.0.0.1/",
-        "https://0x7f000001/",
-        "https://127.0.0.1.:443/",
-        "https://%31%32%37.0.0.1/",
-        "https://127.0.0.1#@idp.example.com/",
-        "https://idp.example.com@10.0.0.1/",
-        "https://172.16.0.1/",
-        "https://192.168.0.1/",
-        "https://100.64.0.1/",
-        "https://100.100.100.200/",
-        "https://[::]/",
-        "https://[64:ff9b::7f00:1]/",
-        "https://[::ffff:127.0.0.1]/",
-        "https://[::ffff:7f00:1]/",
-        "https://[2002:7f00:1::]/",
-        "https://[fd00:ec2::254]/",
-        "https://[fe80::1]/",
-        "https://[fc00::1]/",
-        "https://metadata.google.internal/",
-        "https://localhost.localdomain/",
-        "https://printer.local/",
-        "https://printer/",
-        "ftp://idp.example.com/",
-        "gopher://127.0.0.1:6379/_",
-    ];
-    assert!(urls.len() >= 40);
-    wrong.extend(urls.iter().flat_map(|url| [("iss", json!(url)), ("jwksUrl", json!(url))]));
+    wrong.extend(INWARD.iter().flat_map(|url| [("iss", json!(url)), ("jwksUrl", json!(url))]));
     for (field, value) in wrong {
         let mut input = good.clone();
         input[field] = value.clone();

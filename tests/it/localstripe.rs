@@ -1,4 +1,4 @@
-//! The file of Stripe against `localstripe` (PyPI), an API of Stripe's shape that others wrote. Our simulator is made
+//! The file of Stripe against `localstripe` (`PyPI`), an API of Stripe's shape that others wrote. Our simulator is made
 //! of the same file as the connector, so both could be wrong together; this one knows nothing of us.
 //!
 //! It runs where `TEST_LOCALSTRIPE_URL` names one; `tests/all.sh` installs and starts it.

@@ -47,5 +47,6 @@ mod session;
 mod slow;
 mod storage;
 mod support;
+mod tail;
 mod tenant;
 mod transport;

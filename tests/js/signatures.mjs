@@ -10,6 +10,7 @@ import { createInterface } from 'node:readline';
 import { EventWebhook } from '@sendgrid/eventwebhook';
 import '@shopify/shopify-api/adapters/node';
 import { shopifyApi } from '@shopify/shopify-api';
+import { createSHA256HMAC } from '@shopify/shopify-api/runtime';
 import { Webhook } from 'standardwebhooks';
 import Stripe from 'stripe';
 import twilio from 'twilio';
@@ -29,7 +30,7 @@ const when = new Date('2026-11-21T10:00:00Z');
 const stamp = Math.floor(when.getTime() / 1000);
 
 /** Webhooks that the SDKs signed, at a fixed time. */
-function make() {
+async function make() {
   const stripe = new Stripe('sk_test_x');
   const body = JSON.stringify({ id: 'evt_1', type: 'payment_intent.succeeded', data: { object: { id: 'pi_é' } } });
   const url = 'https://hub.example.com/hooks/src_1?x=1';
@@ -72,6 +73,12 @@ function make() {
         'webhook-timestamp': String(stamp),
         'webhook-signature': new Webhook(secret.standard).sign('msg_1', when, body),
       },
+      body,
+    },
+    {
+      provider: 'shopify',
+      url,
+      headers: { 'x-shopify-hmac-sha256': await createSHA256HMAC(secret.shopify, body) },
       body,
     },
     {
@@ -177,7 +184,7 @@ async function check(binary) {
 
 const [mode, binary] = process.argv.slice(2);
 if (mode === 'make') {
-  console.log(JSON.stringify(make(), null, 2));
+  console.log(JSON.stringify(await make(), null, 2));
 } else if (mode === 'check' && binary) {
   process.exitCode = (await check(binary)) === 0 ? 0 : 1;
 } else {

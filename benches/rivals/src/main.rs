@@ -2,7 +2,7 @@
 //!
 //! `rivals bound` hands every published text to every socket: no schema, no log, nothing but axum's WebSocket.
 //! `rivals plain` is a subscription of async-graphql behind async-graphql-axum. Both listen on a free port,
-//! print it, take `POST /publish?topic=T` and speak `graphql-transport-ws` as far as a load needs it.
+//! print it, take `POST /publish?topics=T,T` and speak `graphql-transport-ws` as far as a load needs it.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use async_graphql::{Context, EmptyMutation, Object, Result, Schema, SimpleObject, Subscription};
+use async_graphql::{Context, EmptyMutation, ID, Object, Result, Schema, SimpleObject, Subscription};
 use async_graphql_axum::GraphQLSubscription;
 use axum::{
     Router,
@@ -24,6 +24,10 @@ use axum::{
 use futures_util::{Stream, StreamExt};
 use tokio::sync::broadcast;
 use tokio_stream::wrappers::BroadcastStream;
+
+/// As fast as a server of this kind gets.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Topics<T> = Arc<Mutex<HashMap<String, broadcast::Sender<T>>>>;
 
@@ -51,7 +55,11 @@ fn event(number: u64, subject: &str) -> Event {
         subject: subject.to_owned(),
         actor: "tok_01m7yf564neb0a8r8pdwzwz703",
         at: "2026-11-21T07:11:58.648754Z",
-        data: format!("{{\"user\":\"{subject}\",\"changes\":{{\"name\":{{\"from\":\"{number}\",\"to\":\"{}\"}}}}}}", number + 1).into(),
+        data: format!(
+            "{{\"user\":\"{subject}\",\"changes\":{{\"name\":{{\"from\":\"{number}\",\"to\":\"{}\"}}}}}}",
+            number + 1
+        )
+        .into(),
     }
 }
 
@@ -68,21 +76,23 @@ struct Subscriptions;
 
 #[Subscription]
 impl Subscriptions {
-    async fn events(&self, ctx: &Context<'_>, subjects: Option<Vec<String>>) -> Result<impl Stream<Item = Event>> {
-        let name = subjects.and_then(|mut subjects| subjects.pop()).unwrap_or_default();
+    async fn events(&self, ctx: &Context<'_>, subjects: Option<Vec<ID>>) -> Result<impl Stream<Item = Event>> {
+        let name = subjects.and_then(|mut subjects| subjects.pop()).map(|id| id.to_string()).unwrap_or_default();
         let events = topic(ctx.data::<Topics<Event>>()?, &name).subscribe();
         Ok(BroadcastStream::new(events).filter_map(|event| async { event.ok() }))
     }
 }
 
 async fn publish<T: Clone>(topics: &Topics<T>, params: HashMap<String, String>, make: impl Fn(u64, &str) -> T) {
-    let name = params.get("topic").map(String::as_str).unwrap_or_default();
-    let number = params.get("number").and_then(|number| number.parse().ok()).unwrap_or(0);
-    let _ = topic(topics, name).send(make(number, name));
+    let names = params.get("topics").map(String::as_str).unwrap_or_default();
+    let number = params.get("number").and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
+    for (name, number) in names.split(',').zip(number..) {
+        let _ = topic(topics, name).send(make(number, name));
+    }
 }
 
 async fn talk(mut socket: WebSocket, topics: Topics<Utf8Bytes>) {
-    let mut events = None;
+    let mut events: Option<broadcast::Receiver<Utf8Bytes>> = None;
     loop {
         tokio::select! {
             message = socket.recv() => {
@@ -119,7 +129,12 @@ async fn main() {
     let bound = std::env::args().nth(1).as_deref() == Some("bound");
     let router = if bound {
         let upgrade = |State(topics): State<Topics<Utf8Bytes>>, upgrade: WebSocketUpgrade| async move {
-            let upgraded: Response = upgrade.protocols(["graphql-transport-ws"]).on_upgrade(|socket| talk(socket, topics));
+            let upgraded: Response = upgrade
+                .protocols(["graphql-transport-ws"])
+                // Left at their defaults, every socket takes 128 KiB to begin with.
+                .read_buffer_size(1024)
+                .write_buffer_size(0)
+                .on_upgrade(|socket| talk(socket, topics));
             Ok::<_, Infallible>(upgraded)
         };
         let tell = |State(topics): State<Topics<Utf8Bytes>>, Params(params): Params<HashMap<String, String>>| async move {

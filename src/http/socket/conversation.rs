@@ -75,7 +75,7 @@ impl Conversation {
     }
 
     /// Talks until one of the two ends it.
-    pub(super) async fn run(mut self, first: &[u8]) {
+    pub(super) async fn run(mut self, first: Vec<u8>) {
         self.door.metrics.sockets.inc();
         self.talk(first).await;
         self.line.end();
@@ -83,7 +83,7 @@ impl Conversation {
         self.door.metrics.sockets.dec();
     }
 
-    async fn talk(&mut self, first: &[u8]) {
+    async fn talk(&mut self, first: Vec<u8>) {
         // From the handshake on, so that nothing can happen to a credential between the two unseen.
         if self.cx.principal().is_ok() {
             self.watch();
@@ -91,7 +91,8 @@ impl Conversation {
         let mut decoder = Decoder::new(self.door.settings.live.max_message);
         let mut whole = Vec::new();
         let stopping = self.door.stopping.clone();
-        let mut outcome = decoder.take(first, &mut whole);
+        let mut outcome = decoder.take(&first, &mut whole);
+        drop(first);
         let mut alarm = Box::pin(sleep_until(self.due()));
         let mut parted = false;
         loop {
@@ -100,7 +101,9 @@ impl Conversation {
                     break;
                 }
                 parted |= matches!(incoming, Incoming::Close(_));
-                self.hear(incoming).await;
+                // Boxed, so that a silent socket does not keep room for what happens while it speaks: finding out
+                // who it is takes several times as much as all the rest.
+                Box::pin(self.hear(incoming)).await;
             }
             if whole.capacity() > BURST {
                 whole = Vec::new();
@@ -109,7 +112,7 @@ impl Conversation {
                 self.line.close(code, reason);
             }
             if self.line.is_closing() {
-                return last_word(&self.line, (!parted).then_some(decoder)).await;
+                return Box::pin(last_word(&self.line, (!parted).then_some(decoder))).await;
             }
             if self.line.is_gone() {
                 return;

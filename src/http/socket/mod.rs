@@ -91,11 +91,14 @@ pub async fn upgrade(door: Door, cx: Cx, mut request: Request) -> Response {
         // Every connection of this server is made of these; another could not be spoken to.
         let Ok(parts) = downcast::<TokioIo<Wire>>(upgraded) else { return };
         let (stream, seat) = parts.io.into_inner().into_parts();
+        // A copy, since even what is empty keeps alive the buffer that it was cut from.
+        let first = parts.read_buf.to_vec();
+        drop(parts.read_buf);
         // Failing is harmless: the kernel holds more then.
         let _ = SockRef::from(&stream).set_send_buffer_size(HELD);
         let line = Line::new(stream, seat);
         if spoken {
-            Conversation::new(door, cx, line).run(&parts.read_buf).await;
+            Conversation::new(door, cx, line).run(first).await;
         } else {
             line.close(4406, "the sub-protocol is graphql-transport-ws");
             conversation::last_word(&line, Some(Decoder::new(door.settings.live.max_message))).await;

@@ -37,12 +37,16 @@ pub fn on_postgres() -> bool {
 
 impl TestDatabase {
     pub async fn create() -> Self {
+        if !on_postgres() {
+            return Self { folder: tempfile::tempdir().unwrap(), server: None };
+        }
+        Self::on(env::var("TEST_POSTGRES_URL").expect("TEST_DATABASE=postgres needs TEST_POSTGRES_URL")).await
+    }
+
+    /// One on a certain server.
+    pub async fn on(server: String) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let folder = tempfile::tempdir().unwrap();
-        if !on_postgres() {
-            return Self { folder, server: None };
-        }
-        let server = env::var("TEST_POSTGRES_URL").expect("TEST_DATABASE=postgres needs TEST_POSTGRES_URL");
         let name = format!("it_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let admin = Database::connect(&server).await.unwrap();
         admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
