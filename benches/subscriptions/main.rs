@@ -12,12 +12,7 @@
 //!
 //! The server has one core and the load the other (`taskset`, where it is there). Each figure is the median of
 //! the rounds. Nothing is asserted: machines differ. What is reached against the goals is for the reader.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stdout,
-    reason = "a benchmark fails by panicking and prints"
-)]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark fails by panicking and prints")]
 #![expect(clippy::cast_precision_loss, reason = "figures need no more than a float holds")]
 
 mod hub;

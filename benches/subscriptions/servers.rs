@@ -84,18 +84,14 @@ fn rivals() -> PathBuf {
 impl Server {
     pub(crate) fn start(target: Target) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = match target {
-            Target::Portolan => {
-                let mut command = on_its_core(std::env::current_exe().unwrap());
-                command.arg(hub::SERVE).env_clear().env("PORTOLAN_DATA_DIR", folder.path());
-                command
-            }
-            _ => {
-                let mut command = on_its_core(rivals());
-                command.arg(target.name());
-                command
-            }
-        };
+        let mut command;
+        if target == Target::Portolan {
+            command = on_its_core(std::env::current_exe().unwrap());
+            command.arg(hub::SERVE).env_clear().env("PORTOLAN_DATA_DIR", folder.path());
+        } else {
+            command = on_its_core(rivals());
+            command.arg(target.name());
+        }
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

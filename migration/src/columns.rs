@@ -45,3 +45,13 @@ pub(crate) fn index(table: &'static str, name: &'static str, columns: &[&'static
     }
     index
 }
+
+/// A foreign key to an integration of the same tenant; its rows go when the integration goes.
+pub(crate) fn of_integration(table: &'static str) -> ForeignKeyCreateStatement {
+    ForeignKey::create()
+        .name(format!("fk_{table}_integration"))
+        .from(Alias::new(table), (Alias::new("tenant_id"), Alias::new("integration_id")))
+        .to(Alias::new("integrations"), (Alias::new("tenant_id"), Alias::new("id")))
+        .on_delete(ForeignKeyAction::Cascade)
+        .to_owned()
+}

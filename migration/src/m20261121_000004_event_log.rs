@@ -4,6 +4,15 @@
 //! both in the order in which the rows became visible. `event_heads` and `event_log` hold how far the two
 //! have come, and what retention has left. `outbox` is where writers of PostgreSQL put events down in the
 //! transaction of a change, to be numbered once they are visible; SQLite needs none.
+//!
+//! **Why `events` is not partitioned** on PostgreSQL, so far. A position stands for a time, so ranges of positions would
+//! do, and dropping one is far cheaper than deleting: of 500,000 events, 250,000 went in 4.7 s in batches of 1,000, with
+//! 86 MB of log and 24 MB more for the vacuum afterwards; dropping their four partitions took 1.0 s and 0.1 MB. But
+//! every unique index would have to hold the position, so the database would no longer refuse the same number
+//! twice for a tenant, which is the last guard of what subscribers rely on; and a page is read by tenant
+//! and number, which no partition is ruled out by (a page of 256 took 1.1 to 1.8 ms from one table and 1.8 to 3.3 ms from
+//! eight partitions). Deleting costs 19 us and half a kilobyte of log an event, in the background: less than
+//! writing it did. Where thousands of events a second are kept for a week, this should be decided again.
 
 use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
 

@@ -4,6 +4,7 @@ use sea_orm::{UpdateMany, entity::prelude::*};
 
 use crate::kernel::id::{IntegrationId, TenantId};
 
+#[expect(clippy::struct_excessive_bools, reason = "a model mirrors its table")]
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "integrations")]

@@ -45,26 +45,23 @@ pub async fn put(cx: &Cx, provider: &str, hub_wide: bool, given: &[(String, Secr
     let (values, hints) = checked(&manifest, given)?;
     cx.write(async |txn| {
         let known = entity::of(whose).filter(entity::COLUMN.provider.eq(provider)).lock_exclusive().one(&**txn).await?;
-        let row = match known {
-            Some(known) => {
-                let mut row = known.into_active_model();
-                row.hints = Set(hints.clone());
-                row.updated_at = Set(txn.now());
-                row.update(&**txn).await?
-            }
-            None => {
-                let row = ProviderApp {
-                    id: txn.id(),
-                    tenant_id: whose,
-                    provider: provider.to_owned(),
-                    hints: hints.clone(),
-                    created_by: cx.actor().to_string(),
-                    created_at: txn.now(),
-                    updated_at: txn.now(),
-                };
-                entity::Entity::insert(row.clone().into_active_model()).exec_without_returning(&**txn).await?;
-                row
-            }
+        let row = if let Some(known) = known {
+            let mut row = known.into_active_model();
+            row.hints = Set(hints.clone());
+            row.updated_at = Set(txn.now());
+            row.update(&**txn).await?
+        } else {
+            let row = ProviderApp {
+                id: txn.id(),
+                tenant_id: whose,
+                provider: provider.to_owned(),
+                hints: hints.clone(),
+                created_by: cx.actor().to_string(),
+                created_at: txn.now(),
+                updated_at: txn.now(),
+            };
+            entity::Entity::insert(row.clone().into_active_model()).exec_without_returning(&**txn).await?;
+            row
         };
         secret::put(txn, whose, &row.id.to_string(), FIELDS, &packed(&values)).await?;
         let fact = IntegrationEvent::ProviderAppSet { app: row.id, provider: provider.to_owned(), hub_wide };
@@ -114,20 +111,18 @@ fn checked(manifest: &Manifest, given: &[(String, Secret)]) -> Result<(BTreeMap<
     let (mut issues, mut values, mut hints) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
     for (at, (name, value)) in given.iter().enumerate() {
         let path = format!("fields.{at}");
-        match fields.iter().find(|field| field.name.as_str() == name) {
-            None => {
-                let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
-                issues.push(Issue::at(&path, format!("there is no field {name:?}; there are {}", names.join(", "))));
-            }
-            Some(field) => match fits(field, value) {
-                Err(reason) => issues.push(Issue::at(&path, format!("{} {reason}", field.label))),
-                Ok(()) => {
-                    hints.insert(name.clone(), hint(field, value).0);
-                    if values.insert(name.clone(), value.clone()).is_some() {
-                        issues.push(Issue::at(&path, format!("{name:?} is given twice")));
-                    }
-                }
-            },
+        let Some(field) = fields.iter().find(|field| field.name.as_str() == name) else {
+            let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
+            issues.push(Issue::at(&path, format!("there is no field {name:?}; there are {}", names.join(", "))));
+            continue;
+        };
+        if let Err(reason) = fits(field, value) {
+            issues.push(Issue::at(&path, format!("{} {reason}", field.label)));
+            continue;
+        }
+        hints.insert(name.clone(), hint(field, value).0);
+        if values.insert(name.clone(), value.clone()).is_some() {
+            issues.push(Issue::at(&path, format!("{name:?} is given twice")));
         }
     }
     for field in fields.iter().filter(|field| field.required && !values.contains_key(field.name.as_str())) {

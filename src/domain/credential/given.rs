@@ -73,8 +73,8 @@ pub fn fit<'a>(manifest: &'a Manifest, given: &Given, path: &str) -> Result<(&'a
         let known = auth.fields().iter().any(|field| field.name.as_str() == name);
         let twice = named.iter().filter(|(other, _, _)| other == name).count() > 1;
         if !known {
-            let names = names(auth.fields());
-            issues.push(Issue::at(at, format!("{} has no field {name:?}; it has {names}", auth.label())));
+            let all = names(auth.fields());
+            issues.push(Issue::at(at, format!("{} has no field {name:?}; it has {all}", auth.label())));
         } else if twice {
             issues.push(Issue::at(at, format!("{name:?} is given twice")));
         }

@@ -12,7 +12,7 @@
 //!
 //! **What fails.** A token that cannot be fetched is tried again, later each time; while the old one lives, nobody
 //! notices. If the provider says that the credential is void, it is not used again: the integration says
-//! NEEDS_REAUTH, and stays as it is until somebody connects it anew.
+//! `NEEDS_REAUTH`, and stays as it is until somebody connects it anew.
 //!
 //! **Not promised**: that a provider which takes a refresh token once, and whose answer was lost on the way,
 //! knows us afterwards. Those that allow a repetition until the next token is used do.

@@ -48,7 +48,7 @@ pub async fn update(cx: &Cx, id: IntegrationId, change: IntegrationChange) -> Re
         let name = check.take_some("name", change.name.as_deref(), input::name);
         let description = change.description.clone();
         let description = description.check(&mut check, "description", |text: String| input::note(&text));
-        let timeout = change.timeout_ms.clone().check(&mut check, "timeout", create::timeout);
+        let timeout = change.timeout_ms.check(&mut check, "timeout", create::timeout);
         create::metadata(&mut check, change.metadata.as_ref());
         let mut settings = token::settings(&before.settings);
         for (name, value) in &change.settings {

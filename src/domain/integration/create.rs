@@ -223,12 +223,10 @@ fn without_credential(manifest: &Manifest, named: Option<&str>, issues: &mut Vec
         Auth::AuthorizationCode(it) => it.fields.iter().flatten().all(|field| !field.required),
         _ => false,
     };
-    let found = match named {
-        Some(named) => manifest.auth(named).filter(free),
-        None => {
-            let mut all = manifest.auth.iter().filter(free);
-            all.next().filter(|_| all.next().is_none() && manifest.auth.len() == 1)
-        }
+    let found = match (named, manifest.auth.as_slice()) {
+        (Some(named), _) => manifest.auth(named).filter(free),
+        (None, [only]) => Some(only).filter(free),
+        _ => None,
     };
     if found.is_none() {
         let methods: Vec<_> = manifest.auth.iter().map(|auth| auth.key().as_str()).collect();

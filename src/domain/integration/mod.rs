@@ -14,7 +14,7 @@
 //! | ACTIVE | yes | a test that passed |
 //! | INACTIVE | no | being disabled |
 //! | ERROR | yes | a test that failed; the reason stands beside it |
-//! | NEEDS_REAUTH | no | a provider that refuses the credential for good |
+//! | `NEEDS_REAUTH` | no | a provider that refuses the credential for good |
 //!
 //! Connecting anew keeps the id, and with it everything that refers to it. Deleting one forgets its secrets.
 //!

@@ -43,13 +43,11 @@ pub fn of_verdict(manifest: &Manifest, verdict: &Verdict, path: &str) -> Option<
     if verdict.is_good() {
         return None;
     }
-    Some(match &verdict.failure {
-        Some(failure) => refusal(manifest, &Trouble::Failed(failure.clone()), path),
-        None => {
-            let message = format!("{} answered, but not as it should: is this the right address?", manifest.name);
-            Error::Refused(vec![Issue { code: Code::ProviderUnavailable, ..Issue::at(path, message) }])
-        }
-    })
+    if let Some(failure) = &verdict.failure {
+        return Some(refusal(manifest, &Trouble::Failed(failure.clone()), path));
+    }
+    let message = format!("{} answered, but not as it should: is this the right address?", manifest.name);
+    Some(Error::Refused(vec![Issue { code: Code::ProviderUnavailable, ..Issue::at(path, message) }]))
 }
 
 /// What a verdict says, in a few words.

@@ -12,8 +12,11 @@
 //!   by the transaction swallows notifications; the look once a second remains).
 //! * [`nats`]: events travel with the message, so that ten nodes do not read the same rows ten times.
 //!
-//! **Why events travel.** A hint is followed by a read in every node; an event that came along is not. What is
-//! larger than a message may be is only hinted at. How much that saves was not measured yet.
+//! **Why events travel.** A hint is followed by a read in every node; an event that came along is not. Measured side by
+//! side (`cargo bench --bench bus`, two nodes, median from commit to reader): 3.3 ms carried, 5.2 ms hinted, 7.9 ms by
+//! `NOTIFY`. For a burst to four nodes both use the same CPU, what is saved in reading goes into encoding; there
+//! hints got through 20 to 37 % more events a second, since nodes then read in large pages. Latency is what a bus is for, and the
+//! database is what all nodes share, so events travel. What is larger than a message may be is only hinted at.
 //!
 //! **Why plain NATS messages and no stream.** A JetStream stream would keep a second log beside the one in the
 //! database, with an end, a position and an order of its own; a node that was cut off would have to find out

@@ -227,7 +227,7 @@ async fn an_expired_token_ends_its_streams_at_once_and_a_renewed_one_does_not() 
     let database = TestDatabase::create().await;
     let server = Server::start(&database).await;
     let lasting = process::token(&database, "admin");
-    let (short, until) = ending(&database, "admin", TimeDelta::seconds(4));
+    let (short, until) = ending(&database, "admin", TimeDelta::seconds(10));
     let cursor = server.ask(&lasting, CURSOR, json!({})).await.data()["events"]["nodes"][0]["cursor"].clone();
 
     let mut expires = Socket::open(server.address).await;

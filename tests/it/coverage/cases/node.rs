@@ -33,11 +33,6 @@ pub const CASES: &[Case] = &[
         |side| json!({ "id": side["apiToken"] }),
     ),
     Case::new(
-        Needs::Sight(Scope::JobRead),
-        "query NodeJob($id: ID!) { node(id: $id) { id ... on Job { kind } } }",
-        |side| json!({ "id": side["deadJob"] }),
-    ),
-    Case::new(
         Needs::Sight(Scope::IntegrationRead),
         "query NodeIntegration($id: ID!) { node(id: $id) { id ... on Integration { name } } }",
         |side| json!({ "id": side["integration"] }),
@@ -51,6 +46,11 @@ pub const CASES: &[Case] = &[
         Needs::Sight(Scope::IntegrationRead),
         "query NodeProviderApp($id: ID!) { node(id: $id) { id ... on ProviderApp { updatedAt } } }",
         |side| json!({ "id": side["providerApp"] }),
+    ),
+    Case::new(
+        Needs::Sight(Scope::JobRead),
+        "query NodeJob($id: ID!) { node(id: $id) { id ... on Job { kind } } }",
+        |side| json!({ "id": side["deadJob"] }),
     ),
     Case::new(
         Needs::Sight(Scope::AccessRead),
