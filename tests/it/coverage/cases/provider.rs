@@ -12,6 +12,7 @@ pub const CASES: &[Case] = &[
            provider(key: $key) {
              id key name description category docsUrl perTenant capabilities unverified
              version { current known { id endsOn daysLeft } }
+             warnings { kind version endsOn daysLeft instead message }
              environments { key label sandbox baseUrl }
              settings { name label help kind required defaultValue pattern choices example derived }
              authMethods {
