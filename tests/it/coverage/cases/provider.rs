@@ -10,7 +10,7 @@ pub const CASES: &[Case] = &[
         Needs::SignedIn,
         "query Provider($key: String!) {
            provider(key: $key) {
-             id key name description category docsUrl perTenant capabilities unverified
+             id key name description category docsUrl perTenant capabilities unverified warnings { kind message version endsOn daysLeft instead }
              version { current known { id endsOn daysLeft } }
              warnings { kind version endsOn daysLeft instead message }
              environments { key label sandbox baseUrl }
