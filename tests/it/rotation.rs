@@ -150,12 +150,16 @@ impl Stand {
 }
 
 /// What the server is told; the clients' limits and the cost of a password are not what is tried here.
-fn settings(keys: &str) -> [(&'static str, &str); 5] {
+fn settings(keys: &str) -> [(&'static str, &str); 8] {
     [
         ("PORTOLAN_MASTER_KEY", keys),
         ("PORTOLAN_GRAPHQL_COST_PER_MINUTE", "0"),
         ("PORTOLAN_ACCESS_PASSWORD_MEMORY", "64KiB"),
         ("PORTOLAN_ACCESS_PASSWORD_PASSES", "1"),
+        // A machine that is busy with other things makes requests slow, and that is no failure of a rotation.
+        ("PORTOLAN_DATABASE_ACQUIRE_TIMEOUT", "60s"),
+        ("PORTOLAN_GRAPHQL_OPERATION_TIMEOUT", "80s"),
+        ("PORTOLAN_HTTP_REQUEST_TIMEOUT", "90s"),
         ("PORTOLAN_LOG_LEVEL", "warn"),
     ]
 }

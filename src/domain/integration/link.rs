@@ -16,7 +16,7 @@ use crate::{
     kernel::{
         actor::Caller,
         clock::Moment,
-        error::{Code, Error, Result},
+        error::{Code, Error, Issue, Result},
         id::IntegrationId,
         secret::Secret,
         token::{Kind, digest, mint, well_formed},
@@ -115,7 +115,7 @@ pub async fn give(cx: &Cx, token: &Secret, given: Given) -> Result<Form> {
 /// The provider's page, for whoever has a link to an integration for which somebody has to agree. The link is used up.
 pub async fn authorize(cx: &Cx, token: &Secret) -> Result<url::Url> {
     let (cx, link) = found(cx, token).await?;
-    let url = authorize::start(&cx, link.integration_id).await?;
+    let url = authorize::start(&cx, link.integration_id).await.map_err(by_the_link)?;
     cx.write(async |txn| use_up(txn, &link).await).await?;
     Ok(url)
 }
@@ -140,7 +140,17 @@ async fn found(cx: &Cx, token: &Secret) -> Result<(Cx, Link)> {
     Ok((cx, link))
 }
 
+/// What is refused about the integration, said of the link: its owner named nothing else.
+fn by_the_link(error: Error) -> Error {
+    match error {
+        Error::Refused(issues) => {
+            Error::Refused(issues.into_iter().map(|issue| Issue { path: vec!["token".to_owned()], ..issue }).collect())
+        }
+        error => error,
+    }
+}
+
 fn over() -> Error {
-    let issue = crate::kernel::error::Issue::at("token", "this link is unknown, used up or has ended; ask for another");
-    Error::Refused(vec![crate::kernel::error::Issue { code: Code::NotFound, ..issue }])
+    let issue = Issue::at("token", "this link is unknown, used up or has ended; ask for another");
+    Error::Refused(vec![Issue { code: Code::NotFound, ..issue }])
 }
