@@ -80,11 +80,11 @@ step_clippy() {
 }
 
 step_test_sqlite() {
-  TEST_DATABASE=sqlite cargo test --workspace --locked --no-fail-fast
+  TEST_DATABASE=sqlite tests --workspace
 }
 
 step_test_postgres() {
-  TEST_DATABASE=postgres cargo test --locked --no-fail-fast --test it
+  TEST_DATABASE=postgres tests --test it
 }
 
 step_schema() {
@@ -130,6 +130,14 @@ step_browser() {
 }
 
 # --- What steps are made of ----------------------------------------------------------------
+
+# Tests that hang are stopped: which ones is what was started and has no result above.
+tests() { # WHAT…
+  cargo test --locked --no-run "$@" || return
+  timeout --kill-after=30 "${TEST_MINUTES:-20}m" cargo test --locked --no-fail-fast "$@" && return
+  (($? != 124)) || note "stopped after ${TEST_MINUTES:-20} minutes (TEST_MINUTES)"
+  return 1
+}
 
 # A generated file has to be what the binary prints today.
 same() { # FILE SUBCOMMAND…

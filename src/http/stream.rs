@@ -306,6 +306,11 @@ impl HttpBody for Stream {
         }
         Poll::Pending
     }
+
+    fn is_end_stream(&self) -> bool {
+        let state = self.pipe.state();
+        state.ended && state.waiting.is_empty()
+    }
 }
 
 impl Drop for Stream {

@@ -22,7 +22,6 @@
 //! that resolving a name ends when the call does; the system's resolver cannot be stopped, only left behind.
 
 mod dial;
-mod endless;
 mod flow;
 #[cfg(test)]
 mod tests;
@@ -53,7 +52,6 @@ use crate::kernel::{error::chain, network::Place};
 
 pub use self::{
     dial::{Network, SystemNetwork},
-    endless::Endless,
     flow::{Flow, FlowCall, Flowing},
 };
 

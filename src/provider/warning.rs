@@ -1,5 +1,7 @@
 //! What whoever uses a provider should know before it hurts: versions that end, and facts that nobody confirmed.
 
+use std::fmt;
+
 use chrono::NaiveDate;
 
 use super::manifest::{Manifest, connection::Ends};
@@ -41,6 +43,20 @@ pub enum Warning {
         /// What, in a sentence.
         fact: String,
     },
+}
+
+/// In a sentence.
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::VersionEnds { version, on, .. } => write!(f, "Version {version} is served until {on} only."),
+            Self::VersionEnded { version, on, .. } => write!(f, "Version {version} was served until {on}."),
+            Self::VersionUnknown { version } => {
+                write!(f, "Version {version} is not known any more; the usual one is used.")
+            }
+            Self::Unverified { fact } => write!(f, "Not confirmed: {fact}"),
+        }
+    }
 }
 
 /// What to know of a provider whose version was chosen, or is the usual one. The most urgent comes first.

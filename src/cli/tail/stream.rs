@@ -3,6 +3,7 @@
 use std::{io, time::Duration};
 
 use bytes::{Buf, BytesMut};
+use http_body_util::{BodyExt, Collected, Limited};
 use hyper::{
     HeaderMap, Method, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, InvalidHeaderValue},
@@ -17,7 +18,7 @@ use crate::{
         network::Place,
         secret::Secret,
     },
-    provider::client::{Call, CallError, Client, Endless},
+    provider::client::{Call, CallError, Client, Flow},
 };
 
 /// Hubs say something every few seconds, events or not; who is silent for so long is gone.
@@ -103,12 +104,19 @@ impl Hub {
         let mut variables = wanted.clone();
         variables["after"] = json!(after);
         let call = self.call(FOLLOW, &variables, "text/event-stream");
-        match self.client.open(call).await {
-            Ok(Ok(flow)) if is_stream(&flow) => read(flow, began, give).await,
-            Ok(Ok(_)) => Ended::Refused("this is no hub: it answered with something else than events".to_owned()),
-            Ok(Err(reply)) => refused(reply.status, &serde_json::from_slice(&reply.body).unwrap_or_default()),
-            Err(error) => error.into(),
+        let answer = match self.client.flow(call.endless(SILENCE)).await {
+            Ok(answer) => answer,
+            Err(error) => return error.into(),
+        };
+        let (head, flow) = answer.into_parts();
+        if head.status != StatusCode::OK {
+            let body = Limited::new(flow, LARGEST).collect().await.map(Collected::to_bytes).unwrap_or_default();
+            return refused(head.status, &serde_json::from_slice(&body).unwrap_or_default());
         }
+        if !is_stream(&head.headers) {
+            return Ended::Refused("this is no hub: it answered with something else than events".to_owned());
+        }
+        read(flow, began, give).await
     }
 
     fn call(&self, query: &str, variables: &Value, accept: &'static str) -> Call {
@@ -135,19 +143,18 @@ fn headers(token: &Secret, tenant: Option<&str>) -> Result<HeaderMap, InvalidHea
     Ok(headers)
 }
 
-fn is_stream(flow: &Endless) -> bool {
-    flow.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+fn is_stream(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
-async fn read(mut flow: Endless, began: impl FnOnce(), mut give: impl FnMut(&Value) -> io::Result<()>) -> Ended {
+async fn read(mut flow: Flow, began: impl FnOnce(), mut give: impl FnMut(&Value) -> io::Result<()>) -> Ended {
     let (mut text, mut began) = (BytesMut::new(), Some(began));
     loop {
-        let bytes = match flow.more(SILENCE).await {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => return Ended::Lost("the hub ended it".to_owned()),
-            Err(error) => return error.into(),
-        };
-        text.extend_from_slice(&bytes);
+        match flow.frame().await {
+            None => return Ended::Lost("the hub ended it".to_owned()),
+            Some(Err(error)) => return error.into(),
+            Some(Ok(frame)) => text.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+        }
         while let Some(end) = text.windows(2).position(|end| end == b"\n\n") {
             let block = text.split_to(end);
             text.advance(2);

@@ -89,12 +89,12 @@ pub async fn of_provider(cx: &Cx, tenant: TenantId, provider: &str) -> Result<Op
     Ok(None)
 }
 
-/// Its fields, as texts of the file name them.
+/// Its fields by name; nothing if there is no application.
 pub async fn values(cx: &Cx, tenant: TenantId, provider: &str) -> Result<Option<BTreeMap<String, Secret>>> {
     let Some(app) = of_provider(cx, tenant, provider).await? else { return Ok(None) };
     let fields = secret::get(cx.hub(), cx.db(), app.tenant_id, &app.id.to_string(), FIELDS).await?;
     let fields = fields.map(|fields| unpacked(&fields)).transpose()?.unwrap_or_default();
-    Ok(Some(fields.into_iter().map(|(name, value)| (format!("app.{name}"), value)).collect()))
+    Ok(Some(fields))
 }
 
 /// What may be seen of each field, by name.

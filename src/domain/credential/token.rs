@@ -83,9 +83,7 @@ pub async fn connection(
     };
     details.credential = values;
     if manifest.app.is_some() {
-        let app = app::values(cx, integration.tenant_id, &integration.provider).await?.unwrap_or_default();
-        details.app =
-            app.into_iter().map(|(name, value)| (name.trim_start_matches("app.").to_owned(), value)).collect();
+        details.app = app::values(cx, integration.tenant_id, &integration.provider).await?.unwrap_or_default();
     }
     let connection = Connection::new(Arc::clone(&manifest), &details).map_err(|misfit| unknown(&misfit))?;
     Ok((manifest, connection))
@@ -304,13 +302,12 @@ pub(in crate::domain) async fn learned(txn: &Txn, id: IntegrationId, token: &Tok
     let tenant = txn.cx().tenant()?;
     let found = integration::of(tenant).filter(integration::COLUMN.id.eq(id)).lock_exclusive().one(&**txn).await?;
     let Some(found) = found else { return Ok(()) };
-    let mut known = settings(&found.settings);
-    let before = known.len();
-    let fresh: Vec<_> = token.set.iter().filter(|(name, value)| known.get(*name) != Some(*value)).collect();
-    if fresh.is_empty() && known.len() == before {
+    let before = settings(&found.settings);
+    let mut known = before.clone();
+    known.extend(token.set.iter().map(|(name, value)| (name.clone(), value.clone())));
+    if known == before {
         return Ok(());
     }
-    known.extend(fresh.into_iter().map(|(name, value)| (name.clone(), value.clone())));
     let mut row = found.into_active_model();
     row.settings = Set(json!(known));
     row.updated_at = Set(txn.now());

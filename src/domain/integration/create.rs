@@ -199,9 +199,7 @@ pub(super) async fn check(cx: &Cx, new: &NewIntegration, given: Option<&Given>) 
     });
     let Some(auth) = auth.filter(|_| issues.is_empty()) else { return Err(Error::Refused(issues)) };
     if manifest.app.is_some() {
-        let app = credential::app::values(cx, cx.tenant()?, &new.provider).await?.unwrap_or_default();
-        details.app =
-            app.into_iter().map(|(name, value)| (name.trim_start_matches("app.").to_owned(), value)).collect();
+        details.app = credential::app::values(cx, cx.tenant()?, &new.provider).await?.unwrap_or_default();
     }
     Ok(Checked { manifest, auth, details, fields, settings, found })
 }

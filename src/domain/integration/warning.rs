@@ -8,11 +8,11 @@ use super::Integration;
 use crate::{
     domain::credential::{Credential, token},
     kernel::clock::Moment,
-    provider::manifest::{Manifest, connection::Ends},
+    provider::{
+        manifest::{Manifest, auth::Auth},
+        warning,
+    },
 };
-
-/// So many days before the end of a version it is said.
-const NEAR: i64 = 90;
 
 /// Something to do, with the day by which.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,10 +30,12 @@ pub struct Warning {
 pub enum Kind {
     /// The provider is not in the catalogue of this hub any more.
     ProviderGone,
-    /// The version of the interface ends soon.
-    VersionEnds,
-    /// The version of the interface has ended; another is used.
+    /// The version in use is over; calls may fail or be served by another.
     VersionEnded,
+    /// The version in use ends within 90 days.
+    VersionEndsSoon,
+    /// The version that was chosen is not known any more; the usual one is used.
+    VersionUnknown,
     /// The token ends and cannot be bought anew without a person.
     TokenEnds,
     /// There is no credential.
@@ -64,8 +66,7 @@ pub fn warnings(
         let message = format!("the provider {} is not in the catalogue of this hub any more", integration.provider);
         return vec![Warning { kind: Kind::ProviderGone, message, by: None }];
     };
-    let mut all = Vec::new();
-    version(&mut all, integration, manifest, now);
+    let mut all = of_version(integration, manifest, now);
     match credential {
         Some(credential) => {
             let end = credential.token_expires_at.filter(|_| credential.token_number > 0 && !credential.refreshable);
@@ -82,11 +83,7 @@ pub fn warnings(
                 all.push(Warning { kind: Kind::TokenEnds, message, by: Some(day) });
             }
         }
-        None if !matches!(
-            manifest.auth(&integration.auth_method),
-            Some(crate::provider::manifest::auth::Auth::Open(_))
-        ) =>
-        {
+        None if !matches!(manifest.auth(&integration.auth_method), Some(Auth::Open(_))) => {
             let message = "it has no credential yet: connect it".to_owned();
             all.push(Warning { kind: Kind::NoCredential, message, by: None });
         }
@@ -95,26 +92,18 @@ pub fn warnings(
     all
 }
 
-fn version(all: &mut Vec<Warning>, integration: &Integration, manifest: &Manifest, now: Moment) {
+/// What is known of the version that is used; what nobody confirmed is said of the provider, not here.
+fn of_version(integration: &Integration, manifest: &Manifest, now: Moment) -> Vec<Warning> {
     let settings = token::settings(&integration.settings);
-    let Some(version) = manifest.version.get() else { return };
-    let chosen = settings.get("version");
-    if let Some(chosen) = chosen.filter(|chosen| !version.known.iter().any(|known| known.id == **chosen)) {
-        let message =
-            format!("{} does not serve version {chosen} any more; {} is used", manifest.name, version.current);
-        all.push(Warning { kind: Kind::VersionEnded, message, by: None });
-    }
-    let used =
-        chosen.filter(|chosen| version.known.iter().any(|known| known.id == **chosen)).unwrap_or(&version.current);
-    let Some(Ends::On(day)) = version.known.iter().find(|known| known.id == *used).map(|known| known.ends) else {
-        return;
-    };
-    let left = day.signed_duration_since(now.date_naive()).num_days();
-    if left < 0 {
-        let message = format!("version {used} of {} ended on {day}: choose another", manifest.name);
-        all.push(Warning { kind: Kind::VersionEnded, message, by: Some(day) });
-    } else if left <= NEAR {
-        let message = format!("version {used} of {} ends on {day}, in {left} days: choose another", manifest.name);
-        all.push(Warning { kind: Kind::VersionEnds, message, by: Some(day) });
-    }
+    let all = warning::warnings(manifest, settings.get("version").map(String::as_str), now);
+    let ours = all.into_iter().filter_map(|found| {
+        let (kind, by) = match &found {
+            warning::Warning::VersionEnds { on, .. } => (Kind::VersionEndsSoon, Some(*on)),
+            warning::Warning::VersionEnded { on, .. } => (Kind::VersionEnded, Some(*on)),
+            warning::Warning::VersionUnknown { .. } => (Kind::VersionUnknown, None),
+            warning::Warning::Unverified { .. } => return None,
+        };
+        Some(Warning { kind, message: found.to_string(), by })
+    });
+    ours.collect()
 }

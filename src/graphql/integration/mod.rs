@@ -92,10 +92,12 @@ impl SyncFrequency {
 pub enum IntegrationWarningKind {
     /// The provider is not in the catalogue of this hub any more.
     ProviderGone,
-    /// The version of the interface ends soon.
-    VersionEnds,
-    /// The version of the interface has ended; another is used.
+    /// The version in use is over; calls may fail or be served by another.
     VersionEnded,
+    /// The version in use ends within 90 days.
+    VersionEndsSoon,
+    /// The version that was chosen is not known any more; the usual one is used.
+    VersionUnknown,
     /// The token ends and cannot be had anew without a person.
     TokenEnds,
     /// There is no credential.

@@ -36,30 +36,26 @@ pub struct ProviderWarning {
 
 impl From<Warning> for ProviderWarning {
     fn from(warning: Warning) -> Self {
-        let plain =
-            |kind, message| Self { kind, message, version: None, ends_on: None, days_left: None, instead: None };
+        let message = warning.to_string();
+        let plain = |kind| Self { kind, message, version: None, ends_on: None, days_left: None, instead: None };
         match warning {
             Warning::VersionEnds { version, on, days_left, instead } => Self {
-                version: Some(version.clone()),
+                version: Some(version),
                 ends_on: Some(on.to_string()),
                 days_left: i32::try_from(days_left).ok(),
                 instead,
-                ..plain(ProviderWarningKind::VersionEndsSoon, format!("Version {version} is served until {on} only."))
+                ..plain(ProviderWarningKind::VersionEndsSoon)
             },
             Warning::VersionEnded { version, on, instead } => Self {
-                version: Some(version.clone()),
+                version: Some(version),
                 ends_on: Some(on.to_string()),
                 instead,
-                ..plain(ProviderWarningKind::VersionEnded, format!("Version {version} was served until {on}."))
+                ..plain(ProviderWarningKind::VersionEnded)
             },
-            Warning::VersionUnknown { version } => Self {
-                version: Some(version.clone()),
-                ..plain(
-                    ProviderWarningKind::VersionUnknown,
-                    format!("Version {version} is not known any more; the usual one is used."),
-                )
-            },
-            Warning::Unverified { fact } => plain(ProviderWarningKind::Unverified, format!("Not confirmed: {fact}")),
+            Warning::VersionUnknown { version } => {
+                Self { version: Some(version), ..plain(ProviderWarningKind::VersionUnknown) }
+            }
+            Warning::Unverified { .. } => plain(ProviderWarningKind::Unverified),
         }
     }
 }

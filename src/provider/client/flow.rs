@@ -7,13 +7,14 @@
 //! it. Redirects are answers, and what is compressed stays so.
 
 use std::{
+    convert::Infallible,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::{
     HeaderMap, Method, Request, Response,
     body::{Body, Frame, Incoming, SizeHint},
@@ -21,7 +22,7 @@ use hyper::{
 };
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
-use super::{AGENT, CallError, Client, sorted};
+use super::{AGENT, Call, CallError, Client, sorted};
 use crate::kernel::error::chain;
 
 /// A body that is sent while it is made.
@@ -63,6 +64,24 @@ pub struct FlowCall {
 impl std::fmt::Debug for FlowCall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FlowCall").field("purpose", &self.purpose).field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+impl Call {
+    /// The same, for an answer that has no end; so long may pass until each further part of it.
+    #[must_use]
+    pub fn endless(self, idle: Duration) -> FlowCall {
+        let body = Full::new(self.body).map_err(|never: Infallible| match never {});
+        FlowCall {
+            purpose: self.purpose,
+            method: self.method,
+            url: self.url,
+            headers: self.headers,
+            body: body.boxed_unsync(),
+            within: self.within,
+            idle,
+            most: u64::MAX,
+        }
     }
 }
 

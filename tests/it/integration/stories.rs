@@ -35,7 +35,7 @@ async fn a_shopify_integration_is_made_as_the_story_tells() {
         "canSync": true, "canPush": false, "canWebhook": true, "syncFrequency": "HOURLY" })
     );
     // The version of the story ended long ago; what is used in its place is said.
-    assert_eq!(integration["warnings"][0]["kind"], "VERSION_ENDED");
+    assert_eq!(integration["warnings"][0]["kind"], "VERSION_UNKNOWN");
     assert_eq!(integration["connectionConfig"]["version"], "2026-10");
     assert!(!integration["lastTestedAt"].is_null());
 }

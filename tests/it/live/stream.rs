@@ -242,7 +242,8 @@ async fn who_leaves_a_stream_full_is_given_up_and_comes_back_without_a_loss() {
     for _ in 0..10 {
         hub.cx().write(async |txn| (0..100).try_for_each(|count| txn.emit(&Tick { count }))).await.unwrap();
     }
-    // Nobody reads: what reads the log for it ends, and leaves its group, which waits for others.
+    // Nobody reads: it is ended, and what read the log for it leaves its group, which waits for others.
+    hub.until(async || stream.is_over().then_some(())).await;
     hub.until(async || (hub.app.hub().tasks.len() <= before + 1).then_some(())).await;
     let mut got = 0;
     let mut last = begin;

@@ -65,6 +65,11 @@ impl Stream {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
+    /// Whether nothing more comes, though nobody read.
+    pub fn is_over(&self) -> bool {
+        hyper::body::Body::is_end_stream(&self.body)
+    }
+
     /// What comes next.
     pub async fn heard(&mut self) -> Heard {
         self.heard_within(LIMIT).await.expect("something came")
@@ -119,9 +124,13 @@ impl Stream {
 
     /// The whole body as an answer, for what is no stream.
     pub async fn reply(mut self) -> Reply {
-        while !self.ended {
-            self.more().await;
-        }
+        timeout(LIMIT, async {
+            while !self.ended {
+                self.more().await;
+            }
+        })
+        .await
+        .expect("the answer ended");
         Reply { status: self.status, headers: self.headers, text: self.text }
     }
 
