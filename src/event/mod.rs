@@ -15,6 +15,7 @@
 pub mod access;
 pub mod bus;
 pub mod feed;
+pub mod health;
 pub mod integration;
 mod interest;
 pub mod job;

@@ -32,6 +32,8 @@ pub enum Topic {
     Job,
     /// Connections to providers and their credentials. Needs `INTEGRATION_READ`.
     Integration,
+    /// Whether connections to providers work. Needs `INTEGRATION_READ`.
+    Health,
 }
 
 impl Topic {
@@ -43,11 +45,12 @@ impl Topic {
             Self::Keyring => "keyring",
             Self::Job => "job",
             Self::Integration => "integration",
+            Self::Health => "health",
         }
     }
 
     fn of(name: &str) -> Option<Self> {
-        [Self::Tenant, Self::Access, Self::Keyring, Self::Job, Self::Integration]
+        [Self::Tenant, Self::Access, Self::Keyring, Self::Job, Self::Integration, Self::Health]
             .into_iter()
             .find(|topic| topic.name() == name)
     }

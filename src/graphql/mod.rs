@@ -17,6 +17,7 @@ pub mod endpoint;
 pub mod error;
 pub mod event;
 pub mod guard;
+pub mod health;
 pub mod id;
 pub mod integration;
 pub mod issuer;
@@ -51,6 +52,7 @@ pub struct Query(
     provider::ProviderQuery,
     integration::IntegrationQuery,
     integration::link::LinkQuery,
+    health::HealthQuery,
 );
 
 /// Everything that can be changed.
@@ -68,6 +70,7 @@ pub struct Mutation(
     integration::credential::CredentialMutation,
     integration::action::ActionMutation,
     integration::link::LinkMutation,
+    health::change::HealthMutation,
 );
 
 /// Everything that can be followed.
@@ -77,6 +80,7 @@ pub struct Subscription(
     event::EventSubscription,
     access::AccessSubscription,
     integration::follow::IntegrationSubscription,
+    health::follow::HealthSubscription,
 );
 
 /// The schema.
