@@ -90,6 +90,8 @@ kinds! {
     ConnectLink as ConnectLinkId = "cnl", "connect link";
     /// The operator's own application at a provider.
     ProviderApp as ProviderAppId = "app", "provider app";
+    /// What somebody should look at.
+    Alert as AlertId = "alr", "alert";
     /// A check of an integration's health.
     HealthCheck as HealthCheckId = "hck", "health check";
     /// A change of an integration's health.

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     context::{Cx, Hub, Txn},
     domain::{
+        alert::{self, Kind, NewAlert, Severity},
         integration::{self, Status},
         keyring::HUB,
     },
@@ -199,7 +200,24 @@ pub(super) async fn changed(txn: &Txn, turn: &Turn, health: &Health, seen: Optio
     });
     health_change::Entity::insert(row.into_active_model()).exec_without_returning(&**txn).await?;
     txn.emit(&fact)?;
-    told(txn, turn, health).await
+    told(txn, turn, health).await?;
+    alarm(txn, turn, health, seen.is_some_and(|seen| seen.for_good)).await
+}
+
+/// Raises an alert for what is wrong now, in place of the one for what was. A credential that was refused for good has
+/// one of its own, which says what to do.
+async fn alarm(txn: &Txn, turn: &Turn, health: &Health, for_good: bool) -> Result<()> {
+    let subject = health.integration_id.to_string();
+    alert::resolve(txn, Kind::Unhealthy, &subject).await?;
+    let (severity, word) = match turn.to {
+        Verdict::Degraded => (Severity::Warning, "does not work as it should"),
+        Verdict::Down if !for_good => (Severity::Critical, "does not work"),
+        _ => return Ok(()),
+    };
+    let name = integration::held(txn, health.integration_id).await?.name;
+    let reason = health.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    alert::raise(txn, NewAlert { kind: Kind::Unhealthy, severity, subject, text: format!("{name} {word}{reason}") })
+        .await
 }
 
 /// What the integration says of its last error and success.

@@ -21,6 +21,14 @@ const FAULTS: &[(Mood, &str, &str)] = &[
     (Mood::Throttling, "DEGRADED", "QUOTA"),
 ];
 
+/// How bad the alerts are that are open.
+async fn alerts(ward: &Ward) -> Vec<String> {
+    let query = "{ alerts(filter: { open: true, kinds: [UNHEALTHY] }) { nodes { severity } } }";
+    let answer = ward.hub.ask(&ward.admin, query, json!(null)).await.data();
+    let nodes = answer["alerts"]["nodes"].as_array().unwrap();
+    nodes.iter().map(|node| node["severity"].as_str().unwrap().to_owned()).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_fault_has_its_verdict_and_its_side_after_three_probes_and_goes_after_two() {
     for (mood, verdict, axis) in FAULTS {
@@ -37,10 +45,13 @@ async fn each_fault_has_its_verdict_and_its_side_after_three_probes_and_goes_aft
         assert_eq!(broken["errorMessage"], broken["health"]["reason"], "{mood:?}");
         assert!(broken["health"]["reason"].is_string(), "{mood:?}: {broken}");
         assert_eq!(broken["health"]["axes"]["credential"] == "BAD", *axis == "CREDENTIAL", "{mood:?}: {broken}");
+        let severity = if *verdict == "DOWN" { "CRITICAL" } else { "WARNING" };
+        assert_eq!(alerts(&ward).await, [severity], "{mood:?}");
         ward.played.behave("stripe", Mood::Well, None);
         ward.round().await;
         assert_eq!(ward.verdict(id).await.0, *verdict, "{mood:?}");
         ward.round().await;
+        assert_eq!(alerts(&ward).await, [""; 0], "{mood:?}");
         let well = ward.of(id).await;
         assert_eq!(well["health"]["verdict"], "HEALTHY", "{mood:?}");
         assert_eq!(well["errorMessage"], json!(null), "{mood:?}");
@@ -115,12 +126,12 @@ async fn flapping_gives_one_break_and_one_recovery_in_each_window() {
         ward.played.behave("stripe", Mood::Well, None);
         ward.rounds(3).await;
     }
-    let windows = usize::try_from((ward.hub.cx().now() - began).num_minutes() / 30).unwrap();
+    let windows = usize::try_from((ward.hub.cx().now() - began).num_minutes() / 30).unwrap() + 1;
     let changes = ward.changes().await;
-    for change in ["HEALTHY>DOWN", "DOWN>HEALTHY"] {
-        let times = changes.iter().filter(|each| *each == change).count();
-        assert!((1..=windows + 1).contains(&times), "{change} {times} times in {windows} windows");
-    }
+    let times = |change: &str| changes.iter().filter(|each| *each == change).count();
+    let (breaks, recoveries) = (times("HEALTHY>DOWN"), times("DOWN>HEALTHY"));
+    assert!((1..=windows).contains(&recoveries), "{recoveries} recoveries in {windows} windows");
+    assert!(breaks <= recoveries + 1, "{breaks} breaks, {recoveries} recoveries");
     // It stays well, and is told so when the window is over.
     ward.hub.clock.advance(TimeDelta::minutes(30));
     ward.rounds(2).await;

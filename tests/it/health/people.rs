@@ -99,6 +99,7 @@ async fn why_tells_what_happened_in_order_of_time_and_uptime_how_long() {
     let mut ward = Ward::open().await;
     let id = ward.connect("stripe").await;
     ward.round().await;
+    ward.hub.clock.advance(TimeDelta::seconds(1));
     let input = json!({ "id": id.to_string(), "name": "Other" });
     ward.change("updateIntegration", "integration { id }", input).await;
     ward.hub.clock.advance(TimeDelta::hours(6));
