@@ -21,7 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     config::{self, Config, TrustedDocuments},
     context::{
-        AccessSettings, DataKeys, Database, EventSettings, Hub, Lines, Refusals, Turns,
+        AccessSettings, DataKeys, Database, EventSettings, Hub, Lines, Refusals, SyncSettings, Turns,
         database::{self, Place},
         issuer_keys::IssuerKeys,
     },
@@ -191,6 +191,10 @@ impl App {
             hashing: Semaphore::new(HASHES),
             pages: PageBounds { default: narrow(config.graphql.page_default), max: narrow(config.graphql.page_max) },
             events: EventSettings { retention: span(config.events.retention), most: config.events.most },
+            sync: SyncSettings {
+                watchdog: span(config.sync.watchdog),
+                retention: span(config.sync.retention),
+            },
             feed: Feed::default(),
             chores: Notify::new(),
             jobs: Notify::new(),

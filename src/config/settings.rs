@@ -215,6 +215,14 @@ settings! {
         lease: Duration = "1m",
     }
 
+    /// Reading records from providers.
+    sync: Sync, keys "sync." {
+        /// How long a run may show no progress before it is looked after: put back if nobody does it any more.
+        watchdog: Duration = "15m",
+        /// How long ended runs, their log lines and what they could not keep stay.
+        retention: Duration = "30d",
+    }
+
     /// Calls to other servers.
     outgoing: Outgoing, keys "outgoing." {
         /// Networks, addresses and hosts that may be called although they are not of the public

@@ -51,6 +51,15 @@ pub struct EventSettings {
     pub most: u64,
 }
 
+/// How records are read.
+#[derive(Clone, Copy, Debug)]
+pub struct SyncSettings {
+    /// How long a run may show no progress before it is looked after.
+    pub watchdog: TimeDelta,
+    /// How long ended runs and what they wrote stay.
+    pub retention: TimeDelta,
+}
+
 /// The shared means of the program.
 pub struct Hub {
     /// The database.
@@ -91,6 +100,8 @@ pub struct Hub {
     pub pages: PageBounds,
     /// How much of the event log is kept.
     pub events: EventSettings,
+    /// How records are read.
+    pub sync: SyncSettings,
     /// New events, for who follows them.
     pub feed: Feed,
     /// Wakes the chores that would otherwise wait for their turn.

@@ -30,6 +30,7 @@ const TOPICS: &[(&str, Scope)] = &[
     ("keyring", Scope::TenantRead),
     ("job", Scope::JobRead),
     ("integration", Scope::IntegrationRead),
+    ("sync", Scope::IntegrationRead),
 ];
 
 /// Events that are removed at a time.

@@ -22,3 +22,5 @@ pub mod provider;
 pub mod credential;
 
 pub mod integration;
+
+pub mod sync;

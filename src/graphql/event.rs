@@ -32,6 +32,8 @@ pub enum Topic {
     Job,
     /// Connections to providers and their credentials. Needs `INTEGRATION_READ`.
     Integration,
+    /// Runs that read records, and what they write down. Needs `INTEGRATION_READ`.
+    Sync,
 }
 
 impl Topic {
@@ -43,11 +45,12 @@ impl Topic {
             Self::Keyring => "keyring",
             Self::Job => "job",
             Self::Integration => "integration",
+            Self::Sync => "sync",
         }
     }
 
     fn of(name: &str) -> Option<Self> {
-        [Self::Tenant, Self::Access, Self::Keyring, Self::Job, Self::Integration]
+        [Self::Tenant, Self::Access, Self::Keyring, Self::Job, Self::Integration, Self::Sync]
             .into_iter()
             .find(|topic| topic.name() == name)
     }

@@ -42,10 +42,11 @@ use crate::{
         credential::{self, Credential},
         integration::action::{self, IntegrationAction},
         keyring::data_key::{self, TenantKey},
+        sync::{self, SyncRun, SyncStream},
     },
     kernel::{
         error::Error,
-        id::{AgentId, IntegrationId, TenantId, UserId},
+        id::{AgentId, IntegrationId, SyncRunId, TenantId, UserId},
     },
 };
 
@@ -114,6 +115,36 @@ impl Key for ActionsOf {
             found.entry(Self(row.integration_id)).or_default().push(row);
         }
         Ok(found)
+    }
+}
+
+/// How far the streams of an integration were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StreamsOf(pub IntegrationId);
+
+impl Key for StreamsOf {
+    type Value = Vec<SyncStream>;
+
+    async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, Vec<SyncStream>>> {
+        let ids: Vec<_> = keys.into_iter().map(|key| key.0).collect();
+        let mut found: HashMap<Self, Vec<SyncStream>> = HashMap::new();
+        for row in sync::stream::of_integrations(cx, &ids).await? {
+            found.entry(Self(row.integration_id)).or_default().push(row);
+        }
+        Ok(found)
+    }
+}
+
+/// A run that reads a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RunOf(pub SyncRunId);
+
+impl Key for RunOf {
+    type Value = SyncRun;
+
+    async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, SyncRun>> {
+        let ids: Vec<_> = keys.into_iter().map(|key| key.0).collect();
+        Ok(sync::list::by_ids(cx, &ids).await?.into_iter().map(|row| (Self(row.id), row)).collect())
     }
 }
 

@@ -30,6 +30,7 @@ mod patch;
 pub mod provider;
 pub mod scope;
 pub mod session;
+pub mod sync;
 pub mod tenant;
 pub mod viewer;
 
@@ -51,6 +52,9 @@ pub struct Query(
     provider::ProviderQuery,
     integration::IntegrationQuery,
     integration::link::LinkQuery,
+    sync::SyncQuery,
+    sync::log::SyncLogQuery,
+    sync::record::RecordQuery,
 );
 
 /// Everything that can be changed.
@@ -68,6 +72,7 @@ pub struct Mutation(
     integration::credential::CredentialMutation,
     integration::action::ActionMutation,
     integration::link::LinkMutation,
+    sync::change::SyncMutation,
 );
 
 /// Everything that can be followed.
@@ -77,6 +82,7 @@ pub struct Subscription(
     event::EventSubscription,
     access::AccessSubscription,
     integration::follow::IntegrationSubscription,
+    sync::follow::SyncSubscription,
 );
 
 /// The schema.

@@ -42,6 +42,8 @@ scopes! {
     IntegrationWrite = "INTEGRATION_WRITE";
     /// Let an integration do something at its provider.
     IntegrationRun = "INTEGRATION_RUN";
+    /// Read the records that integrations brought: customers, orders, payments and the like.
+    RecordRead = "RECORD_READ";
     /// Read the audit log.
     AuditRead = "AUDIT_READ";
     /// See background work that waits, runs or failed.
@@ -175,7 +177,7 @@ impl Role {
     pub const fn scopes(self) -> Scopes {
         use Scope::{
             AccessRead, AccessWrite, AuditRead, IntegrationRead, IntegrationRun, IntegrationWrite, JobRead, JobWrite,
-            TenantRead, TenantWrite,
+            RecordRead, TenantRead, TenantWrite,
         };
         match self {
             Self::SuperAdmin => Scopes::all(),
@@ -187,14 +189,15 @@ impl Role {
                 IntegrationRead,
                 IntegrationWrite,
                 IntegrationRun,
+                RecordRead,
                 AuditRead,
                 JobRead,
                 JobWrite,
             ]),
             Self::Operator => {
-                Scopes::of(&[TenantRead, IntegrationRead, IntegrationWrite, IntegrationRun, JobRead, JobWrite])
+                Scopes::of(&[TenantRead, IntegrationRead, IntegrationWrite, IntegrationRun, RecordRead, JobRead, JobWrite])
             }
-            Self::Viewer => Scopes::of(&[TenantRead, IntegrationRead]),
+            Self::Viewer => Scopes::of(&[TenantRead, IntegrationRead, RecordRead]),
             Self::Partner => Scopes::NONE,
         }
     }

@@ -13,6 +13,7 @@ mod audit;
 pub mod handler;
 mod keys;
 pub mod runner;
+mod sync;
 mod tenants;
 
 use std::{sync::Arc, time::Duration};
@@ -31,6 +32,11 @@ use crate::{
         integration::mend,
         job::schedule::{self, NewSchedule},
         keyring::HUB,
+        sync::{
+            run::RunSync,
+            schedule::{self as sync_schedule, TickSync},
+            watch,
+        },
     },
     kernel::{
         error::{Result, chain},
@@ -41,7 +47,12 @@ use crate::{
 /// Every kind of job.
 #[must_use]
 pub fn kinds() -> Vec<Kind> {
-    vec![Kind::of::<keys::RenewDataKeys>(), Kind::of::<audit::PruneAudit>()]
+    vec![
+        Kind::of::<keys::RenewDataKeys>(),
+        Kind::of::<audit::PruneAudit>(),
+        Kind::of::<RunSync>(),
+        Kind::of::<TickSync>(),
+    ]
 }
 
 /// What the hub itself has to do again and again, once for all nodes: the work, the interval, the jitter.
@@ -69,6 +80,9 @@ pub fn start(hub: &Arc<Hub>, settings: Settings, observer: Observer, stop: &Canc
     repeat(hub, stop, "retire credentials", Duration::from_mins(1), credential::retire);
     repeat(hub, stop, "end tests that were cut off", Duration::from_mins(1), mend::tests);
     repeat(hub, stop, "forget ended links", Duration::from_hours(1), mend::forget_ended);
+    repeat(hub, stop, "set sync schedules right", Duration::from_secs(30), sync_schedule::sweep);
+    repeat(hub, stop, "put back lost syncs", Duration::from_mins(1), watch::put_back);
+    repeat(hub, stop, "forget old syncs", Duration::from_hours(1), watch::forget_old);
     repeat(hub, stop, "prune the event log", Duration::from_mins(10), event::retain);
     repeat(hub, stop, "remove deleted tenants", Duration::from_mins(5), tenants::empty_deleted);
 }
