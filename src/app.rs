@@ -191,10 +191,7 @@ impl App {
             hashing: Semaphore::new(HASHES),
             pages: PageBounds { default: narrow(config.graphql.page_default), max: narrow(config.graphql.page_max) },
             events: EventSettings { retention: span(config.events.retention), most: config.events.most },
-            sync: SyncSettings {
-                watchdog: span(config.sync.watchdog),
-                retention: span(config.sync.retention),
-            },
+            sync: SyncSettings { watchdog: span(config.sync.watchdog), retention: span(config.sync.retention) },
             feed: Feed::default(),
             chores: Notify::new(),
             jobs: Notify::new(),

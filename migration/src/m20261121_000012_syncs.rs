@@ -23,9 +23,7 @@ impl MigrationTrait for Migration {
         let (text, number) = (ColumnType::Text, ColumnType::BigInteger);
         let mut outcomes = required("sync_outcomes", text.clone());
         let outcomes = outcomes.default("");
-        manager
-            .alter_table(Table::alter().table(Alias::new("integrations")).add_column(outcomes).to_owned())
-            .await?;
+        manager.alter_table(Table::alter().table(Alias::new("integrations")).add_column(outcomes).to_owned()).await?;
 
         let mut streams = Table::create();
         streams

@@ -194,9 +194,15 @@ impl Role {
                 JobRead,
                 JobWrite,
             ]),
-            Self::Operator => {
-                Scopes::of(&[TenantRead, IntegrationRead, IntegrationWrite, IntegrationRun, RecordRead, JobRead, JobWrite])
-            }
+            Self::Operator => Scopes::of(&[
+                TenantRead,
+                IntegrationRead,
+                IntegrationWrite,
+                IntegrationRun,
+                RecordRead,
+                JobRead,
+                JobWrite,
+            ]),
             Self::Viewer => Scopes::of(&[TenantRead, IntegrationRead, RecordRead]),
             Self::Partner => Scopes::NONE,
         }

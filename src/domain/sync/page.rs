@@ -38,8 +38,7 @@ pub(super) async fn keep(cx: &Cx, id: SyncRunId, own: &Stream, paged: &Paged) ->
     cx.write(async |txn| {
         let Some(mut held) = going(txn, id).await? else { return Ok(Next::Over) };
         let absence_counts = own.deletions == Deletions::Absent;
-        let merged =
-            record::merge(txn, &mut held.stream, &held.run, &paged.records, absence_counts).await?;
+        let merged = record::merge(txn, &mut held.stream, &held.run, &paged.records, absence_counts).await?;
         let run = &mut held.run;
         run.pages += 1;
         run.seen += count(paged.records.len() + paged.unfit.len());
@@ -68,7 +67,8 @@ pub(super) async fn keep(cx: &Cx, id: SyncRunId, own: &Stream, paged: &Paged) ->
         match &paged.next {
             Some(next) => {
                 let mut marks: Marks = serde_json::from_value(held.run.marks.clone()).unwrap_or_default();
-                let written = |error: serde_json::Error| Error::Internal("a position could not be written", error.into());
+                let written =
+                    |error: serde_json::Error| Error::Internal("a position could not be written", error.into());
                 if let Err(reason) = marks.pass(&paged.records, next) {
                     run::failed(txn, &mut held, "unreadable", reason).await?;
                     txn.finish()?;

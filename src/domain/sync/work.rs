@@ -146,9 +146,8 @@ enum Halt {
 
 /// Asks for the page at which a run is.
 async fn ask(cx: &Cx, integration: &Integration, own: &Stream, run: &SyncRun) -> Result<Paged, Halt> {
-    let position: Position = serde_json::from_value(run.position.clone()).map_err(|error| {
-        Halt::Away(Error::Internal("the position of a run cannot be read", error.into()))
-    })?;
+    let position: Position = serde_json::from_value(run.position.clone())
+        .map_err(|error| Halt::Away(Error::Internal("the position of a run cannot be read", error.into())))?;
     let (position, trace) = (&position, Trace::parse(&run.trace));
     let answer = call::call(cx, integration, |connector, connection| async move {
         let connector = match trace {

@@ -11,8 +11,7 @@ use crate::{
     domain::{
         integration,
         sync::{
-            self, Level,
-            list,
+            self, Level, list,
             log::{self, LogFilter},
         },
     },

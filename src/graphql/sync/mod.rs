@@ -227,9 +227,8 @@ impl SyncRun {
     ) -> Result<Connection<SyncFailure>> {
         let (run, args) = (self.0.id, ctx.cx().page(after, before, first, last)?);
         let page = failure::list(ctx.cx(), run, &args).await?;
-        let counter = Box::new(move |cx: Cx| {
-            Box::pin(async move { failure::count(&cx, run).await }) as BoxFuture<'static, _>
-        });
+        let counter =
+            Box::new(move |cx: Cx| Box::pin(async move { failure::count(&cx, run).await }) as BoxFuture<'static, _>);
         Ok(Connection::new(page, SyncFailure, counter))
     }
 }

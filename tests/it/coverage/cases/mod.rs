@@ -16,6 +16,7 @@ mod job;
 mod node;
 mod provider;
 mod session;
+mod sync;
 mod tenant;
 mod viewer;
 
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Case> {
         node::CASES,
         provider::CASES,
         integration::CASES,
+        sync::CASES,
         credential::CASES,
     ];
     of_concerns.concat()
