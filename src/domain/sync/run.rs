@@ -344,7 +344,6 @@ pub(super) async fn failed(txn: &Txn, held: &mut Held, class: &str, reason: &str
             stream: row.stream.clone(),
             reason: why.clone(),
         })?;
-        //ALERT
     }
     log::write(txn, run, lines).await?;
     held.write(txn).await?;

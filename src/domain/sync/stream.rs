@@ -150,7 +150,6 @@ async fn each(
             if let Some(fact) = change(&mut row) {
                 txn.emit(&fact)?;
                 txn.audit(Audit::new(fact.kind(), id).after(serde_json::json!({ "stream": row.stream })))?;
-                //ALERT
                 schedule::fit(txn, &integration, own, &mut row).await?;
                 write(txn, &row).await?;
             }

@@ -10,7 +10,6 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use self::record::SyncFailure;
 use super::{
     context::Ask,
     error::Result,
@@ -25,7 +24,7 @@ use crate::{
     domain::{
         integration::{self, call},
         sync::{
-            self, Cause, Mode, Status, failure,
+            self, Cause, Mode, Status,
             list::{self, RunFilter},
             plan::{self, Plan},
             run,
@@ -213,23 +212,6 @@ impl SyncRun {
     /// When it was over.
     async fn ended_at(&self) -> Option<DateTime<Utc>> {
         self.0.ended_at
-    }
-
-    /// What it could not keep as records, with the reasons. Needs `RECORD_READ`.
-    #[graphql(guard = "Needs(Scope::RecordRead)")]
-    async fn failures(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Items before this cursor.")] before: Option<String>,
-        #[graphql(desc = "At most this many, from the start; 25 if left out, 100 at most.")] first: Option<i32>,
-        #[graphql(desc = "At most this many, from the end.")] last: Option<i32>,
-    ) -> Result<Connection<SyncFailure>> {
-        let (run, args) = (self.0.id, ctx.cx().page(after, before, first, last)?);
-        let page = failure::list(ctx.cx(), run, &args).await?;
-        let counter =
-            Box::new(move |cx: Cx| Box::pin(async move { failure::count(&cx, run).await }) as BoxFuture<'static, _>);
-        Ok(Connection::new(page, SyncFailure, counter))
     }
 }
 

@@ -9,11 +9,15 @@ use super::json;
 use crate::{
     context::Cx,
     domain::sync::{
-        self,
+        self, failure,
         record::{self, RecordFilter},
     },
     graphql::{context::Ask, error::Result, guard::Needs, id, page::Connection},
-    kernel::{error::Error, id::IntegrationId, scope::Scope},
+    kernel::{
+        error::Error,
+        id::{IntegrationId, SyncRunId},
+        scope::Scope,
+    },
 };
 
 /// A record of a stream.
@@ -143,5 +147,23 @@ impl RecordQuery {
             Box::pin(async move { record::count_of(&cx, row.as_ref(), &filter).await }) as BoxFuture<'static, _>
         });
         Ok(Connection::new(page, SyncRecord, counter))
+    }
+
+    /// What a run could not keep as records, with the reasons; of each page a hundred at most. Needs `RECORD_READ`.
+    #[graphql(guard = "Needs(Scope::RecordRead)")]
+    async fn sync_failures(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Of this run.")] run_id: SyncRunId,
+        #[graphql(desc = "Items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Items before this cursor.")] before: Option<String>,
+        #[graphql(desc = "At most this many, from the start; 25 if left out, 100 at most.")] first: Option<i32>,
+        #[graphql(desc = "At most this many, from the end.")] last: Option<i32>,
+    ) -> Result<Connection<SyncFailure>> {
+        let args = ctx.cx().page(after, before, first, last)?;
+        let page = failure::list(ctx.cx(), run_id, &args).await?;
+        let counter =
+            Box::new(move |cx: Cx| Box::pin(async move { failure::count(&cx, run_id).await }) as BoxFuture<'static, _>);
+        Ok(Connection::new(page, SyncFailure, counter))
     }
 }

@@ -82,7 +82,7 @@ records = "things"
 id = "id"
 updated_at = "at"
 since = { form = "epoch_seconds", overlap = "1m" }
-schedule = "real_time"
+schedule = "every_15_minutes"
 deletions = "marked"
 deleted = "gone == `true`"
 transform = "{id: id, text: text}"

@@ -148,6 +148,9 @@ async fn after_three_failed_runs_the_schedule_stops_until_somebody_resumes_it() 
     stream::resume(&hub.cx(), id, None).await.unwrap();
     hub.clock.advance(TimeDelta::hours(2));
     node.settle().await.unwrap();
+    // Work of a tick begins up to so much later.
+    hub.clock.advance(TimeDelta::minutes(10));
+    node.settle().await.unwrap();
     let resumed = row(&hub, id, "things").await;
     assert!(resumed.failures == 0 && resumed.last_synced_at.is_some() && resumed.rhythm.is_some(), "{resumed:?}");
 }

@@ -90,7 +90,7 @@ fn given(auth: &Auth) -> Given {
 async fn connect(hub: &TestHub, manifest: &Manifest) -> Integration {
     // Nobody has to agree with this one.
     let auth = manifest.auth.iter().find(|auth| !matches!(auth, Auth::AuthorizationCode(_))).unwrap();
-    let settings = manifest.settings.all().iter().filter(|setting| setting.required && setting.derive.is_none());
+    let settings = manifest.settings.all().iter().filter(|setting| setting.derive.is_none());
     let new = NewIntegration {
         provider: manifest.key.0.clone(),
         settings: settings.filter_map(|it| Some((it.name.0.clone(), it.example.clone()?))).collect(),

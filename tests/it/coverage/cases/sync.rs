@@ -19,30 +19,24 @@ pub const CASES: &[Case] = &[
          }",
         |side| json!({ "id": side["integration"] }),
     ),
-    Case {
-        guarded: &[("syncRuns.nodes.failures", Scope::RecordRead)],
-        ..Case::new(
-            Needs::Scope(Scope::IntegrationRead),
-            "query SyncRunFailures($id: ID, $after: String, $before: String) {
-               syncRuns(integrationId: $id, first: 1) {
-                 nodes {
-                   failures(first: 1, after: $after) {
-                     edges { cursor node { id } }
-                     nodes { id page externalId reason data at }
-                     pageInfo { endCursor } totalCount
-                   }
-                   backwards: failures(last: 1, before: $before) { nodes { id } }
-                 }
-               }
-             }",
-            |side| {
-                json!({
-                    "id": side["integration"],
-                    "after": side.start_of("sync failures"), "before": side.end_of("sync failures"),
-                })
-            },
-        )
-    },
+    Case::new(
+        Needs::Scope(Scope::RecordRead),
+        "query SyncFailures($run: ID!, $after: String, $before: String) {
+           syncFailures(runId: $run, first: 1, after: $after) {
+             edges { cursor node { id } }
+             nodes { id page externalId reason data at }
+             pageInfo { endCursor }
+             totalCount
+           }
+           backwards: syncFailures(runId: $run, last: 1, before: $before) { nodes { id } }
+         }",
+        |side| {
+            json!({
+                "run": side["syncRun"],
+                "after": side.start_of("sync failures"), "before": side.end_of("sync failures"),
+            })
+        },
+    ),
     Case::new(
         Needs::Scope(Scope::IntegrationRead),
         "query SyncRuns($id: ID, $filter: SyncRunFilterInput, $after: String, $before: String) {
@@ -154,16 +148,22 @@ pub const CASES: &[Case] = &[
     ),
     Case::spending(
         Needs::Scope(Scope::IntegrationRun),
-        "mutation SetSyncSchedule($often: SetSyncScheduleInput!, $cron: SetSyncScheduleInput!) {
-           often: setSyncSchedule(input: $often) { stream { key } userErrors { code path message } }
-           cron: setSyncSchedule(input: $cron) { stream { key } userErrors { code path message } }
+        "mutation SetSyncSchedule($input: SetSyncScheduleInput!) {
+           setSyncSchedule(input: $input) { stream { key } userErrors { code path message } }
          }",
         |side| {
-            let of = |stream, schedule| json!({ "integrationId": side["integration"], "stream": stream, "schedule": schedule });
-            json!({
-                "often": of("customers", json!({ "frequency": "DAILY" })),
-                "cron": of("refunds", json!({ "cron": { "pattern": "30 2 * * *", "timeZone": "Asia/Dubai" } })),
-            })
+            let often = json!({ "frequency": "DAILY" });
+            json!({ "input": { "integrationId": side["integration"], "stream": "customers", "schedule": often } })
+        },
+    ),
+    Case::spending(
+        Needs::Scope(Scope::IntegrationRun),
+        "mutation SetSyncScheduleByCron($input: SetSyncScheduleInput!) {
+           setSyncSchedule(input: $input) { stream { key } userErrors { code path message } }
+         }",
+        |side| {
+            let cron = json!({ "cron": { "pattern": "30 2 * * *", "timeZone": "Asia/Dubai" } });
+            json!({ "input": { "integrationId": side["integration"], "stream": "refunds", "schedule": cron } })
         },
     ),
     Case {
