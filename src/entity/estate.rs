@@ -13,6 +13,7 @@ pub const TABLES: &[&str] = &[
     "records",
     "sync_runs",
     "sync_streams",
+    "alerts",
     "connect_links",
     "authorizations",
     "integration_actions",

@@ -96,6 +96,8 @@ kinds! {
     SyncFailure as SyncFailureId = "sfl", "sync failure";
     /// A line that a run wrote.
     SyncLog as SyncLogId = "slg", "sync log line";
+    /// What somebody should look at.
+    Alert as AlertId = "alr", "alert";
     /// An organisation that exchanges orders with a tenant.
     PartnerOrganization as PartnerOrganizationId = "par", "partner organization";
 }

@@ -44,6 +44,8 @@ scopes! {
     IntegrationRun = "INTEGRATION_RUN";
     /// Read the records that integrations brought: customers, orders, payments and the like.
     RecordRead = "RECORD_READ";
+    /// Read what should be looked at.
+    AlertRead = "ALERT_READ";
     /// Read the audit log.
     AuditRead = "AUDIT_READ";
     /// See background work that waits, runs or failed.
@@ -176,8 +178,8 @@ impl Role {
     #[must_use]
     pub const fn scopes(self) -> Scopes {
         use Scope::{
-            AccessRead, AccessWrite, AuditRead, IntegrationRead, IntegrationRun, IntegrationWrite, JobRead, JobWrite,
-            RecordRead, TenantRead, TenantWrite,
+            AccessRead, AccessWrite, AlertRead, AuditRead, IntegrationRead, IntegrationRun, IntegrationWrite, JobRead,
+            JobWrite, RecordRead, TenantRead, TenantWrite,
         };
         match self {
             Self::SuperAdmin => Scopes::all(),
@@ -190,6 +192,7 @@ impl Role {
                 IntegrationWrite,
                 IntegrationRun,
                 RecordRead,
+                AlertRead,
                 AuditRead,
                 JobRead,
                 JobWrite,
@@ -200,10 +203,11 @@ impl Role {
                 IntegrationWrite,
                 IntegrationRun,
                 RecordRead,
+                AlertRead,
                 JobRead,
                 JobWrite,
             ]),
-            Self::Viewer => Scopes::of(&[TenantRead, IntegrationRead, RecordRead]),
+            Self::Viewer => Scopes::of(&[TenantRead, IntegrationRead, RecordRead, AlertRead]),
             Self::Partner => Scopes::NONE,
         }
     }

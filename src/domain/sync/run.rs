@@ -15,6 +15,7 @@ use super::{
 use crate::{
     context::{Audit, Cx, NewJob, Txn, Work},
     domain::{
+        alert::{self, NewAlert, Severity},
         integration::{Integration, may_be_used},
         job,
     },
@@ -344,6 +345,13 @@ pub(super) async fn failed(txn: &Txn, held: &mut Held, class: &str, reason: &str
             stream: row.stream.clone(),
             reason: why.clone(),
         })?;
+        let alert = NewAlert {
+            kind: alert::Kind::SyncStopped,
+            severity: Severity::Critical,
+            subject: row.integration_id.to_string(),
+            text: format!("{} of {} is not read until it is resumed: {why}", row.stream, held.integration.name),
+        };
+        alert::raise(txn, alert).await?;
     }
     log::write(txn, run, lines).await?;
     held.write(txn).await?;

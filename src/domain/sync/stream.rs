@@ -7,7 +7,10 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, Query
 use super::{SyncStream, schedule};
 use crate::{
     context::{Audit, Cx, Txn},
-    domain::integration::{Integration, call},
+    domain::{
+        alert,
+        integration::{Integration, call},
+    },
     entity::{
         integration,
         sync_stream::{self as entity, Column},
@@ -154,6 +157,13 @@ async fn each(
                 write(txn, &row).await?;
             }
             streams.push(row);
+        }
+        // One alert stands for all streams of an integration.
+        let stopped = entity::of(integration.tenant_id)
+            .filter(Column::IntegrationId.eq(id))
+            .filter(Column::StoppedAt.is_not_null());
+        if stopped.one(&**txn).await?.is_none() {
+            alert::resolve(txn, alert::Kind::SyncStopped, &id.to_string()).await?;
         }
         Ok(Kept { integration, streams })
     })

@@ -23,6 +23,7 @@ use portolan::{
             token,
             user::RoleName,
         },
+        alert::{self, AlertFilter, Kind, NewAlert, Severity},
         job::queue,
         sync::{run, work},
         tenant::{Tenant, lifecycle},
@@ -78,6 +79,7 @@ impl Side {
         ids.insert("syncRun", ended);
         ids.insert("queuedRun", queued);
         ids.insert("deadJob", dead_job(hub, &cx).await);
+        ids.insert("alert", alert(&cx, &ids["integration"]).await);
         let spare = hub.another_tenant(&format!("spare-of-{}", tenant.slug)).await;
         ids.insert("spareTenant", spare.id.to_string());
         ids.insert("spareSlug", spare.slug);
@@ -147,6 +149,20 @@ async fn dead_job(hub: &TestHub, cx: &Cx) -> String {
     let taken = queue::take(hub.app.hub(), "test.dead", 1, "nobody", TimeDelta::seconds(1)).await.unwrap();
     queue::failed(&queue::acting(hub.app.hub(), &taken[0], "test"), &taken[0], "a test", None).await.unwrap();
     taken[0].id.to_string()
+}
+
+/// Something to be looked at.
+async fn alert(cx: &Cx, subject: &str) -> String {
+    let new = NewAlert {
+        kind: Kind::NeedsReauth,
+        severity: Severity::Critical,
+        subject: subject.to_owned(),
+        text: "a test".to_owned(),
+    };
+    cx.write(async |txn| alert::raise(txn, new.clone()).await).await.unwrap();
+    let filter = AlertFilter { subject: Some(subject.to_owned()), ..AlertFilter::default() };
+    let page = alert::list(cx, &filter, &cx.page(None, None, None, None).unwrap()).await.unwrap();
+    page.rows[0].1.id.to_string()
 }
 
 /// An issuer where nobody answers.

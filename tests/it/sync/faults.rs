@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use portolan::{
     domain::{
+        alert::{self, AlertFilter},
         integration::{self, change},
         sync::{
             Status, SyncRun, failure, list, log,
@@ -139,13 +140,23 @@ async fn after_three_failed_runs_the_schedule_stops_until_somebody_resumes_it() 
     let stopped = row(&hub, id, "things").await;
     assert_eq!((stopped.failures, stopped.rhythm.is_none()), (3, true), "{stopped:?}");
     assert!(stopped.stopped_because.unwrap().contains("403"));
+    let open = async |open| {
+        let filter = AlertFilter { open: Some(open), ..AlertFilter::default() };
+        let found = alert::list(&hub.cx(), &filter, &ALL).await.unwrap().rows;
+        found.into_iter().map(|(_, alert)| (alert.kind, alert.subject)).collect::<Vec<_>>()
+    };
+    let raised = [(alert::Kind::SyncStopped, id.to_string())];
+    assert_eq!(open(true).await, raised, "one for both streams");
     let runs = list::list(&hub.cx(), &list::RunFilter::default(), &ALL).await.unwrap().rows.len();
     assert_eq!(runs, 6, "three of each stream");
     acme.behave(Way::Well);
     hub.clock.advance(TimeDelta::hours(5));
     node.settle().await.unwrap();
     assert_eq!(list::list(&hub.cx(), &list::RunFilter::default(), &ALL).await.unwrap().rows.len(), 6);
+    stream::resume(&hub.cx(), id, Some("things")).await.unwrap();
+    assert_eq!(open(true).await, raised, "the other one is still stopped");
     stream::resume(&hub.cx(), id, None).await.unwrap();
+    assert_eq!((open(true).await, open(false).await), (vec![], raised.to_vec()));
     hub.clock.advance(TimeDelta::hours(2));
     node.settle().await.unwrap();
     // Work of a tick begins up to so much later.
