@@ -21,7 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     config::{self, Config, TrustedDocuments},
     context::{
-        AccessSettings, DataKeys, Database, EventSettings, HealthSettings, Hub, Lines, Refusals, Turns,
+        AccessSettings, DataKeys, Database, EventSettings, HealthSettings, Hub, Lines, Refusals, SyncSettings, Turns,
         database::{self, Place},
         evidence::Collector,
         issuer_keys::IssuerKeys,
@@ -194,6 +194,7 @@ impl App {
             events: EventSettings { retention: span(config.events.retention), most: config.events.most },
             health: health_settings(config),
             evidence: Collector::default(),
+            sync: SyncSettings { watchdog: span(config.sync.watchdog), retention: span(config.sync.retention) },
             feed: Feed::default(),
             chores: Notify::new(),
             jobs: Notify::new(),

@@ -21,6 +21,7 @@ mod m20261121_000008_sign_in;
 mod m20261121_000009_integrations;
 mod m20261121_000010_connecting;
 mod m20261121_000011_health;
+mod m20261121_000012_syncs;
 mod m20261121_000013_alerts;
 
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait};
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             whole(m20261121_000009_integrations::Migration),
             whole(m20261121_000010_connecting::Migration),
             whole(m20261121_000011_health::Migration),
+            whole(m20261121_000012_syncs::Migration),
             whole(m20261121_000013_alerts::Migration),
         ]
     }

@@ -232,6 +232,13 @@ settings! {
         /// How long each check is kept. Changes of the verdict are kept as long as the integration.
         retention: Duration = "48h",
     }
+    /// Reading records from providers.
+    sync: Sync, keys "sync." {
+        /// How long a run may show no progress before it is looked after: put back if nobody does it any more.
+        watchdog: Duration = "15m",
+        /// How long ended runs, their log lines and what they could not keep stay.
+        retention: Duration = "30d",
+    }
 
     /// Calls to other servers.
     outgoing: Outgoing, keys "outgoing." {

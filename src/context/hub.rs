@@ -70,6 +70,15 @@ pub struct HealthSettings {
     pub retention: TimeDelta,
 }
 
+/// How records are read.
+#[derive(Clone, Copy, Debug)]
+pub struct SyncSettings {
+    /// How long a run may show no progress before it is looked after.
+    pub watchdog: TimeDelta,
+    /// How long ended runs and what they wrote stay.
+    pub retention: TimeDelta,
+}
+
 /// The shared means of the program.
 pub struct Hub {
     /// The database.
@@ -114,6 +123,8 @@ pub struct Hub {
     pub health: HealthSettings,
     /// What calls to providers show besides.
     pub evidence: Collector,
+    /// How records are read.
+    pub sync: SyncSettings,
     /// New events, for who follows them.
     pub feed: Feed,
     /// Wakes the chores that would otherwise wait for their turn.

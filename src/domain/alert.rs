@@ -33,6 +33,7 @@ impl Kind {
         match self {
             Self::NeedsReauth => "NEEDS_REAUTH",
             Self::Unhealthy => "UNHEALTHY",
+            Self::SyncStopped => "SYNC_STOPPED",
         }
     }
 }

@@ -32,6 +32,7 @@ const TOPICS: &[(&str, Scope)] = &[
     ("alert", Scope::AlertRead),
     ("integration", Scope::IntegrationRead),
     ("health", Scope::IntegrationRead),
+    ("sync", Scope::IntegrationRead),
 ];
 
 /// Events that are removed at a time.

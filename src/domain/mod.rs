@@ -25,3 +25,4 @@ pub mod credential;
 pub mod integration;
 
 pub mod health;
+pub mod sync;

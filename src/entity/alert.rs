@@ -30,6 +30,8 @@ pub enum Kind {
     NeedsReauth,
     #[sea_orm(string_value = "unhealthy")]
     Unhealthy,
+    #[sea_orm(string_value = "sync_stopped")]
+    SyncStopped,
 }
 
 /// How bad it is.

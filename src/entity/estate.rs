@@ -8,6 +8,11 @@ use crate::kernel::id::TenantId;
 
 /// The tables that are emptied, in an order in which nothing still refers to what goes.
 pub const TABLES: &[&str] = &[
+    "sync_logs",
+    "sync_failures",
+    "records",
+    "sync_runs",
+    "sync_streams",
     "alerts",
     "health_checks",
     "health_changes",

@@ -1,6 +1,6 @@
 //! Integrations: a tenant's connections to providers.
 
-use sea_orm::{UpdateMany, entity::prelude::*};
+use sea_orm::{QueryOrder, QuerySelect, UpdateMany, entity::prelude::*};
 
 use crate::kernel::id::{IntegrationId, TenantId};
 
@@ -43,6 +43,8 @@ pub struct Model {
     pub total_records: i64,
     pub last_sync_count: i64,
     pub failed_sync_count: i64,
+    /// How the last runs ended, newest last: `+` for one that succeeded, `-` for one that failed.
+    pub sync_outcomes: String,
     pub created_by: String,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
@@ -91,6 +93,20 @@ pub fn of(tenant: TenantId) -> Select<Entity> {
 /// One of them, to change columns of.
 pub fn update_of(tenant: TenantId, integration: IntegrationId) -> UpdateMany<Entity> {
     Entity::update_many().filter(COLUMN.tenant_id.eq(tenant)).filter(COLUMN.id.eq(integration))
+}
+
+/// One of them, held until the commit.
+pub fn held(tenant: TenantId, integration: IntegrationId) -> Select<Entity> {
+    of(tenant).filter(COLUMN.id.eq(integration)).lock_exclusive()
+}
+
+/// Those of the whole hub behind an id, in order, for chores that look at each.
+pub fn of_anybody(after: Option<IntegrationId>, most: u64) -> Select<Entity> {
+    let all = Entity::find().order_by_asc(Column::Id).limit(most);
+    match after {
+        Some(after) => all.filter(COLUMN.id.gt(after)),
+        None => all,
+    }
 }
 
 /// Those of the whole hub whose test was begun before that moment and never ended.

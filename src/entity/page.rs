@@ -4,11 +4,18 @@
 //! creation), or by others before it. One row more than asked for tells whether there is another page.
 
 use sea_orm::{
-    ConnectionTrait, Cursor as Keyset, EntityTrait, IntoIdentity, Select, SelectModel, sea_query::IntoValueTuple,
+    ConnectionTrait, Cursor as Keyset, EntityTrait, ExprTrait, IntoIdentity, Select, SelectModel,
+    sea_query::{Expr, Func, IntoValueTuple, LikeExpr},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::kernel::{cursor::Cursor, error::Result, page::Page, page::PageArgs};
+
+/// Whether a column has a text in it, in whichever case.
+pub fn holds(column: Expr, text: &str) -> Expr {
+    let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    Expr::expr(Func::lower(column)).like(LikeExpr::new(format!("%{escaped}%")).escape('\\'))
+}
 
 /// Reads one page of `select`, ordered by `column`, which `key` reads from a row.
 pub async fn by_key<E, K>(

@@ -57,6 +57,8 @@ pub enum IntegrationEvent {
     CatalogueImported { integration: IntegrationId, added: usize, changed: usize, removed: usize },
     /// It was told to do something at its provider.
     ActionRun { integration: IntegrationId, action: String, succeeded: bool },
+    /// A run that reads its records ended; a run that was cancelled is none.
+    Synced { integration: IntegrationId, stream: String, succeeded: bool },
     /// A person was sent to the provider to agree.
     AuthorizationStarted { integration: IntegrationId },
     /// The person came back without a yes.
@@ -86,6 +88,7 @@ impl Fact for IntegrationEvent {
             Self::CredentialRefused { .. } => "integration.credential_refused",
             Self::CatalogueImported { .. } => "integration.catalogue_imported",
             Self::ActionRun { .. } => "integration.action_run",
+            Self::Synced { .. } => "integration.synced",
             Self::AuthorizationStarted { .. } => "integration.authorization_started",
             Self::AuthorizationRefused { .. } => "integration.authorization_refused",
             Self::ConnectLinkMade { .. } => "integration.connect_link_made",
@@ -109,6 +112,7 @@ impl Fact for IntegrationEvent {
             | Self::CredentialRefused { integration, .. }
             | Self::CatalogueImported { integration, .. }
             | Self::ActionRun { integration, .. }
+            | Self::Synced { integration, .. }
             | Self::AuthorizationStarted { integration }
             | Self::AuthorizationRefused { integration, .. }
             | Self::ConnectLinkMade { integration, .. } => integration.to_string(),

@@ -24,6 +24,7 @@ pub mod keyring;
 pub mod log;
 mod reader;
 pub mod sequencer;
+pub mod sync;
 mod tail;
 pub mod tenant;
 pub mod write;

@@ -27,6 +27,8 @@ pub enum AlertKind {
     NeedsReauth,
     /// An integration is degraded or down; its health says why.
     Unhealthy,
+    /// Records are not read any more, since runs failed one after the other: mend what is wrong and resume.
+    SyncStopped,
 }
 
 /// How bad it is.

@@ -36,6 +36,8 @@ pub enum Topic {
     Integration,
     /// Whether connections to providers work. Needs `INTEGRATION_READ`.
     Health,
+    /// Runs that read records, and what they write down. Needs `INTEGRATION_READ`.
+    Sync,
 }
 
 impl Topic {
@@ -49,11 +51,12 @@ impl Topic {
             Self::Alert => "alert",
             Self::Integration => "integration",
             Self::Health => "health",
+            Self::Sync => "sync",
         }
     }
 
     fn of(name: &str) -> Option<Self> {
-        [Self::Tenant, Self::Access, Self::Keyring, Self::Job, Self::Alert, Self::Integration, Self::Health]
+        [Self::Tenant, Self::Access, Self::Keyring, Self::Job, Self::Alert, Self::Integration, Self::Health, Self::Sync]
             .into_iter()
             .find(|topic| topic.name() == name)
     }

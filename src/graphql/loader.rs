@@ -47,11 +47,12 @@ use crate::{
         },
         integration::action::{self, IntegrationAction},
         keyring::data_key::{self, TenantKey},
+        sync::{self, SyncRun, SyncStream},
     },
     kernel::{
         self,
         error::Error,
-        id::{AgentId, IntegrationId, TenantId, UserId},
+        id::{AgentId, IntegrationId, SyncRunId, TenantId, UserId},
         page::Page,
     },
 };
@@ -182,6 +183,36 @@ impl Key for HistoryPage {
 
     async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, Page<HealthCheck>>> {
         Ok(list::history(cx, &keys).await?)
+    }
+}
+
+/// How far the streams of an integration were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StreamsOf(pub IntegrationId);
+
+impl Key for StreamsOf {
+    type Value = Vec<SyncStream>;
+
+    async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, Vec<SyncStream>>> {
+        let ids: Vec<_> = keys.into_iter().map(|key| key.0).collect();
+        let mut found: HashMap<Self, Vec<SyncStream>> = HashMap::new();
+        for row in sync::stream::of_integrations(cx, &ids).await? {
+            found.entry(Self(row.integration_id)).or_default().push(row);
+        }
+        Ok(found)
+    }
+}
+
+/// A run that reads a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RunOf(pub SyncRunId);
+
+impl Key for RunOf {
+    type Value = SyncRun;
+
+    async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, SyncRun>> {
+        let ids: Vec<_> = keys.into_iter().map(|key| key.0).collect();
+        Ok(sync::list::by_ids(cx, &ids).await?.into_iter().map(|row| (Self(row.id), row)).collect())
     }
 }
 

@@ -32,6 +32,7 @@ mod patch;
 pub mod provider;
 pub mod scope;
 pub mod session;
+pub mod sync;
 pub mod tenant;
 pub mod viewer;
 
@@ -55,6 +56,9 @@ pub struct Query(
     integration::IntegrationQuery,
     integration::link::LinkQuery,
     health::HealthQuery,
+    sync::SyncQuery,
+    sync::log::SyncLogQuery,
+    sync::record::RecordQuery,
 );
 
 /// Everything that can be changed.
@@ -73,6 +77,7 @@ pub struct Mutation(
     integration::action::ActionMutation,
     integration::link::LinkMutation,
     health::change::HealthMutation,
+    sync::change::SyncMutation,
 );
 
 /// Everything that can be followed.
@@ -84,6 +89,7 @@ pub struct Subscription(
     alert::AlertSubscription,
     integration::follow::IntegrationSubscription,
     health::follow::HealthSubscription,
+    sync::follow::SyncSubscription,
 );
 
 /// The schema.

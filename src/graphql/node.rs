@@ -19,6 +19,7 @@ use super::{
     issuer::Issuer,
     job::Job,
     provider::Provider,
+    sync::SyncRun,
     tenant::Tenant,
 };
 use crate::{
@@ -29,7 +30,7 @@ use crate::{
         credential::app,
         event,
         integration::{self, action},
-        job, provider, tenant,
+        job, provider, sync, tenant,
     },
     kernel::{
         error::Error,
@@ -71,6 +72,8 @@ pub enum Node {
     IntegrationAction(IntegrationAction),
     /// An application at a provider.
     ProviderApp(ProviderApp),
+    /// A run that reads a stream.
+    SyncRun(SyncRun),
 }
 
 /// The most ids that one `nodes` takes.
@@ -145,6 +148,11 @@ async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
     if !apps.is_empty() {
         let rows = app::by_ids(cx, &apps).await?;
         found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::ProviderApp(ProviderApp(row)))));
+    }
+    let runs = of_kind::<kind::SyncRun>(cx, ids, Scope::IntegrationRead);
+    if !runs.is_empty() {
+        let rows = sync::list::by_ids(cx, &runs).await?;
+        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::SyncRun(SyncRun(row)))));
     }
     let agents = of_kind::<kind::Agent>(cx, ids, Scope::AccessRead);
     if !agents.is_empty() {

@@ -38,6 +38,8 @@ pub enum Scope {
     IntegrationWrite,
     /// Let an integration do something at its provider.
     IntegrationRun,
+    /// Read the records that integrations brought: customers, orders, payments and the like.
+    RecordRead,
     /// Read what should be looked at.
     AlertRead,
     /// Read the audit log.

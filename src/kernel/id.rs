@@ -90,6 +90,14 @@ kinds! {
     ConnectLink as ConnectLinkId = "cnl", "connect link";
     /// The operator's own application at a provider.
     ProviderApp as ProviderAppId = "app", "provider app";
+    /// A stream of an integration.
+    SyncStream as SyncStreamId = "sst", "sync stream";
+    /// A run that reads a stream.
+    SyncRun as SyncRunId = "srn", "sync run";
+    /// An element of a provider's answer that could not be kept.
+    SyncFailure as SyncFailureId = "sfl", "sync failure";
+    /// A line that a run wrote.
+    SyncLog as SyncLogId = "slg", "sync log line";
     /// What somebody should look at.
     Alert as AlertId = "alr", "alert";
     /// A check of an integration's health.

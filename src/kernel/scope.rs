@@ -42,6 +42,8 @@ scopes! {
     IntegrationWrite = "INTEGRATION_WRITE";
     /// Let an integration do something at its provider.
     IntegrationRun = "INTEGRATION_RUN";
+    /// Read the records that integrations brought: customers, orders, payments and the like.
+    RecordRead = "RECORD_READ";
     /// Read what should be looked at.
     AlertRead = "ALERT_READ";
     /// Read the audit log.
@@ -177,7 +179,7 @@ impl Role {
     pub const fn scopes(self) -> Scopes {
         use Scope::{
             AccessRead, AccessWrite, AlertRead, AuditRead, IntegrationRead, IntegrationRun, IntegrationWrite, JobRead,
-            JobWrite, TenantRead, TenantWrite,
+            JobWrite, RecordRead, TenantRead, TenantWrite,
         };
         match self {
             Self::SuperAdmin => Scopes::all(),
@@ -189,6 +191,7 @@ impl Role {
                 IntegrationRead,
                 IntegrationWrite,
                 IntegrationRun,
+                RecordRead,
                 AlertRead,
                 AuditRead,
                 JobRead,
@@ -199,11 +202,12 @@ impl Role {
                 IntegrationRead,
                 IntegrationWrite,
                 IntegrationRun,
+                RecordRead,
                 AlertRead,
                 JobRead,
                 JobWrite,
             ]),
-            Self::Viewer => Scopes::of(&[TenantRead, IntegrationRead, AlertRead]),
+            Self::Viewer => Scopes::of(&[TenantRead, IntegrationRead, RecordRead, AlertRead]),
             Self::Partner => Scopes::NONE,
         }
     }

@@ -1,13 +1,13 @@
 //! Records out of an answer.
 //!
-//! A record needs an id. One without is counted and named, not dropped in silence: it means that the file is
-//! wrong about the provider.
+//! A record needs an id. An element without one, or that cannot be transformed, is handed over with the reason, not
+//! dropped in silence: it means that the file is wrong about the provider.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::{
-    expression::{Document, NoValue},
+    expression::Document,
     manifest::stream::{Since, Stream, TimeForm},
 };
 use crate::kernel::clock::Moment;
@@ -33,8 +33,19 @@ pub struct Record {
 pub struct Records {
     /// The records.
     pub records: Vec<Record>,
-    /// How many elements had no id.
-    pub nameless: usize,
+    /// Elements that are no record.
+    pub unfit: Vec<Unfit>,
+}
+
+/// An element that cannot be kept as a record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unfit {
+    /// Its id, if it has one.
+    pub id: Option<String>,
+    /// What is wrong with it.
+    pub reason: String,
+    /// What it says; null if not even that can be told.
+    pub data: Value,
 }
 
 /// Why there are no records.
@@ -43,9 +54,6 @@ pub enum NoRecords {
     /// The answer has no list where the file says.
     #[error("the answer has no records at `{0}`")]
     Missing(String),
-    /// A record cannot be transformed.
-    #[error("a record cannot be transformed: {0}")]
-    Transform(#[from] NoValue),
 }
 
 /// The records of an answer.
@@ -57,14 +65,25 @@ pub fn records(stream: &Stream, answer: &Document) -> Result<Records, NoRecords>
     }
     let mut records = Records::default();
     for item in stream.records.list(answer).ok_or_else(missing)? {
-        let id = stream.id.text(&item).filter(|id| !id.is_empty() && id.len() <= MAX_ID);
-        let Some(id) = id else {
-            records.nameless += 1;
+        let mut unfit = |id, reason| {
+            records.unfit.push(Unfit { id, reason, data: item.to_value().unwrap_or(Value::Null) });
+        };
+        let id = stream.id.text(&item).filter(|id| !id.is_empty());
+        // A zero byte is the one letter that PostgreSQL does not keep.
+        let Some(id) = id.filter(|id| id.len() <= MAX_ID && !id.contains('\0')) else {
+            unfit(None, "it has no id, or none that can be kept".to_owned());
             continue;
         };
         let data = match &stream.transform {
-            Some(transform) => transform.value(&item)?,
-            None => item.to_value()?,
+            Some(transform) => transform.value(&item),
+            None => item.to_value(),
+        };
+        let data = match data {
+            Ok(data) => data,
+            Err(reason) => {
+                unfit(Some(id), format!("it cannot be transformed: {reason}"));
+                continue;
+            }
         };
         records.records.push(Record {
             id,

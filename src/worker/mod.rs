@@ -11,9 +11,10 @@
 
 mod audit;
 pub mod handler;
-pub mod health;
 mod keys;
+pub mod prober;
 pub mod runner;
+mod sync;
 mod tenants;
 
 use std::{sync::Arc, time::Duration};
@@ -22,18 +23,22 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     handler::Kind,
-    health::Prober,
+    prober::Prober,
     runner::{Observer, Runner, Settings},
 };
 use crate::{
     context::{Cx, Hub, NewJob},
     domain::{
         credential::{self, token},
-        event,
-        health::watch,
+        event, health,
         integration::mend,
         job::schedule::{self, NewSchedule},
         keyring::HUB,
+        sync::{
+            run::RunSync,
+            schedule::{self as sync_schedule, TickSync},
+            watch as sync_watch,
+        },
     },
     kernel::{
         error::{Result, chain},
@@ -44,7 +49,12 @@ use crate::{
 /// Every kind of job.
 #[must_use]
 pub fn kinds() -> Vec<Kind> {
-    vec![Kind::of::<keys::RenewDataKeys>(), Kind::of::<audit::PruneAudit>()]
+    vec![
+        Kind::of::<keys::RenewDataKeys>(),
+        Kind::of::<audit::PruneAudit>(),
+        Kind::of::<RunSync>(),
+        Kind::of::<TickSync>(),
+    ]
 }
 
 /// What the hub itself has to do again and again, once for all nodes: the work, the interval, the jitter.
@@ -64,7 +74,7 @@ pub fn start(hub: &Arc<Hub>, settings: Settings, observer: Observer, stop: &Canc
         runner.run().await;
     });
     hub.tasks.spawn(Prober::new(Arc::clone(hub)).run(stop.clone()));
-    repeat(hub, stop, "forget old health checks", Duration::from_mins(10), watch::retain);
+    repeat(hub, stop, "forget old health checks", Duration::from_mins(10), health::watch::retain);
     repeat(hub, stop, "finish key rotations", Duration::from_secs(20), keys::finish_rotations);
     repeat(hub, stop, "forget unwrapped keys", Duration::from_mins(1), keys::forget_old);
     repeat(hub, stop, "renew signing keys", Duration::from_hours(1), keys::renew_signing_keys);
@@ -74,6 +84,9 @@ pub fn start(hub: &Arc<Hub>, settings: Settings, observer: Observer, stop: &Canc
     repeat(hub, stop, "retire credentials", Duration::from_mins(1), credential::retire);
     repeat(hub, stop, "end tests that were cut off", Duration::from_mins(1), mend::tests);
     repeat(hub, stop, "forget ended links", Duration::from_hours(1), mend::forget_ended);
+    repeat(hub, stop, "set sync schedules right", Duration::from_secs(30), sync_schedule::sweep);
+    repeat(hub, stop, "put back lost syncs", Duration::from_mins(1), sync_watch::put_back);
+    repeat(hub, stop, "forget old syncs", Duration::from_hours(1), sync_watch::forget_old);
     repeat(hub, stop, "prune the event log", Duration::from_mins(10), event::retain);
     repeat(hub, stop, "remove deleted tenants", Duration::from_mins(5), tenants::empty_deleted);
 }

@@ -36,6 +36,7 @@ const CONCERNS: &[&str] = &[
     "credential",
     "integration",
     "health",
+    "sync",
 ];
 
 /// Crates that a room must not name.

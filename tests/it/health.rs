@@ -14,7 +14,7 @@ use portolan::{
     },
     kernel::{id::IntegrationId, scope::Role},
     provider::{catalogue::Catalogue, manifest::auth::Auth},
-    worker::health::Prober,
+    worker::prober::Prober,
 };
 use serde_json::{Value, json};
 

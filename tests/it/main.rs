@@ -49,6 +49,7 @@ mod session;
 mod slow;
 mod storage;
 mod support;
+mod sync;
 mod tail;
 mod tenant;
 mod transport;

@@ -420,6 +420,7 @@ async fn write(
                 total_records: 0,
                 last_sync_count: 0,
                 failed_sync_count: 0,
+                sync_outcomes: String::new(),
                 created_by: cx.actor().to_string(),
                 created_at: now,
                 updated_at: now,

@@ -1,9 +1,6 @@
 //! Integrations as a list: found, ordered, counted, followed.
 
-use sea_orm::{
-    ColumnTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-    sea_query::{Expr, Func, LikeExpr},
-};
+use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select, sea_query::Expr};
 
 use super::{Integration, Status};
 use crate::{
@@ -73,10 +70,7 @@ fn filtered(cx: &Cx, filter: &IntegrationFilter) -> Result<Select<entity::Entity
         if search.len() > MAX_SEARCH {
             return Err(Error::invalid("filter.search", format!("a search has at most {MAX_SEARCH} bytes")));
         }
-        let escaped = search.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        let like = LikeExpr::new(format!("%{escaped}%")).escape('\\');
-        let name = Expr::expr(Func::lower(Expr::col((entity::Entity, Column::Name))));
-        select = select.filter(name.like(like));
+        select = select.filter(page::holds(Expr::col((entity::Entity, Column::Name)), search));
     }
     Ok(select)
 }

@@ -22,6 +22,7 @@ use super::{
     loader::{ActionsOf, CredentialOf, HealthOf},
     page::Connection,
     provider::{Provider, words::ProviderCategory},
+    sync::SyncStream,
 };
 use crate::{
     context::Cx,
@@ -35,6 +36,7 @@ use crate::{
             warning::{self, Kind},
         },
         provider::{self, Capability},
+        sync::run,
     },
     kernel::{id::IntegrationId, scope::Scope},
 };
@@ -74,7 +76,7 @@ pub enum SyncFrequency {
 impl SyncFrequency {
     const ALL: [Self; 4] = [Self::RealTime, Self::Every15Minutes, Self::Hourly, Self::Daily];
 
-    const fn word(self) -> &'static str {
+    pub(in crate::graphql) const fn word(self) -> &'static str {
         match self {
             Self::RealTime => "real_time",
             Self::Every15Minutes => "every_15_minutes",
@@ -83,7 +85,7 @@ impl SyncFrequency {
         }
     }
 
-    fn of(word: &str) -> Option<Self> {
+    pub(in crate::graphql) fn of(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|each| each.word() == word)
     }
 }
@@ -161,6 +163,8 @@ pub struct IntegrationSyncStats {
     last_sync_count: i32,
     /// Runs that failed.
     failed_sync_count: i32,
+    /// The share of the last hundred runs that succeeded, from 0 to 1; null before the first one ended.
+    success_rate: Option<f64>,
 }
 
 /// A connection to a provider.
@@ -301,7 +305,13 @@ impl Integration {
             total_records: number(self.0.total_records),
             last_sync_count: number(self.0.last_sync_count),
             failed_sync_count: number(self.0.failed_sync_count),
+            success_rate: run::success_rate(&self.0),
         }
+    }
+
+    /// What of it is read regularly, and how far it was read.
+    async fn sync_streams(&self, ctx: &Context<'_>) -> Result<Vec<SyncStream>> {
+        SyncStream::of(ctx, &self.0).await
     }
 
     /// What somebody should do about it, before it goes wrong.

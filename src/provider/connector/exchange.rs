@@ -66,6 +66,8 @@ pub(super) struct Answer {
     pub(super) headers: HeaderMap,
     /// The address that was asked.
     pub(super) url: Url,
+    /// How many bytes of body came back.
+    pub(super) received: usize,
 }
 
 impl Answer {
@@ -79,6 +81,7 @@ impl Answer {
 struct Try {
     outcome: Result<Document, Trouble>,
     reply: Option<Reply>,
+    received: usize,
     /// Whether anything can have reached the provider.
     reached: bool,
 }
@@ -99,7 +102,7 @@ impl Connector {
                 Ok(document) => {
                     let (status, headers) =
                         made.reply.map_or_else(Default::default, |reply| (reply.status.as_u16(), reply.headers));
-                    return Ok(Answer { status, document, headers, url });
+                    return Ok(Answer { status, document, headers, url, received: made.received });
                 }
                 Err(Trouble::Failed(failure)) => failure,
                 Err(trouble) => return Err(trouble),
@@ -138,16 +141,19 @@ impl Connector {
             redirects: 0,
         });
         let mut made = match sent.await {
-            Ok(reply) => {
-                Try { outcome: judge(connection, errand, &reply, self.clock.now()), reply: Some(reply), reached: true }
-            }
+            Ok(reply) => Try {
+                outcome: judge(connection, errand, &reply, self.clock.now()),
+                received: reply.body.len(),
+                reply: Some(reply),
+                reached: true,
+            },
             // No call was made, so there is none to tell of.
             Err(CallError::Refused(refusal)) => {
-                return Try { outcome: Err(Trouble::Refused(refusal)), reply: None, reached: false };
+                return Try { outcome: Err(Trouble::Refused(refusal)), reply: None, received: 0, reached: false };
             }
             Err(error) => {
                 let reached = !matches!(error, CallError::Dns(_) | CallError::Connect(_) | CallError::Tls(_));
-                Try { outcome: Err(Trouble::Failed(unanswered(&error))), reply: None, reached }
+                Try { outcome: Err(Trouble::Failed(unanswered(&error))), reply: None, received: 0, reached }
             }
         };
         let (reply, document) = (made.reply.as_ref(), made.outcome.as_ref().ok());
@@ -167,7 +173,7 @@ impl Connector {
             at,
             took: began.elapsed(),
             sent: ready.body.len(),
-            received: reply.map_or(0, |reply| reply.body.len()),
+            received: made.received,
             status: reply.map(|reply| reply.status.as_u16()),
             failure,
             served: served.as_deref(),

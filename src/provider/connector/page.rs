@@ -5,7 +5,7 @@ use crate::{
     kernel::clock::Moment,
     provider::{
         classify::Failure,
-        extract::{self, Record},
+        extract::{self, Record, Unfit},
         manifest::stream::Stream,
         paging::{self, Lost, Page, Position},
     },
@@ -16,10 +16,12 @@ use crate::{
 pub struct Paged {
     /// Its records.
     pub records: Vec<Record>,
-    /// How many elements had no id, so that they could not be kept.
-    pub nameless: usize,
+    /// Elements that are no record.
+    pub unfit: Vec<Unfit>,
     /// Where to go on; nothing at the end.
     pub next: Option<Position>,
+    /// How many bytes the answer had.
+    pub received: usize,
 }
 
 impl Connector {
@@ -52,12 +54,12 @@ impl Connector {
         let errand = Errand::new(Purpose::Stream(stream.key.as_str()), outgoing.finish()?).repeatable();
         let answer = self.exchange(&connection, errand).await?;
         let found = extract::records(stream, &answer.document).map_err(|reason| answer.unreadable(&reason))?;
-        let records = found.records.len() + found.nameless;
+        let records = found.records.len() + found.unfit.len();
         let page = Page { document: &answer.document, headers: &answer.headers, url: &answer.url, records };
         let next = match paging {
             Some(paging) => paging::next(paging, position, page).map_err(|reason| answer.unreadable(&reason))?,
             None => None,
         };
-        Ok(Paged { records: found.records, nameless: found.nameless, next })
+        Ok(Paged { records: found.records, unfit: found.unfit, next, received: answer.received })
     }
 }

@@ -179,7 +179,7 @@ impl Stage {
                 self.judge(&reply).unwrap_or_else(|failure| panic!("{} {}: {failure:?}", manifest.key, stream.key));
             let found = extract::records(stream, &document)
                 .unwrap_or_else(|reason| panic!("{} {}: {reason}", manifest.key, stream.key));
-            assert_eq!(found.nameless, 0, "{} {}", manifest.key, stream.key);
+            assert_eq!(found.unfit, [], "{} {}", manifest.key, stream.key);
             ids.extend(found.records.iter().map(|record| record.id.clone()));
             let headers = reply.header_map();
             let page = Page { document: &document, headers: &headers, url: &ready.url, records: found.records.len() };

@@ -25,9 +25,10 @@ use portolan::{
         },
         alert::{self, AlertFilter, Kind, NewAlert, Severity},
         job::queue,
+        sync::{run, work},
         tenant::{Tenant, lifecycle},
     },
-    kernel::{chance::SeededChance, cursor::Cursor, scope::Role, token as text},
+    kernel::{chance::SeededChance, cursor::Cursor, id::IntegrationId, scope::Role, token as text},
 };
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::{Value, json};
@@ -74,6 +75,9 @@ impl Side {
         ids.insert("passwordLink", link(Purpose::PasswordReset).await.expose().to_owned());
         ids.insert("agent", hub.agent_of(&tenant, "helper", Role::Viewer).await.to_string());
         ids.extend(connection::all(hub, &tenant).await);
+        let (ended, queued) = synced(hub, &cx, ids["integration"].parse().unwrap()).await;
+        ids.insert("syncRun", ended);
+        ids.insert("queuedRun", queued);
         ids.insert("deadJob", dead_job(hub, &cx).await);
         ids.insert("alert", alert(&cx, &ids["integration"]).await);
         let spare = hub.another_tenant(&format!("spare-of-{}", tenant.slug)).await;
@@ -125,6 +129,17 @@ impl Index<&str> for Side {
     fn index(&self, name: &str) -> &String {
         self.ids.get(name).unwrap_or_else(|| panic!("Side::prepare makes no {name:?}"))
     }
+}
+
+/// A run that is over, and one that waits.
+async fn synced(hub: &TestHub, cx: &Cx, id: IntegrationId) -> (String, String) {
+    let begun = run::sync_now(cx, id, Some("customers")).await.unwrap().remove(0);
+    let taken = queue::take(hub.app.hub(), "sync.run", 1, "nobody", TimeDelta::hours(1)).await.unwrap();
+    work::work(&queue::acting(hub.app.hub(), &taken[0], "test"), begun.id, || false).await.unwrap();
+    let queued = run::sync_now(cx, id, Some("payments")).await.unwrap().remove(0);
+    // Who takes the next one is not to get this one.
+    queue::take(hub.app.hub(), "sync.run", 1, "nobody", TimeDelta::days(1_000)).await.unwrap();
+    (begun.id.to_string(), queued.id.to_string())
 }
 
 /// Work that failed for good.

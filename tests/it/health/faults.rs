@@ -152,7 +152,7 @@ async fn slow_is_degraded_against_its_own_usual() {
     let of: Vec<_> = of.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let mut ward = Ward::open().await;
     ward.hub = TestHub::with(&of).await;
-    ward.prober = portolan::worker::health::Prober::new(ward.hub.app.hub().clone());
+    ward.prober = portolan::worker::prober::Prober::new(ward.hub.app.hub().clone());
     ward.admin = ward.hub.token(portolan::kernel::scope::Role::Admin).await;
     let id = connect(&ward.hub, "stripe", "slow").await;
     ward.rounds(12).await;

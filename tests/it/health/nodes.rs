@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use portolan::worker::health::Prober;
+use portolan::worker::prober::Prober;
 use serde_json::{Value, json};
 
 use super::connect;

@@ -10,7 +10,7 @@ use portolan::{
     config::{Config, Flags},
     context::Cx,
     domain::tenant,
-    worker::health::Prober,
+    worker::prober::Prober,
 };
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::json;

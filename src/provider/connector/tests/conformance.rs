@@ -159,7 +159,7 @@ async fn pages_reach_every_record_once() {
                     page = strict(&stage).page(&connection, &stream, &position, None).await;
                 }
                 let page = page.unwrap_or_else(|trouble| panic!("{what}: {trouble:?}"));
-                assert_eq!(page.nameless, 0, "{what}");
+                assert_eq!(page.unfit, [], "{what}");
                 for record in page.records {
                     assert!(ids.insert(record.id.clone()), "{what}: {} twice", record.id);
                 }

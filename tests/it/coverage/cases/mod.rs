@@ -18,6 +18,7 @@ mod job;
 mod node;
 mod provider;
 mod session;
+mod sync;
 mod tenant;
 mod viewer;
 
@@ -42,6 +43,7 @@ pub fn all() -> Vec<Case> {
         provider::CASES,
         integration::CASES,
         health::CASES,
+        sync::CASES,
         credential::CASES,
     ];
     of_concerns.concat()

@@ -48,6 +48,11 @@ pub const CASES: &[Case] = &[
         |side| json!({ "id": side["providerApp"] }),
     ),
     Case::new(
+        Needs::Sight(Scope::IntegrationRead),
+        "query NodeSyncRun($id: ID!) { node(id: $id) { id ... on SyncRun { stream } } }",
+        |side| json!({ "id": side["syncRun"] }),
+    ),
+    Case::new(
         Needs::Sight(Scope::AlertRead),
         "query NodeAlert($id: ID!) { node(id: $id) { id ... on Alert { text } } }",
         |side| json!({ "id": side["alert"] }),
