@@ -230,7 +230,7 @@ settings! {
         /// Shortest time between two improvements; an integration that comes and goes stays down meanwhile.
         window: Duration = "10m",
         /// How long each check is kept. Changes of the verdict are kept as long as the integration.
-        retention: Duration = "48h",
+        retention: Duration = "2d",
     }
     /// Reading records from providers.
     sync: Sync, keys "sync." {
