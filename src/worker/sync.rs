@@ -11,7 +11,7 @@ impl Handler for RunSync {
     const SLOTS: usize = 16;
 
     async fn run(self, task: Task) -> Outcome {
-        match work::work(&task.cx, self.run, || task.stopping.is_cancelled()).await? {
+        match Box::pin(work::work(&task.cx, self.run, || task.stopping.is_cancelled())).await? {
             Ended::Settled => Ok(()),
             Ended::Interrupted => Err(Setback::Interrupted),
         }

@@ -4,6 +4,7 @@
 //! were read two are remembered: the last one, and one that is moved to the present whenever twice as many pages were
 //! read since it was moved last (Brent's way). Whatever comes again, after however many pages, meets the second one.
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -55,7 +56,7 @@ fn of_place(position: &Position) -> String {
 }
 
 fn short(digest: Sha256) -> String {
-    digest.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+    BASE64_URL_SAFE_NO_PAD.encode(&digest.finalize()[..12])
 }
 
 #[cfg(test)]

@@ -153,7 +153,7 @@ fn latest(given: &[Given]) -> Vec<&Given> {
             }
             Some(place) => {
                 let before = latest[*place];
-                if !record.updated_at.zip(before.updated_at).is_some_and(|(this, before)| this < before) {
+                if record.updated_at.zip(before.updated_at).is_none_or(|(this, before)| this >= before) {
                     latest[*place] = record;
                 }
             }

@@ -66,7 +66,7 @@ pub async fn work(cx: &Cx, id: SyncRunId, stopping: impl Fn() -> bool) -> Result
             page::forget_absent(cx, id).await?
         } else {
             match ask(cx, &integration, &own, &current).await {
-                Ok(paged) => page::keep(cx, id, &own, &paged).await?,
+                Ok(answer) => page::keep(cx, id, &own, &answer).await?,
                 Err(halt) => return halted(cx, id, halt).await.map(|()| Ended::Settled),
             }
         };
