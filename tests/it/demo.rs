@@ -33,6 +33,8 @@ fn settings(folder: &Path) -> Vec<(String, String)> {
     ]
 }
 
+const NOTHING: [PathBuf; 0] = [];
+
 /// What is left of temporary folders.
 fn left(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder.join("tmp")).unwrap().map(|entry| entry.unwrap().path()).collect()
@@ -83,7 +85,11 @@ impl Demo {
     }
 
     fn interrupt(&self) {
-        let sent = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
+        self.signal("-INT");
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
@@ -144,8 +150,16 @@ async fn what_is_printed_shows_everything_moving_and_an_interrupt_leaves_nothing
 
     demo.interrupt();
     assert_eq!(demo.ended().await, Some(0), "{}", demo.said());
-    assert_eq!(left(demo.folder.path()), [PathBuf::new(); 0]);
+    assert_eq!(left(demo.folder.path()), NOTHING);
     assert!(!demo.said().contains("does not go as planned"), "{}", demo.said());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_its_window_ends_it() {
+    let mut demo = Demo::start(&[]).await;
+    demo.signal("-HUP");
+    assert_eq!(demo.ended().await, Some(0), "{}", demo.said());
+    assert_eq!(left(demo.folder.path()), NOTHING);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,7 +174,7 @@ async fn whoever_cannot_wait_leaves_nothing_either() {
     until("it is stopping", async || demo.said().contains("once more").then_some(())).await;
     demo.interrupt();
     assert_eq!(demo.ended().await, Some(1));
-    assert_eq!(left(demo.folder.path()), [PathBuf::new(); 0]);
+    assert_eq!(left(demo.folder.path()), NOTHING);
 }
 
 #[tokio::test]
@@ -174,7 +188,7 @@ async fn a_port_that_is_taken_is_refused_before_anything_is_made() {
         refused.stderr.contains(&format!("{address} is taken")) && refused.stderr.contains("--port"),
         "{refused:?}"
     );
-    assert_eq!(left(folder.path()), [PathBuf::new(); 0]);
+    assert_eq!(left(folder.path()), NOTHING);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,7 +196,7 @@ async fn a_folder_that_was_asked_for_is_kept_and_not_used_again() {
     let kept = tempfile::tempdir().unwrap();
     let name = kept.path().join("harbour");
     let mut demo = Demo::start(&["--keep", name.to_str().unwrap()]).await;
-    assert_eq!(left(demo.folder.path()), [PathBuf::new(); 0], "nothing is made elsewhere");
+    assert_eq!(left(demo.folder.path()), NOTHING, "nothing is made elsewhere");
     demo.interrupt();
     assert_eq!(demo.ended().await, Some(0), "{}", demo.said());
 

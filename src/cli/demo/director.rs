@@ -135,7 +135,7 @@ fn at(stage: &Stage, beat: u64) -> Vec<(&Member, Cue)> {
         .collect();
     let works: Vec<_> = stage.cast.iter().filter(|member| member.part.fate == Fate::Works).collect();
     let turn = usize::try_from(beat / 2).unwrap_or_default() % works.len().max(1);
-    cues.extend(works.get(turn).filter(|_| beat % 2 == 0).map(|member| (*member, Cue::Test)));
+    cues.extend(works.get(turn).filter(|_| beat.is_multiple_of(2)).map(|member| (*member, Cue::Test)));
     cues
 }
 

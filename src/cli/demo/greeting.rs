@@ -43,7 +43,7 @@ fn words(known: &Known<'_>) -> String {
     let playground = if known.playground {
         let document: String = form_urlencoded::byte_serialize(FOLLOW.as_bytes()).collect();
         format!(
-            "In the playground: open this, sign in there with the token (\"Use a token\"), and run what is there:\n\n  \
+            "Or in the playground: open this, sign in with the token, and run what is there:\n\n  \
              http://{address}/playground#document={document}\n\n\
              Or paste it yourself:\n\n{}",
             indented(FOLLOW)

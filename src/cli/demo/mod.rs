@@ -10,8 +10,9 @@
 //! somebody's shell does not lead the play into their database. Nobody is asked over a network: all providers are
 //! looked for at the simulator, and of the addresses that are not public only the loopback may be called.
 //!
-//! **How it ends.** As a server does: the first signal drains, a second one ends it at once. Either way the folder is
-//! removed, unless it was asked to be kept; only a kill that nobody can catch leaves it.
+//! **How it ends.** As a server does: the first signal drains, a second one ends it at once; closing its window is a
+//! signal, too. Either way the folder is removed, unless it was asked to be kept. Only a process that is killed without
+//! being asked leaves it.
 
 mod cast;
 mod consent;
@@ -27,7 +28,10 @@ use std::{
 
 use clap::Args;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -76,10 +80,15 @@ impl Demo {
             let watched = watch_signals(stop.clone(), folder.last_act())?;
             let simulator = Simulator::new(Catalogue::embedded().iter().cloned(), origin, Arc::new(SystemClock));
             let playing = simulator.clone().serve(played);
+            let mut hangup = signal(SignalKind::hangup())?;
             let shown = async {
-                let shown = show(&app, &prepared, simulator, address, &folder);
-                let outcome = stop.run_until_cancelled(shown).await.unwrap_or(Ok(()));
-                // A play that cannot go on ends the hub, too.
+                let outcome = tokio::select! {
+                    // In a box, as all that it awaits is too much for a stack.
+                    outcome = Box::pin(show(&app, &prepared, simulator, address, &folder)) => outcome,
+                    _ = hangup.recv() => Ok(()),
+                    () = stop.cancelled() => Ok(()),
+                };
+                // A play that cannot go on ends the hub, too; so does closing the window.
                 stop.cancel();
                 outcome
             };
