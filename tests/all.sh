@@ -134,8 +134,8 @@ step_browser() {
 # Tests that hang are stopped: which ones is what was started and has no result above.
 tests() { # WHAT…
   cargo test --locked --no-run "$@" || return
-  timeout --kill-after=30 "${TEST_MINUTES:-20}m" cargo test --locked --no-fail-fast "$@" && return
-  (($? != 124)) || note "stopped after ${TEST_MINUTES:-20} minutes (TEST_MINUTES)"
+  timeout --kill-after=30 "${TEST_MINUTES:-30}m" cargo test --locked --no-fail-fast "$@" && return
+  (($? != 124)) || note "stopped after ${TEST_MINUTES:-30} minutes (TEST_MINUTES)"
   return 1
 }
 

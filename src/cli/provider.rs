@@ -117,6 +117,9 @@ fn simulate(keys: &[String], port: u16, folder: Option<&Path>) -> Outcome {
             let host = base.strip_prefix("https://").unwrap_or(base);
             print(&format!("{:24} {origin}{}/{host}", manifest.key, manifest.key));
         }
+        if let Some(one) = chosen.first() {
+            say(&format!("what each takes for a right credential: curl {origin}_control/{}", one.key));
+        }
         Simulator::new(chosen, origin, Arc::new(SystemClock)).serve(listener).await?;
         Ok(())
     })

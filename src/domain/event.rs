@@ -29,6 +29,7 @@ const TOPICS: &[(&str, Scope)] = &[
     ("access", Scope::AccessRead),
     ("keyring", Scope::TenantRead),
     ("job", Scope::JobRead),
+    ("alert", Scope::AlertRead),
     ("integration", Scope::IntegrationRead),
 ];
 

@@ -13,6 +13,7 @@ pub mod tenant;
 
 pub mod access;
 
+pub mod alert;
 pub mod audit;
 pub mod event;
 pub mod job;

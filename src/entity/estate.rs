@@ -8,6 +8,7 @@ use crate::kernel::id::TenantId;
 
 /// The tables that are emptied, in an order in which nothing still refers to what goes.
 pub const TABLES: &[&str] = &[
+    "alerts",
     "connect_links",
     "authorizations",
     "integration_actions",

@@ -11,6 +11,7 @@
 #![expect(missing_docs, reason = "columns are described by the migration that makes them")]
 
 pub mod agent;
+pub mod alert;
 pub mod api_token;
 pub mod audit_checkpoint;
 pub mod audit_entry;

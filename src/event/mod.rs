@@ -13,6 +13,7 @@
 //! interests it, once and in order, wherever it begins.
 
 pub mod access;
+pub mod alert;
 pub mod bus;
 pub mod feed;
 pub mod integration;

@@ -30,6 +30,8 @@ pub enum Topic {
     Keyring,
     /// Background work that failed for good, or was let begin anew. Needs `JOB_READ`.
     Job,
+    /// What should be looked at. Needs `ALERT_READ`.
+    Alert,
     /// Connections to providers and their credentials. Needs `INTEGRATION_READ`.
     Integration,
 }
@@ -42,12 +44,13 @@ impl Topic {
             Self::Access => "access",
             Self::Keyring => "keyring",
             Self::Job => "job",
+            Self::Alert => "alert",
             Self::Integration => "integration",
         }
     }
 
     fn of(name: &str) -> Option<Self> {
-        [Self::Tenant, Self::Access, Self::Keyring, Self::Job, Self::Integration]
+        [Self::Tenant, Self::Access, Self::Keyring, Self::Job, Self::Alert, Self::Integration]
             .into_iter()
             .find(|topic| topic.name() == name)
     }

@@ -9,6 +9,7 @@
 
 pub mod access;
 pub mod agent;
+pub mod alert;
 pub mod attempt;
 pub mod audit;
 pub mod context;
@@ -46,6 +47,7 @@ pub struct Query(
     agent::AgentQuery,
     issuer::IssuerQuery,
     audit::AuditQuery,
+    alert::AlertQuery,
     job::JobQuery,
     event::EventQuery,
     provider::ProviderQuery,
@@ -76,6 +78,7 @@ pub struct Mutation(
 pub struct Subscription(
     event::EventSubscription,
     access::AccessSubscription,
+    alert::AlertSubscription,
     integration::follow::IntegrationSubscription,
 );
 

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use super::{
     access::{ApiToken, Membership, User},
     agent::Agent,
+    alert::Alert,
     audit::AuditEntry,
     context::Ask,
     error::Result,
@@ -24,7 +25,7 @@ use crate::{
     context::Cx,
     domain::{
         access::{agent, issuer, membership, token, user},
-        audit,
+        alert, audit,
         credential::app,
         event,
         integration::{self, action},
@@ -60,6 +61,8 @@ pub enum Node {
     Event(Event),
     /// Something to be done in the background.
     Job(Job),
+    /// What should be looked at.
+    Alert(Alert),
     /// A provider that can be connected.
     Provider(Provider),
     /// A connection to a provider.
@@ -171,6 +174,11 @@ async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
     if !jobs.is_empty() {
         let rows = job::list::by_ids(cx, &jobs).await?;
         found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::Job(Job(row)))));
+    }
+    let alerts = of_kind::<kind::Alert>(cx, ids, Scope::AlertRead);
+    if !alerts.is_empty() {
+        let rows = alert::by_ids(cx, &alerts).await?;
+        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::Alert(Alert(row)))));
     }
     // Which events may be read depends on what they are about.
     let events: Vec<_> = ids.iter().filter_map(|id| id.parse::<Id<kind::Event>>().ok()).collect();

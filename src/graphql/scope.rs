@@ -38,6 +38,8 @@ pub enum Scope {
     IntegrationWrite,
     /// Let an integration do something at its provider.
     IntegrationRun,
+    /// Read what should be looked at.
+    AlertRead,
     /// Read the audit log.
     AuditRead,
     /// See background work that waits, runs or failed.

@@ -88,6 +88,8 @@ kinds! {
     ConnectLink as ConnectLinkId = "cnl", "connect link";
     /// The operator's own application at a provider.
     ProviderApp as ProviderAppId = "app", "provider app";
+    /// What somebody should look at.
+    Alert as AlertId = "alr", "alert";
     /// An organisation that exchanges orders with a tenant.
     PartnerOrganization as PartnerOrganizationId = "par", "partner organization";
 }

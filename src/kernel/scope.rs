@@ -42,6 +42,8 @@ scopes! {
     IntegrationWrite = "INTEGRATION_WRITE";
     /// Let an integration do something at its provider.
     IntegrationRun = "INTEGRATION_RUN";
+    /// Read what should be looked at.
+    AlertRead = "ALERT_READ";
     /// Read the audit log.
     AuditRead = "AUDIT_READ";
     /// See background work that waits, runs or failed.
@@ -174,8 +176,8 @@ impl Role {
     #[must_use]
     pub const fn scopes(self) -> Scopes {
         use Scope::{
-            AccessRead, AccessWrite, AuditRead, IntegrationRead, IntegrationRun, IntegrationWrite, JobRead, JobWrite,
-            TenantRead, TenantWrite,
+            AccessRead, AccessWrite, AlertRead, AuditRead, IntegrationRead, IntegrationRun, IntegrationWrite, JobRead,
+            JobWrite, TenantRead, TenantWrite,
         };
         match self {
             Self::SuperAdmin => Scopes::all(),
@@ -187,14 +189,21 @@ impl Role {
                 IntegrationRead,
                 IntegrationWrite,
                 IntegrationRun,
+                AlertRead,
                 AuditRead,
                 JobRead,
                 JobWrite,
             ]),
-            Self::Operator => {
-                Scopes::of(&[TenantRead, IntegrationRead, IntegrationWrite, IntegrationRun, JobRead, JobWrite])
-            }
-            Self::Viewer => Scopes::of(&[TenantRead, IntegrationRead]),
+            Self::Operator => Scopes::of(&[
+                TenantRead,
+                IntegrationRead,
+                IntegrationWrite,
+                IntegrationRun,
+                AlertRead,
+                JobRead,
+                JobWrite,
+            ]),
+            Self::Viewer => Scopes::of(&[TenantRead, IntegrationRead, AlertRead]),
             Self::Partner => Scopes::NONE,
         }
     }

@@ -25,7 +25,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 
 /// Concerns of the domain, in the order in which they may call each other: only those before.
 const CONCERNS: &[&str] =
-    &["keyring", "tenant", "audit", "event", "job", "access", "provider", "credential", "integration"];
+    &["keyring", "tenant", "audit", "event", "job", "access", "alert", "provider", "credential", "integration"];
 
 /// Crates that a room must not name.
 const MUST_NOT_NAME: &[(&str, &[&str])] = &[

@@ -13,6 +13,7 @@
 
 mod access;
 mod agent;
+mod alert;
 mod architecture;
 mod audit;
 mod canary;

@@ -159,6 +159,9 @@ async fn providers_are_played_on_the_loopback() {
     assert!(customers.status == 200 && customers.text.contains("\"has_more\":true"), "{}", customers.text);
     let refused = ask(&get("/stripe/api.stripe.com/v1/balance", "")).await;
     assert_eq!(refused.status, 401);
+    let taken = ask(&get("/_control/stripe", "")).await.json();
+    assert_eq!(taken["credentials"]["secret_key"]["api_key"], "sk_test_ExampleExampleExample01", "{taken}");
+    assert_eq!(ask(&get("/_control/paypal", "")).await.status, 404);
     let mood = "{\"mood\": \"throttling\", \"requests\": 1}";
     let control = format!(
         "POST /_control/stripe HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\

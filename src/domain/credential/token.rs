@@ -26,6 +26,7 @@ use tokio::time::{Instant, sleep};
 use super::{Credential, Kept, Opened, app, keep, open};
 use crate::{
     context::{Audit, Cx, Hub, Txn},
+    domain::alert::{self, Kind, NewAlert, Severity},
     entity::{
         credential::{self as entity, Column},
         integration::{self, Model as Integration, Status},
@@ -360,7 +361,10 @@ pub(in crate::domain) async fn refused(txn: &Txn, credential: Credential, reason
     row.error_class = Set(Some(Class::Auth.as_str().to_owned()));
     row.error_message = Set(Some(reason.to_owned()));
     row.updated_at = Set(txn.now());
-    row.update(&**txn).await?;
+    let name = row.update(&**txn).await?.name;
+    let text = format!("{name} needs to be connected anew: {reason}");
+    let alert = NewAlert { kind: Kind::NeedsReauth, severity: Severity::Critical, subject: id.to_string(), text };
+    alert::raise(txn, alert).await?;
     if from != Status::NeedsReauth {
         txn.emit(&IntegrationEvent::StatusChanged {
             integration: id,

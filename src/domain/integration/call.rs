@@ -1,6 +1,6 @@
 //! Asking an integration's provider something, with the credential that is good now.
 //!
-//! A token that the provider refuses before its time is bought anew, once. A credential that was just rotated may not
+//! A token that the provider refuses before its time is bought anew. A credential that was just rotated may not
 //! be known everywhere at the provider yet: while the one before still serves, it is tried.
 
 use std::sync::Arc;
@@ -16,6 +16,9 @@ use crate::{
     },
 };
 
+/// With so many tokens it is tried: one may have ended on its way, and the next while the machine was busy.
+const TRIES: u32 = 3;
+
 /// Asks. The outer failure is ours or the tenant's and nothing was asked; the inner one is the provider's answer.
 pub async fn call<T, F>(
     cx: &Cx,
@@ -26,23 +29,29 @@ where
     F: Future<Output = Result<T, Trouble>>,
 {
     let connector = connector(cx, integration.timeout_ms);
-    let opened = opened(cx, integration, None).await?;
-    let (_, connection) = token::connection(cx, integration, opened.as_ref()).await?;
-    let answer = ask(connector.clone(), connection).await;
-    let refused = matches!(&answer, Err(trouble) if trouble.class() == Some(Class::Auth));
-    let Some(opened) = opened.filter(|_| refused) else { return Ok(answer) };
-    let again = if opened.credential.token_number > 0 {
-        let again = token::fresh(cx, integration, Some(opened.credential.token_number)).await?;
+    let mut opened = opened(cx, integration, None).await?;
+    let mut left = TRIES;
+    loop {
+        let (_, connection) = token::connection(cx, integration, opened.as_ref()).await?;
+        let answer = ask(connector.clone(), connection).await;
+        left -= 1;
+        let refused = matches!(&answer, Err(trouble) if trouble.class() == Some(Class::Auth));
+        let Some(used) = opened.filter(|_| refused && left > 0) else { return Ok(answer) };
+        let Some(other) = instead_of(cx, integration, &used).await? else { return Ok(answer) };
+        opened = Some(other);
+    }
+}
+
+/// What may be taken by a provider that refused this; nothing if there is nothing else.
+async fn instead_of(cx: &Cx, integration: &Integration, used: &Opened) -> Result<Option<Opened>> {
+    let other = if used.credential.token_number > 0 {
         // Somebody gave another credential meanwhile, or the token is another one.
-        let other = again.credential.id != opened.credential.id
-            || again.credential.token_number != opened.credential.token_number;
-        other.then_some(again)
+        Some(token::fresh(cx, integration, Some(used.credential.token_number)).await?)
     } else {
         credential::before(cx, integration).await?
     };
-    let Some(again) = again else { return Ok(answer) };
-    let (_, connection) = token::connection(cx, integration, Some(&again)).await?;
-    Ok(ask(connector, connection).await)
+    let key = |opened: &Opened| (opened.credential.id, opened.credential.token_number);
+    Ok(other.filter(|other| key(other) != key(used)))
 }
 
 /// The credential to use; nothing where the provider asks for none.

@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     context::{Audit, Cx},
-    domain::credential::{self, token},
+    domain::{
+        alert,
+        credential::{self, token},
+    },
     entity,
     event::{Changes, integration::IntegrationEvent},
     kernel::{
@@ -173,6 +176,7 @@ pub async fn delete(cx: &Cx, id: IntegrationId) -> Result<IntegrationId> {
     cx.write(async |txn| {
         let before = held(txn, id).await?;
         credential::forget(txn, &before).await?;
+        alert::resolve_all(txn, &id.to_string()).await?;
         let fact =
             IntegrationEvent::Deleted { integration: id, provider: before.provider.clone(), name: before.name.clone() };
         let last = shown(&before);

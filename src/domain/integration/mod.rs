@@ -44,7 +44,10 @@ use serde_json::{Value, json};
 
 use crate::{
     context::{Cx, Txn},
-    domain::credential::token,
+    domain::{
+        alert::{self, NewAlert, Severity},
+        credential::token,
+    },
     entity::integration as entity,
     event::integration::IntegrationEvent,
     kernel::{
@@ -100,6 +103,14 @@ async fn into_status(txn: &Txn, before: Integration, to: Status, reason: &str) -
     row.status = Set(to);
     row.updated_at = Set(txn.now());
     let after = row.update(&**txn).await?;
+    let subject = after.id.to_string();
+    if to == Status::NeedsReauth {
+        let text = format!("{} needs to be connected anew: {reason}", after.name);
+        let (kind, severity) = (alert::Kind::NeedsReauth, Severity::Critical);
+        alert::raise(txn, NewAlert { kind, severity, subject, text }).await?;
+    } else if from == Status::NeedsReauth {
+        alert::resolve(txn, alert::Kind::NeedsReauth, &subject).await?;
+    }
     txn.emit(&IntegrationEvent::StatusChanged {
         integration: after.id,
         from: from.name().to_owned(),

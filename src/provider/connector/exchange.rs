@@ -26,6 +26,10 @@ const ATTEMPTS: u32 = 3;
 /// The pause after the first failure; it doubles after each.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// The same where the provider was asked too often and names no time: most limits that are not published count by the
+/// second.
+const REST: Duration = Duration::from_secs(1);
+
 /// Something to send.
 pub(super) struct Errand<'a> {
     purpose: Purpose<'a>,
@@ -182,13 +186,16 @@ impl Connector {
         if let Some(until) = failure.until.filter(|_| matches!(failure.class, Class::Down | Class::Throttled)) {
             return Some(until.signed_duration_since(now).to_std().unwrap_or_default());
         }
-        (failure.class == Class::Down).then(|| {
-            // Between half and all of it, so that those who failed together do not come back together.
-            let whole = PAUSE * 2_u32.saturating_pow(attempt - 1);
-            let mut byte = [0];
-            self.chance.fill(&mut byte);
-            whole / 2 + whole / 2 * u32::from(byte[0]) / 255
-        })
+        let first = match failure.class {
+            Class::Down => PAUSE,
+            Class::Throttled => REST,
+            _ => return None,
+        };
+        // Between half and all of it, so that those who failed together do not come back together.
+        let whole = first * 2_u32.saturating_pow(attempt - 1);
+        let mut byte = [0];
+        self.chance.fill(&mut byte);
+        Some(whole / 2 + whole / 2 * u32::from(byte[0]) / 255)
     }
 }
 

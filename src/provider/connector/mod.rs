@@ -14,8 +14,8 @@
 //! **Bounds.** A time for everything that one question takes, tries and pauses included, and a size for each
 //! answer ([`Bounds`]).
 //!
-//! **Once or again.** What only reads is tried up to three times when the provider is down or names a time to
-//! wait that fits into the bounds. What changes something is sent once, unless nothing reached the provider, or
+//! **Once or again.** What only reads is tried up to three times when the provider is down or was asked too often, after
+//! the time that it names if that fits into the bounds. What changes something is sent once, unless nothing reached the provider, or
 //! the file names a header that makes repetition harmless and the caller gave a key for it. A probe is sent
 //! once: it is to say how things are. Codes and refresh tokens are sent once, since they may be burned.
 //!

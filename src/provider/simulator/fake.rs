@@ -21,6 +21,7 @@ use crate::{
             Manifest,
             answer::{Answer, Class},
             auth::Auth,
+            connection::Field,
             stream::Action,
             webhook::Verify,
         },
@@ -182,6 +183,26 @@ impl Fake {
     #[must_use]
     pub const fn values(&self) -> &Values {
         &self.values
+    }
+
+    /// The same for people, in the order of the file.
+    #[must_use]
+    pub fn taken(&self) -> Value {
+        let named = |names: &mut dyn Iterator<Item = &str>, prefix: &str| -> Value {
+            let value = |name| Some((name, self.values.get(&format!("{prefix}{name}"))?.0.into_owned()));
+            names.filter_map(value).map(|(name, value)| (name.to_owned(), value.into())).collect::<Map<_, _>>().into()
+        };
+        let fields =
+            |fields: &[Field], prefix: &str| named(&mut fields.iter().map(|field| field.name.as_str()), prefix);
+        let methods = self.manifest.auth.iter().map(|auth| (auth.key().to_string(), fields(auth.fields(), "")));
+        let hook = self.manifest.webhook.get().and_then(|webhook| webhook.fields.as_deref());
+        json!({
+            "provider": self.manifest.key.as_str(),
+            "settings": named(&mut self.manifest.settings.all().iter().map(|setting| setting.name.as_str()), ""),
+            "credentials": methods.collect::<Map<_, _>>(),
+            "app": fields(self.manifest.app.as_deref().unwrap_or_default(), "app."),
+            "webhook": fields(hook.unwrap_or_default(), ""),
+        })
     }
 
     /// Behaves so, for the next requests or until told otherwise.

@@ -3,6 +3,7 @@
 //! | request | |
 //! |---|---|
 //! | `* /{provider}/{host}/{path}` | what the provider would answer |
+//! | `GET /_control/{provider}` | what it takes for right: settings, fields of credentials, of the application |
 //! | `POST /_control/{provider}` | `{"mood": "throttling", "requests": 3}`: behave so, for three requests |
 //! | `POST /_control/{provider}/webhooks` | `{"url": "http://127.0.0.1:8080/hooks/…", "how": "late", "count": 2}`: send some |
 //!
@@ -21,7 +22,7 @@ use axum::{
     extract::{Path, Request, State},
     http::{StatusCode, Uri},
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{get, post},
 };
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -83,7 +84,7 @@ impl Simulator {
     /// All routes.
     pub fn router(self) -> Router {
         Router::new()
-            .route("/_control/{provider}", post(behave))
+            .route("/_control/{provider}", get(taken).post(behave))
             .route("/_control/{provider}/webhooks", post(send))
             .fallback(play)
             .with_state(self)
@@ -144,6 +145,14 @@ fn address(uri: &Uri) -> Option<(String, Url)> {
     let (provider, rest) = uri.path().strip_prefix('/')?.split_once('/')?;
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     Some((provider.to_owned(), Url::parse(&format!("https://{rest}{query}")).ok()?))
+}
+
+/// What a fake takes for right. It is made up, and guards nothing.
+async fn taken(State(simulator): State<Simulator>, Path(provider): Path<String>) -> Response {
+    match simulator.with(&provider, |fake| fake.taken()) {
+        Some(taken) => Json(taken).into_response(),
+        None => (StatusCode::NOT_FOUND, "this provider is not simulated").into_response(),
+    }
 }
 
 #[derive(Deserialize)]

@@ -23,6 +23,7 @@ use portolan::{
             token,
             user::RoleName,
         },
+        alert::{self, AlertFilter, Kind, NewAlert, Severity},
         job::queue,
         tenant::{Tenant, lifecycle},
     },
@@ -74,6 +75,7 @@ impl Side {
         ids.insert("agent", hub.agent_of(&tenant, "helper", Role::Viewer).await.to_string());
         ids.extend(connection::all(hub, &tenant).await);
         ids.insert("deadJob", dead_job(hub, &cx).await);
+        ids.insert("alert", alert(&cx, &ids["integration"]).await);
         let spare = hub.another_tenant(&format!("spare-of-{}", tenant.slug)).await;
         ids.insert("spareTenant", spare.id.to_string());
         ids.insert("spareSlug", spare.slug);
@@ -132,6 +134,20 @@ async fn dead_job(hub: &TestHub, cx: &Cx) -> String {
     let taken = queue::take(hub.app.hub(), "test.dead", 1, "nobody", TimeDelta::seconds(1)).await.unwrap();
     queue::failed(&queue::acting(hub.app.hub(), &taken[0], "test"), &taken[0], "a test", None).await.unwrap();
     taken[0].id.to_string()
+}
+
+/// Something to be looked at.
+async fn alert(cx: &Cx, subject: &str) -> String {
+    let new = NewAlert {
+        kind: Kind::NeedsReauth,
+        severity: Severity::Critical,
+        subject: subject.to_owned(),
+        text: "a test".to_owned(),
+    };
+    cx.write(async |txn| alert::raise(txn, new.clone()).await).await.unwrap();
+    let filter = AlertFilter { subject: Some(subject.to_owned()), ..AlertFilter::default() };
+    let page = alert::list(cx, &filter, &cx.page(None, None, None, None).unwrap()).await.unwrap();
+    page.rows[0].1.id.to_string()
 }
 
 /// An issuer where nobody answers.

@@ -184,6 +184,10 @@ async fn connecting_anew_keeps_id_and_history() {
         change(&hub, &admin, "testIntegration", "integration { status } test { success errorClass }", id).await;
     assert_eq!(tested["test"], json!({ "success": false, "errorClass": "auth" }));
     assert_eq!(tested["integration"]["status"], "NEEDS_REAUTH");
+    let alerts = "query($s: ID) { alerts(filter: { open: true, subject: $s }) { nodes { kind severity text } } }";
+    let open = hub.ask(&admin, alerts, json!({ "s": integration["id"] })).await.data();
+    assert_eq!(open["alerts"]["nodes"][0]["kind"], "NEEDS_REAUTH", "{open}");
+    assert_eq!(open["alerts"]["nodes"].as_array().unwrap().len(), 1);
     // A credential that does not work either changes nothing.
     let input = json!({ "id": integration["id"], "credentials": stripe });
     let refused = change(&hub, &admin, "reconnectIntegration", "integration { id }", input.clone()).await;
@@ -193,6 +197,8 @@ async fn connecting_anew_keeps_id_and_history() {
     let again = change(&hub, &admin, "reconnectIntegration", "integration { id status createdAt }", input).await;
     assert_eq!((&again["integration"]["id"], &again["integration"]["status"]), (&integration["id"], &json!("ACTIVE")));
     assert_eq!(again["integration"]["createdAt"], integration["createdAt"]);
+    let open = hub.ask(&admin, alerts, json!({ "s": integration["id"] })).await.data();
+    assert_eq!(open["alerts"]["nodes"], json!([]), "it is over");
     hub.number_events().await;
     let events = "query($s: [ID!]) { events(subjects: $s) { nodes { kind } } }";
     let events = hub.ask(&admin, events, json!({ "s": [integration["id"]] })).await.data();

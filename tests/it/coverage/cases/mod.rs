@@ -6,6 +6,7 @@
 
 mod access;
 mod agent;
+mod alert;
 mod audit;
 mod connect;
 mod credential;
@@ -32,6 +33,7 @@ pub fn all() -> Vec<Case> {
         issuer::CASES,
         audit::CASES,
         job::CASES,
+        alert::CASES,
         event::CASES,
         session::CASES,
         viewer::CASES,

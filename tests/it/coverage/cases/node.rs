@@ -48,6 +48,11 @@ pub const CASES: &[Case] = &[
         |side| json!({ "id": side["providerApp"] }),
     ),
     Case::new(
+        Needs::Sight(Scope::AlertRead),
+        "query NodeAlert($id: ID!) { node(id: $id) { id ... on Alert { text } } }",
+        |side| json!({ "id": side["alert"] }),
+    ),
+    Case::new(
         Needs::Sight(Scope::JobRead),
         "query NodeJob($id: ID!) { node(id: $id) { id ... on Job { kind } } }",
         |side| json!({ "id": side["deadJob"] }),
