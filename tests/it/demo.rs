@@ -132,6 +132,12 @@ async fn what_is_printed_shows_everything_moving_and_an_interrupt_leaves_nothing
         assert!(statuses.contains(status), "none is {status}: {statuses:?}");
     }
 
+    // Whoever wants to connect one hears what the simulator takes.
+    let simulator = demo.after("curl http://");
+    let (simulator, path) = simulator.split_at(simulator.find('/').unwrap());
+    let taken = Wire::open(simulator.parse().unwrap()).await.unwrap().get(path).await.unwrap().json();
+    assert!(taken["credentials"]["secret_key"]["api_key"].is_string(), "{taken}");
+
     // So does the token, and the printed subscription runs as it is printed.
     let (token, query) = (demo.after("API token:"), demo.query());
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");

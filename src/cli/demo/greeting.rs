@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::Path};
 use serde_json::json;
 use url::form_urlencoded;
 
+use super::Places;
 use crate::{cli::speak::say, kernel::secret::Secret};
 
 /// What to follow: each change of an integration, with its name and how it is now.
@@ -21,7 +22,7 @@ subscription Demo {
 
 /// What the words are made of.
 pub(super) struct Known<'a> {
-    pub(super) address: SocketAddr,
+    pub(super) places: Places,
     pub(super) integrations: usize,
     pub(super) tenant: &'a str,
     pub(super) sign_in: &'a Secret,
@@ -37,7 +38,7 @@ pub(super) fn greet(known: &Known<'_>) {
 }
 
 fn words(known: &Known<'_>) -> String {
-    let Known { address, integrations, tenant, folder, .. } = known;
+    let Known { places: Places { hub: address, simulator }, integrations, tenant, folder, .. } = known;
     let (sign_in, token) = (known.sign_in.expose(), known.token.expose());
     let version = env!("CARGO_PKG_VERSION");
     let playground = if known.playground {
@@ -55,7 +56,8 @@ fn words(known: &Known<'_>) -> String {
     format!(
         "\nPortolan {version} listens on http://{address}\n\n\
          {integrations} integrations of the tenant \"{tenant}\" are up, and every provider is played on this machine.\n\
-         They fail and recover by themselves, over and over.\n\n\
+         They fail and recover by themselves, over and over. What a provider takes, to connect one yourself:\n\n  \
+         curl http://{simulator}/_control/stripe\n\n\
          Sign in, once:  {sign_in}\n\
          API token:      {token}\n\n\
          Follow it in a terminal:\n\n  {}\n\n{playground}\n\n\

@@ -73,18 +73,20 @@ impl Demo {
             let played = bind(0).await?;
             let origin = origin(played.local_addr()?)?;
             let folder = Folder::make(self.keep)?;
+            // From here on somebody has to clear away.
+            let stop = CancellationToken::new();
+            let watched = watch_signals(stop.clone(), folder.last_act())?;
+            let mut hangup = signal(SignalKind::hangup())?;
             let config = config(folder.path(), address, &origin)?;
             telemetry::start_logging(&config.log.level, config.log.format)?;
             let (app, prepared) = App::start(&config, World::default()).await?;
-            let stop = CancellationToken::new();
-            let watched = watch_signals(stop.clone(), folder.last_act())?;
+            let places = Places { hub: address, simulator: played.local_addr()? };
             let simulator = Simulator::new(Catalogue::embedded().iter().cloned(), origin, Arc::new(SystemClock));
             let playing = simulator.clone().serve(played);
-            let mut hangup = signal(SignalKind::hangup())?;
             let shown = async {
                 let outcome = tokio::select! {
                     // In a box, as all that it awaits is too much for a stack.
-                    outcome = Box::pin(show(&app, &prepared, simulator, address, &folder)) => outcome,
+                    outcome = Box::pin(show(&app, &prepared, simulator, places, &folder)) => outcome,
                     _ = hangup.recv() => Ok(()),
                     () = stop.cancelled() => Ok(()),
                 };
@@ -108,8 +110,15 @@ impl Demo {
     }
 }
 
+/// Where who listens.
+#[derive(Clone, Copy)]
+struct Places {
+    hub: SocketAddr,
+    simulator: SocketAddr,
+}
+
 /// Makes the cast, says how to look at it, and directs it until somebody stops that.
-async fn show(app: &App, prepared: &Prepared, simulator: Simulator, address: SocketAddr, folder: &Folder) -> Outcome {
+async fn show(app: &App, prepared: &Prepared, simulator: Simulator, places: Places, folder: &Folder) -> Outcome {
     let (Some(tenant), Some(sign_in)) = (&prepared.tenant, &prepared.sign_in) else {
         return Err(Failure::Usage("there is a tenant in this folder already; choose an empty one".to_owned()));
     };
@@ -117,7 +126,7 @@ async fn show(app: &App, prepared: &Prepared, simulator: Simulator, address: Soc
     let token = api_token(&cx).await?;
     let stage = Stage { cast: cast::make(&cx, &simulator).await?, cx, simulator };
     greeting::greet(&greeting::Known {
-        address,
+        places,
         integrations: stage.cast.len(),
         tenant: &tenant.slug,
         sign_in,
