@@ -21,8 +21,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     config::{self, Config, TrustedDocuments},
     context::{
-        AccessSettings, DataKeys, Database, EventSettings, Hub, Lines, Refusals, Turns,
+        AccessSettings, DataKeys, Database, EventSettings, HealthSettings, Hub, Lines, Refusals, Turns,
         database::{self, Place},
+        evidence::Collector,
         issuer_keys::IssuerKeys,
     },
     domain::{
@@ -191,6 +192,8 @@ impl App {
             hashing: Semaphore::new(HASHES),
             pages: PageBounds { default: narrow(config.graphql.page_default), max: narrow(config.graphql.page_max) },
             events: EventSettings { retention: span(config.events.retention), most: config.events.most },
+            health: health_settings(config),
+            evidence: Collector::default(),
             feed: Feed::default(),
             chores: Notify::new(),
             jobs: Notify::new(),
@@ -386,6 +389,19 @@ fn access_settings(config: &Config) -> AccessSettings {
         password_memory_kib: narrow(of.password_memory.bytes() / 1024),
         password_passes: of.password_passes,
         password_lanes: of.password_lanes,
+    }
+}
+
+fn health_settings(config: &Config) -> HealthSettings {
+    let of = &config.health;
+    HealthSettings {
+        interval: span(of.interval),
+        timeout: of.timeout,
+        at_once: of.at_once,
+        down_after: of.down_after,
+        healthy_after: of.healthy_after,
+        window: span(of.window),
+        retention: span(of.retention),
     }
 }
 

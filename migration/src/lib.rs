@@ -20,6 +20,7 @@ mod m20261121_000007_keys;
 mod m20261121_000008_sign_in;
 mod m20261121_000009_integrations;
 mod m20261121_000010_connecting;
+mod m20261121_000011_health;
 mod m20261121_000013_alerts;
 
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait};
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             whole(m20261121_000008_sign_in::Migration),
             whole(m20261121_000009_integrations::Migration),
             whole(m20261121_000010_connecting::Migration),
+            whole(m20261121_000011_health::Migration),
             whole(m20261121_000013_alerts::Migration),
         ]
     }

@@ -215,6 +215,24 @@ settings! {
         lease: Duration = "1m",
     }
 
+    /// Whether connections to providers work.
+    health: Health, keys "health." {
+        /// Time between two probes of an integration, a fifth more or less; an integration may have its own.
+        interval: Duration = "1m",
+        /// How long a provider may take over a probe.
+        timeout: Duration = "10s",
+        /// Most probes that are under way at once on a node.
+        at_once: usize = "256",
+        /// Failures in a row after which an integration is down, or troubles after which it is degraded.
+        down_after: u32 = "3",
+        /// Successes in a row after which it is healthy again.
+        healthy_after: u32 = "2",
+        /// Shortest time between two improvements; an integration that comes and goes stays down meanwhile.
+        window: Duration = "10m",
+        /// How long each check is kept. Changes of the verdict are kept as long as the integration.
+        retention: Duration = "48h",
+    }
+
     /// Calls to other servers.
     outgoing: Outgoing, keys "outgoing." {
         /// Networks, addresses and hosts that may be called although they are not of the public

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use super::{DataKeys, Database, Lines, Refusals, Turns, issuer_keys::IssuerKeys};
+use super::{DataKeys, Database, Lines, Refusals, Turns, evidence::Collector, issuer_keys::IssuerKeys};
 use crate::{
     event::Feed,
     kernel::{
@@ -51,6 +51,25 @@ pub struct EventSettings {
     pub most: u64,
 }
 
+/// How integrations are looked after.
+#[derive(Clone, Copy, Debug)]
+pub struct HealthSettings {
+    /// Time between two probes of an integration.
+    pub interval: TimeDelta,
+    /// How long a probe may take.
+    pub timeout: Duration,
+    /// Probes that are under way at once.
+    pub at_once: usize,
+    /// Failures in a row after which an integration is down.
+    pub down_after: u32,
+    /// Successes in a row after which it is healthy again.
+    pub healthy_after: u32,
+    /// Time between two improvements.
+    pub window: TimeDelta,
+    /// How long each check is kept.
+    pub retention: TimeDelta,
+}
+
 /// The shared means of the program.
 pub struct Hub {
     /// The database.
@@ -91,6 +110,10 @@ pub struct Hub {
     pub pages: PageBounds,
     /// How much of the event log is kept.
     pub events: EventSettings,
+    /// How integrations are looked after.
+    pub health: HealthSettings,
+    /// What calls to providers show besides.
+    pub evidence: Collector,
     /// New events, for who follows them.
     pub feed: Feed,
     /// Wakes the chores that would otherwise wait for their turn.

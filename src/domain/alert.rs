@@ -32,6 +32,7 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::NeedsReauth => "NEEDS_REAUTH",
+            Self::Unhealthy => "UNHEALTHY",
         }
     }
 }

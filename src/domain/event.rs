@@ -31,6 +31,7 @@ const TOPICS: &[(&str, Scope)] = &[
     ("job", Scope::JobRead),
     ("alert", Scope::AlertRead),
     ("integration", Scope::IntegrationRead),
+    ("health", Scope::IntegrationRead),
 ];
 
 /// Events that are removed at a time.

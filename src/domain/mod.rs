@@ -23,3 +23,5 @@ pub mod provider;
 pub mod credential;
 
 pub mod integration;
+
+pub mod health;

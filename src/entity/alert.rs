@@ -28,6 +28,8 @@ impl ActiveModelBehavior for ActiveModel {}
 pub enum Kind {
     #[sea_orm(string_value = "needs_reauth")]
     NeedsReauth,
+    #[sea_orm(string_value = "unhealthy")]
+    Unhealthy,
 }
 
 /// How bad it is.

@@ -9,6 +9,9 @@ use crate::kernel::id::TenantId;
 /// The tables that are emptied, in an order in which nothing still refers to what goes.
 pub const TABLES: &[&str] = &[
     "alerts",
+    "health_checks",
+    "health_changes",
+    "health",
     "connect_links",
     "authorizations",
     "integration_actions",

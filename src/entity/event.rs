@@ -1,6 +1,6 @@
 //! The event log: append-only, numbered without holes for each tenant.
 
-use sea_orm::{DeleteMany, QueryOrder, entity::prelude::*};
+use sea_orm::{DbBackend, DeleteMany, QueryOrder, Statement, Value, entity::prelude::*};
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::id::{EventId, TenantId};
@@ -44,4 +44,19 @@ pub fn oldest() -> Select<Entity> {
 /// Takes away events up to a position; for retention.
 pub fn up_to(position: i64) -> DeleteMany<Entity> {
     Entity::delete_many().filter(COLUMN.position.lte(position))
+}
+
+/// The newest events of a topic about each of several subjects, in one statement.
+pub fn newest_about(backend: DbBackend, tenant: TenantId, topic: &str, subjects: &[String], most: u64) -> Statement {
+    let mut values: Vec<Value> = vec![tenant.into(), topic.into()];
+    let mut each = Vec::with_capacity(subjects.len());
+    for subject in subjects {
+        values.push(subject.as_str().into());
+        let at = values.len();
+        each.push(format!(
+            "SELECT * FROM (SELECT * FROM events WHERE tenant_id = $1 AND topic = $2 AND subject = ${at} \
+             ORDER BY number DESC LIMIT {most}) AS part"
+        ));
+    }
+    Statement::from_sql_and_values(backend, each.join(" UNION ALL "), values)
 }

@@ -97,3 +97,8 @@ pub fn update_of(tenant: TenantId, integration: IntegrationId) -> UpdateMany<Ent
 pub fn tested_since_before(moment: DateTimeUtc) -> Select<Entity> {
     Entity::find().filter(COLUMN.status.eq(Status::Testing)).filter(COLUMN.updated_at.lt(moment))
 }
+
+/// Those of the whole hub by their ids; for who asks how they are.
+pub fn of_hub(ids: impl IntoIterator<Item = IntegrationId>) -> Select<Entity> {
+    Entity::find().filter(COLUMN.id.is_in(ids))
+}

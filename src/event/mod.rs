@@ -16,6 +16,7 @@ pub mod access;
 pub mod alert;
 pub mod bus;
 pub mod feed;
+pub mod health;
 pub mod integration;
 mod interest;
 pub mod job;

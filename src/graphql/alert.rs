@@ -25,6 +25,8 @@ use crate::{
 pub enum AlertKind {
     /// A provider refuses the credential of an integration for good: connect it anew.
     NeedsReauth,
+    /// An integration is degraded or down; its health says why.
+    Unhealthy,
 }
 
 /// How bad it is.
@@ -182,7 +184,7 @@ impl AlertSubscription {
         follow(ctx, after, Interest::of_topics(["alert"]), move |_, entry: Entry| {
             let severity = entry.data["severity"].as_str().unwrap_or_default();
             let named = wanted.as_ref().is_none_or(|wanted| wanted.contains(&severity));
-            std::future::ready(Ok(named.then(|| AlertChange(entry))))
+            std::future::ready(Ok(named.then_some(AlertChange(entry))))
         })
         .await
     }

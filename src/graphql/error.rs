@@ -15,12 +15,19 @@ use async_graphql::{Enum, ErrorExtensionValues, SimpleObject};
 use super::live::Item;
 use crate::kernel::{
     self,
-    error::{Code, Error, Issue, chain},
+    error::{Code, Error, Issue, Source, chain},
 };
 
 /// A failure on its way out.
 #[derive(Clone)]
 pub struct ApiError(Arc<Error>);
+
+impl ApiError {
+    /// The failure, as what lies behind another.
+    pub(super) fn source(self) -> Source {
+        Box::new(self.0)
+    }
+}
 
 /// What resolvers return.
 pub type Result<T, E = ApiError> = std::result::Result<T, E>;

@@ -34,6 +34,8 @@ pub enum Topic {
     Alert,
     /// Connections to providers and their credentials. Needs `INTEGRATION_READ`.
     Integration,
+    /// Whether connections to providers work. Needs `INTEGRATION_READ`.
+    Health,
 }
 
 impl Topic {
@@ -46,11 +48,12 @@ impl Topic {
             Self::Job => "job",
             Self::Alert => "alert",
             Self::Integration => "integration",
+            Self::Health => "health",
         }
     }
 
     fn of(name: &str) -> Option<Self> {
-        [Self::Tenant, Self::Access, Self::Keyring, Self::Job, Self::Alert, Self::Integration]
+        [Self::Tenant, Self::Access, Self::Keyring, Self::Job, Self::Alert, Self::Integration, Self::Health]
             .into_iter()
             .find(|topic| topic.name() == name)
     }

@@ -40,12 +40,19 @@ use crate::{
             user::{self, User},
         },
         credential::{self, Credential},
+        health::{
+            Health, HealthChange, HealthCheck,
+            list::{self, HistoryPage},
+            why::{self, Cause},
+        },
         integration::action::{self, IntegrationAction},
         keyring::data_key::{self, TenantKey},
     },
     kernel::{
+        self,
         error::Error,
         id::{AgentId, IntegrationId, TenantId, UserId},
+        page::Page,
     },
 };
 
@@ -117,6 +124,67 @@ impl Key for ActionsOf {
     }
 }
 
+/// What is known of the health of an integration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HealthOf(pub IntegrationId);
+
+impl Key for HealthOf {
+    type Value = Health;
+
+    async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, Health>> {
+        let ids: Vec<_> = keys.into_iter().map(|key| key.0).collect();
+        let found = list::of_integrations(cx, &ids).await?;
+        Ok(found.into_iter().map(|row| (Self(row.integration_id), row)).collect())
+    }
+}
+
+/// The changes of its health that uptime is computed from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HealthChangesOf(pub IntegrationId);
+
+impl Key for HealthChangesOf {
+    type Value = Vec<HealthChange>;
+
+    async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, Vec<HealthChange>>> {
+        let ids: Vec<_> = keys.into_iter().map(|key| key.0).collect();
+        Ok(list::changes(cx, &ids).await?.into_iter().map(|(id, rows)| (Self(id), rows)).collect())
+    }
+}
+
+/// How many checks of it are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HealthChecksOf(pub IntegrationId);
+
+impl Key for HealthChecksOf {
+    type Value = i64;
+
+    async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, i64>> {
+        let ids: Vec<_> = keys.into_iter().map(|key| key.0).collect();
+        Ok(list::count(cx, &ids).await?.into_iter().map(|(id, count)| (Self(id), count)).collect())
+    }
+}
+
+/// Why its health is as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CausesOf(pub IntegrationId);
+
+impl Key for CausesOf {
+    type Value = Vec<Cause>;
+
+    async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, Vec<Cause>>> {
+        let ids: Vec<_> = keys.into_iter().map(|key| key.0).collect();
+        Ok(why::why(cx, &ids).await?.into_iter().map(|(id, chain)| (Self(id), chain)).collect())
+    }
+}
+
+impl Key for HistoryPage {
+    type Value = Page<HealthCheck>;
+
+    async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, Page<HealthCheck>>> {
+        Ok(list::history(cx, &keys).await?)
+    }
+}
+
 impl Key for UserId {
     type Value = User;
 
@@ -181,6 +249,12 @@ impl Loaders {
         let batch = self.join(&key);
         let found = batch.await.map_err(|error| Error::Internal("a batch of reads was dropped", error.into()))?;
         Ok(found?.get(&key).cloned())
+    }
+
+    /// What is counted under the key, nothing as nothing; for the total of a list that is read in batches.
+    pub async fn count<K: Key<Value = i64>>(&self, key: K) -> kernel::error::Result<u64> {
+        let count = self.load(key).await.map_err(|error| Error::Internal("a count failed", error.source()))?;
+        Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
     }
 
     /// The batch that answers for the key.

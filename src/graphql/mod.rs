@@ -18,6 +18,7 @@ pub mod endpoint;
 pub mod error;
 pub mod event;
 pub mod guard;
+pub mod health;
 pub mod id;
 pub mod integration;
 pub mod issuer;
@@ -53,6 +54,7 @@ pub struct Query(
     provider::ProviderQuery,
     integration::IntegrationQuery,
     integration::link::LinkQuery,
+    health::HealthQuery,
 );
 
 /// Everything that can be changed.
@@ -70,6 +72,7 @@ pub struct Mutation(
     integration::credential::CredentialMutation,
     integration::action::ActionMutation,
     integration::link::LinkMutation,
+    health::change::HealthMutation,
 );
 
 /// Everything that can be followed.
@@ -80,6 +83,7 @@ pub struct Subscription(
     access::AccessSubscription,
     alert::AlertSubscription,
     integration::follow::IntegrationSubscription,
+    health::follow::HealthSubscription,
 );
 
 /// The schema.

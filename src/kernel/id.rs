@@ -14,6 +14,8 @@ use sea_orm::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
+use super::clock::Moment;
+
 /// A kind of thing that has ids.
 pub trait Kind: 'static {
     /// What the id begins with, before the underscore.
@@ -90,6 +92,10 @@ kinds! {
     ProviderApp as ProviderAppId = "app", "provider app";
     /// What somebody should look at.
     Alert as AlertId = "alr", "alert";
+    /// A check of an integration's health.
+    HealthCheck as HealthCheckId = "hck", "health check";
+    /// A change of an integration's health.
+    HealthChange as HealthChangeId = "hch", "health change";
     /// An organisation that exchanges orders with a tenant.
     PartnerOrganization as PartnerOrganizationId = "par", "partner organization";
 }
@@ -102,6 +108,13 @@ impl<K> Id<K> {
     #[must_use]
     pub const fn new(uuid: Uuid) -> Self {
         Self(uuid, PhantomData)
+    }
+
+    /// The lowest that can be made at a moment or later: a border in a list whose ids sort by time.
+    #[must_use]
+    pub fn first_of(moment: Moment) -> Self {
+        let millis = <u64 as TryFrom<i64>>::try_from(moment.timestamp_millis()).unwrap_or_default();
+        Self::new(uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid())
     }
 
     /// The bits, for storage and for associated data of ciphertexts.

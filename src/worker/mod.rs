@@ -11,6 +11,7 @@
 
 mod audit;
 pub mod handler;
+pub mod health;
 mod keys;
 pub mod runner;
 mod tenants;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     handler::Kind,
+    health::Prober,
     runner::{Observer, Runner, Settings},
 };
 use crate::{
@@ -28,6 +30,7 @@ use crate::{
     domain::{
         credential::{self, token},
         event,
+        health::watch,
         integration::mend,
         job::schedule::{self, NewSchedule},
         keyring::HUB,
@@ -60,6 +63,8 @@ pub fn start(hub: &Arc<Hub>, settings: Settings, observer: Observer, stop: &Canc
         }
         runner.run().await;
     });
+    hub.tasks.spawn(Prober::new(Arc::clone(hub)).run(stop.clone()));
+    repeat(hub, stop, "forget old health checks", Duration::from_mins(10), watch::retain);
     repeat(hub, stop, "finish key rotations", Duration::from_secs(20), keys::finish_rotations);
     repeat(hub, stop, "forget unwrapped keys", Duration::from_mins(1), keys::forget_old);
     repeat(hub, stop, "renew signing keys", Duration::from_hours(1), keys::renew_signing_keys);

@@ -24,8 +24,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// Concerns of the domain, in the order in which they may call each other: only those before.
-const CONCERNS: &[&str] =
-    &["keyring", "tenant", "audit", "event", "job", "access", "alert", "provider", "credential", "integration"];
+const CONCERNS: &[&str] = &[
+    "keyring",
+    "tenant",
+    "audit",
+    "event",
+    "job",
+    "access",
+    "alert",
+    "provider",
+    "credential",
+    "integration",
+    "health",
+];
 
 /// Crates that a room must not name.
 const MUST_NOT_NAME: &[(&str, &[&str])] = &[

@@ -25,6 +25,7 @@ mod documents;
 mod feed;
 mod first_start;
 mod gapless;
+mod health;
 mod hostile;
 mod integration;
 mod issuer;

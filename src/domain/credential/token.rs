@@ -45,6 +45,9 @@ use crate::{
     },
 };
 
+/// What is away while a token cannot be had.
+pub const TOKEN: &str = "a token of the provider";
+
 /// How long a purchase may take.
 const PURCHASE: Duration = Duration::from_secs(10);
 
@@ -453,5 +456,5 @@ pub fn needs_reauth(reason: Option<&str>) -> Error {
 
 fn unavailable(until: Moment, now: Moment) -> Error {
     let seconds = (until - now).num_seconds().max(1);
-    Error::Unavailable("a token of the provider", format!("it is tried again in {seconds} s").into())
+    Error::Unavailable(TOKEN, format!("it is tried again in {seconds} s").into())
 }

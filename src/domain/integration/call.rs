@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Integration, create::connector};
 use crate::{
-    context::Cx,
+    context::{Cx, evidence::Witness},
     domain::credential::{self, Opened, token},
     kernel::error::Result,
     provider::{
@@ -20,6 +20,7 @@ use crate::{
 const TRIES: u32 = 3;
 
 /// Asks. The outer failure is ours or the tenant's and nothing was asked; the inner one is the provider's answer.
+/// How it went is evidence of the integration's health.
 pub async fn call<T, F>(
     cx: &Cx,
     integration: &Integration,
@@ -28,7 +29,20 @@ pub async fn call<T, F>(
 where
     F: Future<Output = Result<T, Trouble>>,
 {
-    let connector = connector(cx, integration.timeout_ms);
+    let witness = Witness::of(cx.hub(), integration.tenant_id, integration.id);
+    call_by(cx, connector(cx, integration.timeout_ms).observed_by(witness), integration, ask).await
+}
+
+/// The same by another connector.
+pub async fn call_by<T, F>(
+    cx: &Cx,
+    connector: Connector,
+    integration: &Integration,
+    ask: impl Fn(Connector, Connection) -> F,
+) -> Result<Result<T, Trouble>>
+where
+    F: Future<Output = Result<T, Trouble>>,
+{
     let mut opened = opened(cx, integration, None).await?;
     let mut left = TRIES;
     loop {

@@ -88,13 +88,13 @@ pub fn may_be_used(integration: &Integration) -> Result<()> {
 }
 
 /// An integration of the tenant, held until the commit.
-async fn held(txn: &Txn, id: IntegrationId) -> Result<Integration> {
+pub(super) async fn held(txn: &Txn, id: IntegrationId) -> Result<Integration> {
     let select = entity::of(txn.cx().tenant()?).filter(entity::COLUMN.id.eq(id)).lock_exclusive();
     select.one(&**txn).await?.ok_or(Error::NotFound("integration"))
 }
 
 /// Writes another status of an integration that is held, with its event; nothing if it has it already.
-async fn into_status(txn: &Txn, before: Integration, to: Status, reason: &str) -> Result<Integration> {
+pub(super) async fn into_status(txn: &Txn, before: Integration, to: Status, reason: &str) -> Result<Integration> {
     if before.status == to {
         return Ok(before);
     }

@@ -13,7 +13,11 @@ use crate::{
         error::{Code, Error, Result},
         id::IntegrationId,
     },
-    provider::{connector::Trouble, manifest::answer::Class, probe::Verdict},
+    provider::{
+        connector::{Connection, Connector, Trouble},
+        manifest::answer::Class,
+        probe::Verdict,
+    },
 };
 
 pub use crate::provider::probe::Known;
@@ -116,14 +120,24 @@ const fn unasked(credential: Known) -> Verdict {
 
 /// Asks the provider what its file calls the probe.
 pub async fn probed(cx: &Cx, integration: &Integration) -> Result<Verdict> {
-    let answer = call::call(cx, integration, |connector, connection| async move {
-        let verdict = connector.probe(&connection).await?;
-        match (&verdict.failure, verdict.credential) {
-            (Some(failure), Known::Bad) => Err(Trouble::Failed(failure.clone())),
-            _ => Ok(verdict),
-        }
-    })
-    .await?;
+    verdict(cx, integration, call::call(cx, integration, probe).await?)
+}
+
+/// The same by another connector.
+pub async fn probed_by(cx: &Cx, connector: Connector, integration: &Integration) -> Result<Verdict> {
+    verdict(cx, integration, call::call_by(cx, connector, integration, probe).await?)
+}
+
+/// A refused credential is a failure, so that the call is tried with another if there is one.
+async fn probe(connector: Connector, connection: Connection) -> Result<Verdict, Trouble> {
+    let verdict = connector.probe(&connection).await?;
+    match (&verdict.failure, verdict.credential) {
+        (Some(failure), Known::Bad) => Err(Trouble::Failed(failure.clone())),
+        _ => Ok(verdict),
+    }
+}
+
+fn verdict(cx: &Cx, integration: &Integration, answer: Result<Verdict, Trouble>) -> Result<Verdict> {
     match answer {
         Ok(verdict) => Ok(verdict),
         Err(Trouble::Failed(failure)) => Ok(crate::provider::probe::of_failure(&[], failure)),

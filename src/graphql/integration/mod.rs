@@ -17,8 +17,9 @@ use super::{
     context::Ask,
     error::Result,
     guard::Needs,
+    health::Health,
     id,
-    loader::{ActionsOf, CredentialOf},
+    loader::{ActionsOf, CredentialOf, HealthOf},
     page::Connection,
     provider::{Provider, words::ProviderCategory},
 };
@@ -26,6 +27,7 @@ use crate::{
     context::Cx,
     domain::{
         credential::token,
+        health,
         integration::{
             self,
             call::manifest,
@@ -319,6 +321,12 @@ impl Integration {
     async fn actions(&self, ctx: &Context<'_>) -> Result<Vec<IntegrationAction>> {
         let found = ctx.loaders().load(ActionsOf(self.0.id)).await?.unwrap_or_default();
         Ok(found.into_iter().map(IntegrationAction).collect())
+    }
+
+    /// Whether it works, and if not, why.
+    async fn health(&self, ctx: &Context<'_>) -> Result<Health> {
+        let found = ctx.loaders().load(HealthOf(self.0.id)).await?;
+        Ok(Health(found.unwrap_or_else(|| health::unknown(&self.0, self.0.created_at))))
     }
 
     /// Who made it: an id, or a part of the program.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use portolan::{
     domain::{
         credential::{app, given::Given},
+        health::schedule,
         integration::{
             action,
             create::{self, NewIntegration},
@@ -22,6 +23,8 @@ pub async fn all(hub: &TestHub, tenant: &Tenant) -> BTreeMap<&'static str, Strin
     let cx = hub.cx_of(tenant);
     let key = Given::ApiKey { key: example("stripe", "api_key").into(), prefix: None };
     let works = create::create(&cx, of("stripe"), Some(key), None).await.unwrap().id;
+    // Something is known of its health, and something happened to it.
+    schedule::check_now(&cx, works).await.unwrap();
     let fields = ["client_id", "client_secret", "verify_token"];
     let fields = fields.map(|field| (field.to_owned(), example("meta_ads", field).into()));
     let app = app::put(&cx, "meta_ads", false, &fields).await.unwrap().id;

@@ -11,6 +11,7 @@ mod audit;
 mod connect;
 mod credential;
 mod event;
+mod health;
 mod integration;
 mod issuer;
 mod job;
@@ -40,6 +41,7 @@ pub fn all() -> Vec<Case> {
         node::CASES,
         provider::CASES,
         integration::CASES,
+        health::CASES,
         credential::CASES,
     ];
     of_concerns.concat()

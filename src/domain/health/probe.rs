@@ -1,0 +1,206 @@
+//! Asking providers: what is due is taken, and each is asked the cheapest thing that proves it works.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use chrono::TimeDelta;
+use sea_orm::{EntityTrait, IntoActiveModel};
+
+use super::{Source, judge::Observation};
+use crate::{
+    context::{Cx, Hub},
+    domain::{
+        credential::token,
+        integration::{self, Integration, Status, call, test, trouble},
+        keyring::HUB,
+    },
+    entity::{health as entity, integration as integrations},
+    kernel::{
+        clock::Moment,
+        error::{Error, Result, chain},
+        id::{IntegrationId, TenantId},
+        trace::Trace,
+    },
+    provider::{
+        connector::{Bounds, Called, Observer},
+        manifest::answer::Class,
+        probe::{Known, Verdict},
+    },
+};
+
+/// Something that was seen of an integration.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which.
+    pub integration: IntegrationId,
+    /// What.
+    pub observation: Observation,
+}
+
+/// When something is due next on the whole hub.
+pub async fn next(hub: &Hub) -> Result<Option<Moment>> {
+    Ok(entity::next().one(hub.database.reader()).await?.map(|row| row.next_at))
+}
+
+/// Takes at most so many that are due: whoever takes them asks, and nobody else until they are due again.
+pub async fn take(hub: &Arc<Hub>, most: usize) -> Result<Vec<Integration>> {
+    if next(hub).await?.is_none_or(|next| next > hub.clock.now()) {
+        return Ok(Vec::new());
+    }
+    let cx = Cx::system(Arc::clone(hub), "health", HUB);
+    let taken = cx
+        .write(async |txn| {
+            let now = txn.now();
+            let mut rows = entity::due(now, most as u64).all(&**txn).await?;
+            for row in &mut rows {
+                row.asked_at = Some(now);
+                row.next_at = now + interval(hub, row.every);
+            }
+            let ids: Vec<_> = rows.iter().map(|row| row.integration_id).collect();
+            if !rows.is_empty() {
+                let rows = rows.into_iter().map(IntoActiveModel::into_active_model);
+                let moved = entity::Entity::insert_many(rows).on_conflict(entity::set_out());
+                moved.exec_without_returning(&**txn).await?;
+            }
+            Ok(ids)
+        })
+        .await?;
+    let found = integrations::of_hub(taken).all(hub.database.reader()).await?;
+    Ok(found.into_iter().filter(|integration| integration.enabled).collect())
+}
+
+/// The time until the next probe: a fifth more or less, so that those who came together do not stay together.
+pub(super) fn interval(hub: &Hub, every: Option<i32>) -> TimeDelta {
+    let whole = every.map_or(hub.health.interval, |seconds| TimeDelta::seconds(seconds.into()));
+    let mut byte = [0];
+    hub.chance.fill(&mut byte);
+    let share = 800 + i64::from(byte[0]) * 400 / 255;
+    TimeDelta::milliseconds(whole.num_milliseconds() * share / 1_000)
+}
+
+/// Hears of the call.
+#[derive(Default)]
+struct Ear(Mutex<Option<(Duration, Trace)>>);
+
+impl Observer for Ear {
+    fn called(&self, call: &Called<'_>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((call.took, call.trace));
+    }
+}
+
+/// Asks the provider of an integration how it is. Nothing if nothing was learned, because of a fault of ours or
+/// because it has no credential yet.
+pub async fn ask(hub: &Arc<Hub>, integration: &Integration, source: Source) -> Option<Seen> {
+    let at = hub.clock.now();
+    let seen = |observation| {
+        let fresh = freshness(integration, at);
+        let observation = Observation { fresh, ..observation };
+        Seen { tenant: integration.tenant_id, integration: integration.id, observation }
+    };
+    if integration.status == Status::NeedsReauth {
+        return Some(seen(refused(at, source, integration.error_message.clone())));
+    }
+    let cx = Cx::system(Arc::clone(hub), "health", integration.tenant_id);
+    let (ear, trace, within) = (Arc::<Ear>::default(), Trace::begin(&*hub.chance), hub.health.timeout);
+    let bounds = Bounds { within, ..Bounds::default() };
+    let connector = hub.connector.clone().within(bounds).traced(trace).observed_by(Arc::<Ear>::clone(&ear));
+    let answer = tokio::time::timeout(within, test::probed_by(&cx, connector, integration)).await;
+    let blank = Observation { trace: Some(trace.id()), ..nothing(at, source) };
+    let observation = match answer {
+        Err(_) => {
+            let message = format!("there was no answer within {} s", within.as_secs_f64());
+            let class = Some(Class::Down);
+            Observation { reach: Known::Bad, class, message: Some(message), ..blank }
+        }
+        Ok(Ok(verdict)) => {
+            let heard = *ear.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let latency = heard.and_then(|(took, _)| i64::try_from(took.as_micros()).ok());
+            answered(&cx, integration, &verdict, Observation { latency, ..blank })
+        }
+        Ok(Err(Error::Refused(issues))) => {
+            let message = issues.into_iter().next().map(|issue| issue.message);
+            let now = integration::get(&cx, integration.id).await.ok()?;
+            match now.status {
+                Status::NeedsReauth => refused(at, source, message),
+                // It waits for its first credential.
+                Status::Pending => return None,
+                _ => Observation { reach: Known::Bad, message, ..blank },
+            }
+        }
+        Ok(Err(Error::Unavailable(token::TOKEN, why))) => {
+            let message = Some(format!("{} cannot be had: {why}", token::TOKEN));
+            Observation { reach: Known::Bad, class: Some(Class::Down), message, ..blank }
+        }
+        // It was deleted meanwhile.
+        Ok(Err(Error::NotFound(_))) => return None,
+        Ok(Err(error)) => {
+            tracing::warn!(integration = %integration.id, error = chain(&error), "a probe could not be made");
+            return None;
+        }
+    };
+    Some(seen(observation))
+}
+
+/// Nothing observed yet.
+pub(super) const fn nothing(at: Moment, source: Source) -> Observation {
+    Observation {
+        at,
+        source,
+        reach: Known::Unknown,
+        credential: Known::Unknown,
+        permission: Known::Unknown,
+        quota: Known::Unknown,
+        fresh: Known::Unknown,
+        for_good: false,
+        class: None,
+        message: None,
+        latency: None,
+        trace: None,
+    }
+}
+
+/// The provider refused the credential for good; it is not asked again.
+fn refused(at: Moment, source: Source, message: Option<String>) -> Observation {
+    let message = message.unwrap_or_else(|| "the provider refuses the credential".to_owned());
+    Observation {
+        credential: Known::Bad,
+        for_good: true,
+        class: Some(Class::Auth),
+        message: Some(format!("{message}: connect the integration anew")),
+        ..nothing(at, source)
+    }
+}
+
+fn answered(cx: &Cx, integration: &Integration, verdict: &Verdict, blank: Observation) -> Observation {
+    let good = verdict.is_good();
+    // A failure that the file calls proof enough is none.
+    let class = verdict.failure.as_ref().map(|failure| failure.class).filter(|_| !good);
+    let message = call::manifest(cx, integration).filter(|_| !good).map(|it| trouble::told(&it, verdict));
+    let strange = class.is_some_and(|class| matches!(class, Class::NotFound | Class::Invalid | Class::Conflict));
+    Observation {
+        // The cheapest call of all is not understood: this is not the interface that the file knows.
+        reach: if strange { Known::Bad } else { verdict.reach },
+        credential: verdict.credential,
+        permission: if good && verdict.permission == Known::Bad { Known::Unknown } else { verdict.permission },
+        quota: if good && verdict.quota == Known::Bad { Known::Unknown } else { verdict.quota },
+        class,
+        message,
+        ..blank
+    }
+}
+
+/// Whether what was read last is of the age that was chosen; twice that is late. Unknown where nothing was chosen.
+fn freshness(integration: &Integration, now: Moment) -> Known {
+    let (Some(last), true) = (integration.last_synced_at, integration.can_sync) else { return Known::Unknown };
+    let span = match integration.sync_frequency.as_deref() {
+        Some("every_15_minutes") => TimeDelta::minutes(15),
+        Some("hourly") => TimeDelta::hours(1),
+        Some("daily") => TimeDelta::days(1),
+        _ => return Known::Unknown,
+    };
+    if now - last > span * 2 { Known::Bad } else { Known::Good }
+}
