@@ -154,6 +154,16 @@ async fn what_is_printed_shows_everything_moving_and_an_interrupt_leaves_nothing
     assert!(kinds.contains("integration.status_changed") && kinds.contains("integration.tested"), "{kinds:?}");
     assert!(named.len() > 3, "not always the same: {named:?}");
 
+    // And providers break and recover.
+    let health = demo.after("Their health alone:");
+    let mut health = Sse::open(demo.address, &token, &health, json!({}), None).await.unwrap();
+    let mut verdicts = BTreeSet::new();
+    while !(verdicts.contains("HEALTHY") && verdicts.len() > 1) {
+        let said = timeout(LIMIT, health.next()).await.expect("verdicts change").unwrap().unwrap();
+        let verdict = said.json()["data"]["healthChanged"]["to"].clone();
+        verdicts.insert(verdict.as_str().unwrap_or_else(|| panic!("{said:?}")).to_owned());
+    }
+
     demo.interrupt();
     assert_eq!(demo.ended().await, Some(0), "{}", demo.said());
     assert_eq!(left(demo.folder.path()), NOTHING);

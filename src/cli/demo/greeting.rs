@@ -20,6 +20,9 @@ subscription Demo {
   }
 }";
 
+/// The same for their health alone: breaks, recoveries, and what is to blame.
+const HEALTH: &str = "subscription Health { healthChanged { at integration { name } from to axis reason cursor } }";
+
 /// What the words are made of.
 pub(super) struct Known<'a> {
     pub(super) places: Places,
@@ -61,6 +64,7 @@ fn words(known: &Known<'_>) -> String {
          Sign in, once:  {sign_in}\n\
          API token:      {token}\n\n\
          Follow it in a terminal:\n\n  {}\n\n{playground}\n\n\
+         Their health alone: {HEALTH}\n\n\
          Ctrl-C stops it and {end} {}.\n",
         curl(*address, token),
         folder.display(),

@@ -181,6 +181,11 @@ fn config(folder: &Path, address: SocketAddr, simulator: &Url) -> Result<Config,
         ("OUTGOING_SIMULATOR", simulator.to_string()),
         // Failures are part of the play; the terminal is for what to look at.
         ("LOG_LEVEL", "error".to_owned()),
+        // Verdicts follow at once, where in service they wait for the next failure and the next success.
+        ("HEALTH_INTERVAL", "15s".to_owned()),
+        ("HEALTH_DOWN_AFTER", "1".to_owned()),
+        ("HEALTH_HEALTHY_AFTER", "1".to_owned()),
+        ("HEALTH_WINDOW", "1s".to_owned()),
         // Nobody waits for a demo to end.
         ("HTTP_DRAIN_TIMEOUT", "5s".to_owned()),
     ];
