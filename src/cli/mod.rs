@@ -7,6 +7,7 @@
 mod audit;
 mod completions;
 mod config;
+mod demo;
 mod doctor;
 mod errors;
 mod jobs;
@@ -20,7 +21,7 @@ mod tail;
 mod token;
 mod user;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, net::SocketAddr, process::ExitCode};
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 
@@ -47,6 +48,7 @@ const EXAMPLES: &str = "\
 Examples:
   portolan                                        serve on 127.0.0.1:8080 with SQLite in ./data
   portolan serve --listen 0.0.0.0:80              the same for everybody
+  portolan demo                                   a hub in which everything moves, to look at
   portolan token create --tenant default --role admin
   portolan doctor                                 say what is wrong, and how to mend it
 
@@ -57,6 +59,8 @@ Every setting is a flag of `portolan serve`, a variable PORTOLAN_… and a key o
 enum Command {
     /// Serve the API (what happens without a command, too).
     Serve(serve::Serve),
+    /// Run a hub in which everything moves, to look at; nothing is left of it.
+    Demo(demo::Demo),
     /// Bring the database to the shape this version needs, or take changes back.
     Migrate(migrate::Migrate),
     /// Print the GraphQL schema.
@@ -100,6 +104,8 @@ enum Failure {
     Logging(#[from] crate::telemetry::LoggingError),
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    #[error("{0} is taken by another program: choose another port with --port, or 0 for any that is free")]
+    Taken(SocketAddr),
     /// It was said already.
     #[error("")]
     Said,
@@ -128,6 +134,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match cli.command {
         None => serve::Serve::default().run(),
         Some(Command::Serve(command)) => command.run(),
+        Some(Command::Demo(command)) => command.run(),
         Some(Command::Migrate(command)) => command.run(),
         Some(Command::Schema(command)) => command.run(),
         Some(Command::Token(command)) => command.run(),

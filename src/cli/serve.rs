@@ -40,7 +40,7 @@ impl Serve {
             let (app, prepared) = App::start(&config, World::default()).await?;
             greet(address, &prepared, config.playground() && pages::embedded());
             let stop = CancellationToken::new();
-            let watched = watch_signals(stop.clone())?;
+            let watched = watch_signals(stop.clone(), || {})?;
             let drained = app.serve(listener, stop).await;
             tracing::info!(drained = drained.drained, dropped = drained.dropped, "stopped serving");
             app.close().await;
@@ -68,7 +68,11 @@ fn greet(address: SocketAddr, prepared: &Prepared, playground: bool) {
     }
 }
 
-fn watch_signals(stop: CancellationToken) -> Result<tokio::task::JoinHandle<()>, Failure> {
+/// Stops at the first signal; at the second, the process ends after a last act.
+pub(super) fn watch_signals(
+    stop: CancellationToken,
+    last_act: impl FnOnce() + Send + 'static,
+) -> Result<tokio::task::JoinHandle<()>, Failure> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     #[expect(clippy::disallowed_methods, reason = "this task ends the others, so none of them can own it")]
     Ok(tokio::spawn(async move {
@@ -77,6 +81,7 @@ fn watch_signals(stop: CancellationToken) -> Result<tokio::task::JoinHandle<()>,
         say("stopping; once more to stop at once");
         stop.cancel();
         next().await;
+        last_act();
         std::process::exit(1);
     }))
 }

@@ -20,6 +20,7 @@ mod canary;
 mod command_line;
 mod coverage;
 mod crash;
+mod demo;
 mod documents;
 mod feed;
 mod first_start;
