@@ -7,7 +7,7 @@ use portolan::{
 };
 use serde_json::json;
 
-use crate::support::{TestHub, stream::Stream};
+use crate::support::{served::Served, stream::Stream};
 
 fn wrong(subject: &str) -> NewAlert {
     let (kind, severity) = (Kind::NeedsReauth, Severity::Critical);
@@ -16,7 +16,7 @@ fn wrong(subject: &str) -> NewAlert {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_goes_wrong_on_and_on_is_one_alert_until_it_is_over_and_both_ends_are_told() {
-    let hub = TestHub::start().await;
+    let hub = Served::start().await;
     let viewer = hub.token(Role::Viewer).await;
     let follow = "subscription { alertRaised(severities: [CRITICAL]) { resolved alert { subject text resolvedAt } } }";
     let mut stream = hub.follow(&viewer, follow, json!({})).await;
@@ -45,5 +45,6 @@ async fn what_goes_wrong_on_and_on_is_one_alert_until_it_is_over_and_both_ends_a
     let all = "{ alerts { totalCount nodes { subject since resolvedAt } } }";
     let all = hub.ask(&viewer, all, json!({})).await.data();
     assert_eq!(all["alerts"]["totalCount"], 2);
-    assert!(all["alerts"]["nodes"][0]["resolvedAt"].is_null(), "the newest comes first: {all}");
+    let open = all["alerts"]["nodes"].as_array().unwrap().iter().filter(|alert| alert["resolvedAt"].is_null()).count();
+    assert_eq!(open, 1, "{all}");
 }

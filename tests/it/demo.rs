@@ -135,8 +135,8 @@ async fn what_is_printed_shows_everything_moving_and_an_interrupt_leaves_nothing
     // Whoever wants to connect one hears what the simulator takes.
     let simulator = demo.after("curl http://");
     let (simulator, path) = simulator.split_at(simulator.find('/').unwrap());
-    let taken = Wire::open(simulator.parse().unwrap()).await.unwrap().get(path).await.unwrap().json();
-    assert!(taken["credentials"]["secret_key"]["api_key"].is_string(), "{taken}");
+    let accepted = Wire::open(simulator.parse().unwrap()).await.unwrap().get(path).await.unwrap().json();
+    assert!(accepted["credentials"]["secret_key"]["api_key"].is_string(), "{accepted}");
 
     // So does the token, and the printed subscription runs as it is printed.
     let (token, query) = (demo.after("API token:"), demo.query());

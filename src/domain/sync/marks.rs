@@ -88,7 +88,7 @@ mod tests {
             for same in ["page", "place"] {
                 let mut marks = Marks::default();
                 let at = |step: usize| if step < before { step } else { before + (step - before) % around };
-                let found = (0..).position(|step| {
+                let found = (0..100_000).position(|step| {
                     let (of_page, of_place) = if same == "page" { (at(step), step) } else { (step, at(step)) };
                     marks.pass(&page(of_page), &cursor(of_place)).is_err()
                 });

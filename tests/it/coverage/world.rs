@@ -75,7 +75,7 @@ impl Side {
         ids.insert("passwordLink", link(Purpose::PasswordReset).await.expose().to_owned());
         ids.insert("agent", hub.agent_of(&tenant, "helper", Role::Viewer).await.to_string());
         ids.extend(connection::all(hub, &tenant).await);
-        let (ended, queued) = synced(hub, &cx, ids["integration"].parse().unwrap()).await;
+        let (ended, queued) = Box::pin(synced(hub, &cx, ids["integration"].parse().unwrap())).await;
         ids.insert("syncRun", ended);
         ids.insert("queuedRun", queued);
         ids.insert("deadJob", dead_job(hub, &cx).await);
@@ -135,7 +135,7 @@ impl Index<&str> for Side {
 async fn synced(hub: &TestHub, cx: &Cx, id: IntegrationId) -> (String, String) {
     let begun = run::sync_now(cx, id, Some("customers")).await.unwrap().remove(0);
     let taken = queue::take(hub.app.hub(), "sync.run", 1, "nobody", TimeDelta::hours(1)).await.unwrap();
-    work::work(&queue::acting(hub.app.hub(), &taken[0], "test"), begun.id, || false).await.unwrap();
+    Box::pin(work::work(&queue::acting(hub.app.hub(), &taken[0], "test"), begun.id, || false)).await.unwrap();
     let queued = run::sync_now(cx, id, Some("payments")).await.unwrap().remove(0);
     // Who takes the next one is not to get this one.
     queue::take(hub.app.hub(), "sync.run", 1, "nobody", TimeDelta::days(1_000)).await.unwrap();

@@ -200,12 +200,14 @@ async fn two_nodes_begin_one_run_for_each_tick() {
     let mut ticks = 0;
     for _ in 0..10 {
         let (a, b) = tokio::join!(one.settle(), other.settle());
-        (a.unwrap(), b.unwrap());
+        a.unwrap();
+        b.unwrap();
         ticks += 1;
         // Later than the jitter, and before the next.
         hub.clock.advance(TimeDelta::minutes(30));
         let (a, b) = tokio::join!(one.settle(), other.settle());
-        (a.unwrap(), b.unwrap());
+        a.unwrap();
+        b.unwrap();
         hub.clock.advance(TimeDelta::minutes(30));
     }
     let filter = list::RunFilter {
