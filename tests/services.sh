@@ -93,8 +93,7 @@ start_postgres() {
 }
 
 # Binary collation orders text as SQLite does. The password crosses the loopback in clear:
-# tests open many connections, and a debug build is slow at hashing. What is written need not outlive the
-# machine: where a server is killed, what it had handed to the system is still there.
+# tests open many connections, and a debug build is slow at hashing.
 create_cluster() { # DATA PORT
   local folder=${1%/*}
   mkdir -p "$folder" && echo portolan >"$folder/password" && give_to_owner "$folder" || return
@@ -130,8 +129,6 @@ postgres_settings() { # PORT FOLDER
     'shared_buffers = 256MB' \
     'checkpoint_timeout = 30min' \
     'max_wal_size = 4GB' \
-    'fsync = off' \
-    'full_page_writes = off' \
     'jit = off'
 }
 

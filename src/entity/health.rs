@@ -6,6 +6,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict},
 };
 
+use super::integration;
 use crate::kernel::{
     clock::Moment,
     id::{IntegrationId, TenantId},
@@ -123,6 +124,16 @@ pub fn due(now: Moment, most: u64) -> Select<Entity> {
 /// The one of the whole hub that is due first.
 pub fn next() -> Select<Entity> {
     Entity::find().filter(COLUMN.watched.eq(true)).order_by_asc(Column::NextAt).limit(1)
+}
+
+/// The integrations that rows belong to, to be held before those: deleting one takes them in that order.
+pub fn owners(ids: impl IntoIterator<Item = IntegrationId>) -> Select<integration::Entity> {
+    integration::Entity::find()
+        .select_only()
+        .column(integration::Column::Id)
+        .filter(integration::COLUMN.id.is_in(ids))
+        .order_by_asc(integration::Column::Id)
+        .lock(LockType::Update)
 }
 
 /// Those of the whole hub about which something was observed, held until the commit, always in one order.

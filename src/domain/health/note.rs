@@ -81,6 +81,7 @@ pub async fn note(hub: &Arc<Hub>, seen: Vec<Seen>) -> Result<()> {
 
 /// The rows of these integrations, held, as they are after what was seen.
 async fn judge_all(txn: &Txn, seen: &BTreeMap<IntegrationId, Vec<Observation>>) -> Result<Vec<Judged>> {
+    entity::owners(seen.keys().copied()).into_tuple::<uuid::Uuid>().all(&**txn).await?;
     let rows = entity::held(seen.keys().copied()).all(&**txn).await?;
     // Of what was disabled meanwhile nothing is known any more.
     let watched = rows.into_iter().filter(|row| row.watched);

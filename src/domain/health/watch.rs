@@ -47,6 +47,7 @@ pub async fn adopt(hub: &Arc<Hub>) -> Result<u64> {
 async fn cease(hub: &Arc<Hub>, tenant: TenantId, id: IntegrationId) -> Result<()> {
     let cx = Cx::system(Arc::clone(hub), "health", tenant);
     cx.write(async |txn| {
+        entity::owners([id]).into_tuple::<uuid::Uuid>().all(&**txn).await?;
         let Some(mut row) = entity::held([id]).filter(entity::COLUMN.watched.eq(true)).one(&**txn).await? else {
             return Ok(());
         };

@@ -214,6 +214,11 @@ impl Fake {
         }
     }
 
+    /// Keeps to no limit from now on, for who tries something else than limits.
+    pub fn open(&mut self) {
+        self.toll.open = true;
+    }
+
     /// The mood for one request.
     fn mood(&mut self) -> Mood {
         match &mut self.left {

@@ -28,9 +28,10 @@ use portolan::{
         sync::{run, work},
         tenant::{Tenant, lifecycle},
     },
+    entity::sync_failure,
     kernel::{chance::SeededChance, cursor::Cursor, id::IntegrationId, scope::Role, token as text},
 };
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, Statement};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -136,6 +137,25 @@ async fn synced(hub: &TestHub, cx: &Cx, id: IntegrationId) -> (String, String) {
     let begun = run::sync_now(cx, id, Some("customers")).await.unwrap().remove(0);
     let taken = queue::take(hub.app.hub(), "sync.run", 1, "nobody", TimeDelta::hours(1)).await.unwrap();
     Box::pin(work::work(&queue::acting(hub.app.hub(), &taken[0], "test"), begun.id, || false)).await.unwrap();
+    let failure = sync_failure::Model {
+        id: cx.id(),
+        tenant_id: begun.tenant_id,
+        integration_id: id,
+        stream_id: begun.stream_id,
+        run_id: begun.id,
+        page: 1,
+        external_id: None,
+        reason: "a test".to_owned(),
+        data: json!({ "name": "nameless" }),
+        at: cx.now(),
+    };
+    cx.write(async |txn| {
+        let row = failure.clone().into_active_model();
+        sync_failure::Entity::insert(row).exec_without_returning(&**txn).await?;
+        Ok(())
+    })
+    .await
+    .unwrap();
     let queued = run::sync_now(cx, id, Some("payments")).await.unwrap().remove(0);
     // Who takes the next one is not to get this one.
     queue::take(hub.app.hub(), "sync.run", 1, "nobody", TimeDelta::days(1_000)).await.unwrap();
@@ -201,6 +221,8 @@ impl World {
         // A sign of life on a stream tells that there was nothing to say.
         let ping = ("PORTOLAN_LIVE_PING_INTERVAL", "500ms");
         let played = Played::start().await;
+        // So many make an integration within a second.
+        played.open("pancake_pos");
         let mut settings = played.settings();
         settings.retain(|(name, _)| name == "PORTOLAN_OUTGOING_SIMULATOR");
         settings.push(("PORTOLAN_OUTGOING_ALLOW".to_owned(), format!("{NOWHERE},{}", played.address)));

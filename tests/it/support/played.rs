@@ -54,6 +54,11 @@ impl Played {
         self.simulator.with(provider, |fake| fake.behave(mood, requests)).unwrap();
     }
 
+    /// Lets everybody ask a provider as often as they like.
+    pub fn open(&self, provider: &str) {
+        self.simulator.with(provider, portolan::provider::simulator::Fake::open).unwrap();
+    }
+
     /// The made-up value that the fake of a provider takes for right.
     pub fn value(&self, provider: &str, name: &str) -> String {
         self.simulator.with(provider, |fake| fake.values().get(name).unwrap().0.into_owned()).unwrap()
