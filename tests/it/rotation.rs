@@ -150,7 +150,7 @@ impl Stand {
 }
 
 /// What the server is told; the clients' limits and the cost of a password are not what is tried here.
-fn settings(keys: &str) -> [(&'static str, &str); 8] {
+fn settings(keys: &str) -> [(&'static str, &str); 11] {
     [
         ("PORTOLAN_MASTER_KEY", keys),
         ("PORTOLAN_GRAPHQL_COST_PER_MINUTE", "0"),
@@ -158,6 +158,9 @@ fn settings(keys: &str) -> [(&'static str, &str); 8] {
         ("PORTOLAN_ACCESS_PASSWORD_PASSES", "1"),
         // A machine that is busy with other things makes requests slow, and that is no failure of a rotation.
         ("PORTOLAN_DATABASE_ACQUIRE_TIMEOUT", "60s"),
+        ("PORTOLAN_DATABASE_BUSY_TIMEOUT", "60s"),
+        ("PORTOLAN_DATABASE_LOCK_TIMEOUT", "60s"),
+        ("PORTOLAN_DATABASE_STATEMENT_TIMEOUT", "70s"),
         ("PORTOLAN_GRAPHQL_OPERATION_TIMEOUT", "80s"),
         ("PORTOLAN_HTTP_REQUEST_TIMEOUT", "90s"),
         ("PORTOLAN_LOG_LEVEL", "warn"),
@@ -166,8 +169,10 @@ fn settings(keys: &str) -> [(&'static str, &str); 8] {
 
 fn all_settings(database: &TestDatabase, keys: &str) -> Vec<(String, String)> {
     let mut all = database.settings();
-    all.retain(|(name, _)| name != "PORTOLAN_MASTER_KEY");
-    all.push(("PORTOLAN_MASTER_KEY".to_owned(), keys.to_owned()));
+    for (name, value) in settings(keys) {
+        all.retain(|(known, _)| known != name);
+        all.push((name.to_owned(), value.to_owned()));
+    }
     all
 }
 
