@@ -36,6 +36,8 @@ async fn streams(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(optional("stopped_because", text.clone()))
         // The newest change that was seen: from there on the next run asks.
         .col(optional("watermark", MOMENT))
+        // What the integration's settings were then: with others, other things may be read.
+        .col(optional("read_with", text.clone()))
         .col(required("change_number", number.clone()))
         .col(required("full_pass", number.clone()))
         .col(required("total", number.clone()))

@@ -23,6 +23,8 @@ pub struct Model {
     pub stopped_because: Option<String>,
     /// The newest change that was seen.
     pub watermark: Option<DateTimeUtc>,
+    /// What the integration's settings were when it was last read, as a digest.
+    pub read_with: Option<String>,
     /// The number of the last change of a record.
     pub change_number: i64,
     /// The number of the last full pass.

@@ -21,6 +21,7 @@ pub mod secret;
 pub mod suggest;
 pub mod token;
 pub mod trace;
+pub mod zone;
 
 pub use actor::{Actor, Caller, Principal};
 pub use error::{Code, Error, Issue, Result};

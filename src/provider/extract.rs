@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     expression::Document,
     manifest::stream::{Since, Stream, TimeForm},
+    mapping::Mapping,
 };
 use crate::kernel::clock::Moment;
 
@@ -56,8 +57,8 @@ pub enum NoRecords {
     Missing(String),
 }
 
-/// The records of an answer.
-pub fn records(stream: &Stream, answer: &Document) -> Result<Records, NoRecords> {
+/// The records of an answer. `categories` is the mapping of the stream's `category`, if it has one.
+pub fn records(stream: &Stream, answer: &Document, categories: &Mapping) -> Result<Records, NoRecords> {
     let missing = || NoRecords::Missing(stream.records.as_str().to_owned());
     let found = stream.records.find(answer).map_err(|_| missing())?;
     if found.is_null() {
@@ -78,13 +79,17 @@ pub fn records(stream: &Stream, answer: &Document) -> Result<Records, NoRecords>
             Some(transform) => transform.value(&item),
             None => item.to_value(),
         };
-        let data = match data {
+        let mut data = match data {
             Ok(data) => data,
             Err(reason) => {
                 unfit(Some(id), format!("it cannot be transformed: {reason}"));
                 continue;
             }
         };
+        if let (Some(category), Value::Object(parts)) = (&stream.category, &mut data) {
+            let word = category.of.text(&Document::from(Value::Object(parts.clone()))).unwrap_or_default();
+            parts.insert("category".to_owned(), categories.of(&word).into());
+        }
         records.records.push(Record {
             id,
             updated_at: stream.updated_at.get().and_then(|path| path.text(&item)).and_then(|text| moment(&text)),
@@ -178,7 +183,7 @@ mod tests {
         let last = "2026-11-21T00:05:00Z".parse::<Moment>().unwrap();
         let of = |form| {
             let line = crate::provider::manifest::problem::Line(1);
-            since(&Since { line, form, overlap: std::time::Duration::from_mins(10) }, last)
+            since(&Since { line, form, overlap: std::time::Duration::from_mins(10), today: false }, last)
         };
         assert_eq!(of(TimeForm::Rfc3339), "2026-11-20T23:55:00Z");
         assert_eq!(of(TimeForm::Date), "2026-11-20");

@@ -14,6 +14,7 @@
 //! | [`limit`] | what was asked and answered so far, the time | go, or wait until |
 //! | [`paging`] | a request, its answer | the next request, or the end |
 //! | [`extract`] | an answer | records with id and time |
+//! | [`mapping`] | a word | the word it stands for, as the user wrote it down |
 //! | [`webhook`] | raw bytes and headers | a verdict on the signature; events in our words |
 //! | [`warning`] | a file, the time | what to know before it hurts |
 //!
@@ -37,6 +38,7 @@ pub mod extract;
 pub mod limit;
 pub mod locate;
 pub mod manifest;
+pub mod mapping;
 pub mod paging;
 pub mod probe;
 pub mod redact;

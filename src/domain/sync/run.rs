@@ -1,9 +1,11 @@
 //! Runs: how they begin, how people ask for them, and how they end.
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
 use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::{
     Cause, Level, Mode, Status, SyncRun, SyncStream,
@@ -16,20 +18,26 @@ use crate::{
     context::{Audit, Cx, NewJob, Txn, Work},
     domain::{
         alert::{self, NewAlert, Severity},
+        credential::token,
         integration::{Integration, may_be_used},
         job,
     },
-    entity::{integration, sync_run as entity},
+    entity::{integration, sync_run as entity, tenant},
     event::{
         integration::IntegrationEvent,
         sync::{Counts, SyncEvent},
     },
     kernel::{
+        clock::Moment,
         error::{Error, Result},
         id::{IntegrationId, SyncRunId},
         trace::Trace,
+        zone::start_of_day,
     },
-    provider::{manifest::stream::Stream, paging::Position},
+    provider::{
+        manifest::stream::{Since, Stream},
+        paging::Position,
+    },
 };
 
 /// Runs that fail one after the other before the schedule stops.
@@ -117,19 +125,27 @@ pub(super) async fn active(txn: &Txn, row: &SyncStream) -> Result<Option<SyncRun
     Ok(entity::active(row.tenant_id, row.id).one(&**txn).await?)
 }
 
-/// Begins a run of a stream that is held and has none. With `reset` the watermark is forgotten.
+/// Begins a run of a stream that is held and has none. With `reset` the watermark is forgotten, and also if the
+/// integration's settings are others than when it was set: it may be another shop that is read now.
 pub(super) async fn begin(
     txn: &Txn,
+    integration: &Integration,
     mut row: SyncStream,
     own: &Stream,
     mode: Mode,
     cause: Cause,
     reset: bool,
 ) -> Result<SyncRun> {
-    if reset {
+    let read_with = digest(integration)?;
+    if reset || row.read_with.as_ref().is_some_and(|before| *before != read_with) {
         row.watermark = None;
     }
-    let since = row.watermark.filter(|_| mode == Mode::Incremental && own.since.get().is_some());
+    row.read_with = Some(read_with);
+    let since = match own.since.get().filter(|_| mode == Mode::Incremental) {
+        Some(since) if since.today => Some(no_later_than_today(txn, since, row.watermark).await?),
+        Some(_) => row.watermark,
+        None => None,
+    };
     let mode = if mode == Mode::Incremental && since.is_none() { Mode::Full } else { mode };
     if since.is_none() {
         row.full_pass += 1;
@@ -189,6 +205,24 @@ pub(super) async fn begin(
     Ok(run)
 }
 
+/// From when on a stream is read that asks for all of today: from the watermark, but no later than from the beginning
+/// of the day.
+async fn no_later_than_today(txn: &Txn, since: &Since, watermark: Option<Moment>) -> Result<Moment> {
+    let found = tenant::of(txn.cx().tenant()?).one(&**txn).await?.ok_or(Error::NotFound("tenant"))?;
+    let today = start_of_day(txn.now(), &found.time_zone);
+    // Who asks looks back a little before the moment that is given.
+    let today = today + TimeDelta::from_std(since.overlap).unwrap_or_default();
+    Ok(watermark.map_or(today, |watermark| watermark.min(today)))
+}
+
+/// What an integration is read with, as a digest.
+fn digest(integration: &Integration) -> Result<String> {
+    let settings = (&integration.environment, token::settings(&integration.settings));
+    let written = serde_json::to_vec(&settings)
+        .map_err(|error| Error::Internal("settings could not be written", error.into()))?;
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(written)))
+}
+
 /// Reads a stream of an integration now, or all of them. Where a run is on its way, it is given.
 pub async fn sync_now(cx: &Cx, id: IntegrationId, key: Option<&str>) -> Result<Vec<SyncRun>> {
     cx.write(async |txn| {
@@ -203,7 +237,7 @@ pub async fn sync_now(cx: &Cx, id: IntegrationId, key: Option<&str>) -> Result<V
                 None if row.paused => {}
                 None => {
                     begun.push(row.stream.clone());
-                    runs.push(begin(txn, row, own, Mode::Incremental, Cause::Manual, false).await?);
+                    runs.push(begin(txn, &integration, row, own, Mode::Incremental, Cause::Manual, false).await?);
                 }
             }
         }
@@ -230,7 +264,7 @@ pub async fn backfill(cx: &Cx, id: IntegrationId, key: &str, reset: bool) -> Res
         if row.paused {
             return Err(paused(own));
         }
-        let run = begin(txn, row, own, Mode::Backfill, Cause::Manual, reset).await?;
+        let run = begin(txn, &integration, row, own, Mode::Backfill, Cause::Manual, reset).await?;
         let asked = json!({ "stream": key, "reset": reset, "run": run.id });
         txn.audit(Audit::new("sync.backfilled", id).after(asked))?;
         Ok(run)

@@ -120,7 +120,7 @@ pub async fn tick(cx: &Cx, id: SyncStreamId) -> Result<()> {
         if let Some(own) = own.filter(|_| wanted(&integration, &row))
             && run::active(txn, &row).await?.is_none()
         {
-            run::begin(txn, row, own, Mode::Incremental, Cause::Schedule, false).await?;
+            run::begin(txn, &integration, row, own, Mode::Incremental, Cause::Schedule, false).await?;
         }
         txn.finish()
     })

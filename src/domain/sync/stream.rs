@@ -72,6 +72,7 @@ pub(super) async fn held(txn: &Txn, integration: &Integration, key: &str) -> Res
         stopped_at: None,
         stopped_because: None,
         watermark: None,
+        read_with: None,
         change_number: 0,
         full_pass: 0,
         total: 0,

@@ -68,6 +68,8 @@ pub enum ProviderSettingKind {
     Number,
     /// Yes or no, as `true` or `false`.
     Flag,
+    /// Words and what they stand for: a JSON object of patterns, whose ends may be `*`, and texts.
+    Mapping,
 }
 
 /// A kind of proof who asks.

@@ -7,6 +7,7 @@ use crate::{
         classify::Failure,
         extract::{self, Record, Unfit},
         manifest::stream::Stream,
+        mapping::Mapping,
         paging::{self, Lost, Page, Position},
     },
 };
@@ -39,6 +40,9 @@ impl Connector {
         if let (Some(form), Some(since)) = (stream.since.get(), since) {
             values.set("since", extract::since(form, since));
         }
+        let categories = stream.category.as_ref().and_then(|category| values.get(category.by.as_str()));
+        // It was looked at when it was set.
+        let categories = categories.and_then(|(text, _)| Mapping::parse(&text).ok()).unwrap_or_default();
         let mut outgoing = connection.make(&stream.request, &values)?;
         let paging = connection.manifest().paging_of(stream);
         if let Some(paging) = paging {
@@ -53,7 +57,8 @@ impl Connector {
         }
         let errand = Errand::new(Purpose::Stream(stream.key.as_str()), outgoing.finish()?).repeatable();
         let answer = self.exchange(&connection, errand).await?;
-        let found = extract::records(stream, &answer.document).map_err(|reason| answer.unreadable(&reason))?;
+        let found =
+            extract::records(stream, &answer.document, &categories).map_err(|reason| answer.unreadable(&reason))?;
         let records = found.records.len() + found.unfit.len();
         let page = Page { document: &answer.document, headers: &answer.headers, url: &answer.url, records };
         let next = match paging {

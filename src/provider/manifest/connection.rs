@@ -13,7 +13,7 @@ use super::{
     schema::Schemas,
     shape::{Shape, shape, words},
 };
-use crate::provider::{expression::Expression, template::Template};
+use crate::provider::{expression::Expression, mapping::Mapping, template::Template};
 
 shape! {
     /// Versions of an interface.
@@ -113,6 +113,8 @@ words! {
         Number = "number",
         /// Yes or no, as `true` or `false`.
         Flag = "flag",
+        /// Words and what they stand for: a JSON object of patterns, whose ends may be `*`, and texts.
+        Mapping = "mapping",
     }
 }
 
@@ -211,6 +213,7 @@ impl Setting {
             SettingKind::Url if !url::Url::parse(text).is_ok_and(|url| is_base(&url)) => {
                 Err("it is an address that begins with https:// and has no parameters".to_owned())
             }
+            SettingKind::Mapping => Mapping::parse(text).map(|_| ()),
             _ => Ok(()),
         }
     }

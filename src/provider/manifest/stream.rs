@@ -104,6 +104,8 @@ shape! {
         since: OrNone<Since>,
         /// What a record becomes; itself if not given.
         transform: Option<Expression> = None,
+        /// What kind of thing a record is, in the words of the user.
+        category: Option<Category> = None,
         /// How often it is read.
         schedule: Schedule,
         /// How it is known that a record is gone.
@@ -124,6 +126,20 @@ shape! {
         form: TimeForm,
         /// How far to look back before the last change, since providers show changes late.
         overlap: Duration,
+        /// Whether all of today is asked for each time, by the clocks of the tenant's time zone, and only that the first
+        /// time: for providers whose time is that of a thing's beginning, not of its last change.
+        today: bool = false,
+    }
+}
+
+shape! {
+    /// What kind of thing a record is: what a part of it stands for in a mapping that the user may change. It becomes
+    /// the part `category` of the record.
+    pub struct Category {
+        /// Where the word is, after the transform.
+        of: Expression,
+        /// The setting that holds the mapping.
+        by: Name,
     }
 }
 

@@ -27,6 +27,7 @@ use crate::{
             stream::Stream,
             webhook::Verify,
         },
+        mapping::Mapping,
         paging::{self, Page, Position},
         probe::{self, Known},
         request::{self, Outgoing, Ready, Site},
@@ -177,7 +178,7 @@ impl Stage {
             let reply = self.send(&ready);
             let document =
                 self.judge(&reply).unwrap_or_else(|failure| panic!("{} {}: {failure:?}", manifest.key, stream.key));
-            let found = extract::records(stream, &document)
+            let found = extract::records(stream, &document, &Mapping::default())
                 .unwrap_or_else(|reason| panic!("{} {}: {reason}", manifest.key, stream.key));
             assert_eq!(found.unfit, [], "{} {}", manifest.key, stream.key);
             ids.extend(found.records.iter().map(|record| record.id.clone()));

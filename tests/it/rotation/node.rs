@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, RwLock},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -27,7 +27,7 @@ use portolan::{
 };
 use sea_orm::{EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter};
 use tokio::{
-    sync::watch,
+    sync::{RwLock, watch},
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
@@ -44,6 +44,7 @@ const EACH: usize = 10;
 
 /// The node, with the keys it has at present.
 pub struct Node {
+    /// Read by whoever seals or opens, for as long as that takes.
     app: Arc<RwLock<Arc<App>>>,
     tenant: Tenant,
     filled: Mutex<BTreeMap<String, String>>,
@@ -91,19 +92,19 @@ impl Node {
         Self { app, tenant, filled: Mutex::default() }
     }
 
-    /// Goes on with other keys.
+    /// Goes on with other keys, as a server does that is stopped and started: what it was about is done before.
     pub async fn reopen(&self, database: &TestDatabase, keys: &str) {
         let app = open(database, keys).await;
-        *self.app.write().unwrap() = app;
+        *self.app.write().await = app;
     }
 
-    fn hub(&self) -> Arc<Hub> {
-        Arc::clone(self.app.read().unwrap().hub())
+    async fn hub(&self) -> Arc<Hub> {
+        Arc::clone(self.app.read().await.hub())
     }
 
     /// Secrets of the tenant, and a data key for so many others.
     pub async fn fill(&self, secrets: usize, keys: u128) {
-        let hub = self.hub();
+        let hub = self.hub().await;
         for at in 0..secrets {
             let (owner, value) = (format!("int_{at}"), format!("value {at}"));
             put(&hub, &self.tenant, &owner, &value).await.unwrap();
@@ -156,7 +157,7 @@ impl Node {
 
     /// How many secrets of the tenant are sealed under a version or a later one, and how many under older ones.
     pub async fn sealed_around(&self, version: i64) -> (u64, u64) {
-        let (hub, of) = (self.hub(), stored::of(self.tenant.id));
+        let (hub, of) = (self.hub().await, stored::of(self.tenant.id));
         let db = hub.database.reader();
         let new = of.clone().filter(stored::COLUMN.key_version.gte(version)).count(db).await.unwrap();
         (new, of.filter(stored::COLUMN.key_version.lt(version)).count(db).await.unwrap())
@@ -164,12 +165,12 @@ impl Node {
 
     /// How many data keys the old master key wraps.
     pub async fn wrapped_under_old(&self) -> u64 {
-        data_key::wrapped_before(2).count(self.hub().database.reader()).await.unwrap()
+        data_key::wrapped_before(2).count(self.hub().await.database.reader()).await.unwrap()
     }
 
     /// Every secret is what was sealed last, by a server that has not opened any before.
     pub async fn everything_opens(&self, told: &Told) {
-        let hub = self.hub();
+        let hub = self.hub().await;
         hub.data_keys.forget_all(self.tenant.id);
         let mut values = self.filled.lock().unwrap().clone();
         values.extend(told.values.clone());
@@ -183,7 +184,7 @@ impl Node {
 
     /// The proof that nothing needs an older key of the tenant any more. Says which one is the newest.
     pub async fn only_the_newest_is_left(&self) -> i64 {
-        let hub = self.hub();
+        let hub = self.hub().await;
         let keys = data_key::of(self.tenant.id).all(hub.database.reader()).await.unwrap();
         let versions: Vec<_> = keys.iter().map(|key| key.version).collect();
         let [newest] = versions[..] else { panic!("{versions:?}") };
@@ -201,11 +202,12 @@ async fn seal_and_open(number: usize, app: Arc<RwLock<Arc<App>>>, tenant: Tenant
         if *over.borrow() {
             break;
         }
-        let hub = Arc::clone(app.read().unwrap().hub());
+        let node = app.read().await;
+        let hub = node.hub();
         let owner = format!("live_{number}_{}", turn / 2 % EACH);
         let done = if turn % 2 == 0 {
             let value = format!("value {turn} of {owner}");
-            let done = put(&hub, &tenant, &owner, &value).await;
+            let done = put(hub, &tenant, &owner, &value).await;
             match &done {
                 Ok(()) => drop(told.values.insert(owner, value)),
                 // Whether it was sealed is unknown: nothing is expected of it until it is sealed again.
@@ -214,7 +216,7 @@ async fn seal_and_open(number: usize, app: Arc<RwLock<Arc<App>>>, tenant: Tenant
             done
         } else {
             let expected = told.values.get(&owner);
-            get(&hub, &tenant, &owner).await.map(|found| assert!(expected.is_none() || found.as_ref() == expected))
+            get(hub, &tenant, &owner).await.map(|found| assert!(expected.is_none() || found.as_ref() == expected))
         };
         match done {
             Ok(()) => told.done += 1,

@@ -39,6 +39,19 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
     }
 }
 
+/// Waits until `look` finds what it looks for, for as long as what it sees on the way changes now and then.
+pub async fn in_the_end<T, P: PartialEq>(what: &str, mut look: impl AsyncFnMut() -> Result<T, P>) -> T {
+    let (mut begun, mut seen) = (Instant::now(), None);
+    loop {
+        match look().await {
+            Ok(found) => return found,
+            Err(on_the_way) if seen.as_ref() != Some(&on_the_way) => (begun, seen) = (Instant::now(), Some(on_the_way)),
+            Err(_) => assert!(begun.elapsed() < LIMIT, "waited in vain until {what}"),
+        }
+        sleep(GLANCE).await;
+    }
+}
+
 /// Stands before what a start says, so that the words of the one before are not taken for its own.
 const START: &str = "--- start\n";
 

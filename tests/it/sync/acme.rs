@@ -23,7 +23,6 @@ category = "commerce"
 docs = "https://example.com"
 per_tenant = "many"
 version = "none"
-settings = "none"
 discovery = "none"
 webhook = "none"
 
@@ -32,6 +31,12 @@ key = "live"
 label = "Live"
 sandbox = false
 base_url = "https://api.acme.example"
+
+[[settings]]
+name = "kinds"
+label = "Kinds"
+kind = "mapping"
+default = '{"FTTP*": "fibre", "*": "other"}'
 
 [[auth]]
 kind = "bearer_token"
@@ -99,6 +104,24 @@ output = { type = "object" }
 example = { id = "1" }
 "#;
 
+/// A stream of which all of today is read, in categories.
+const DAYS: &str = r#"
+[[streams]]
+key = "days"
+name = "Things of today"
+about = "product"
+request = { path = "/days", query = { since = "{since}" } }
+records = "things"
+id = "id"
+updated_at = "at"
+since = { form = "epoch_seconds", overlap = "1h", today = true }
+schedule = "hourly"
+deletions = "unknown"
+transform = "{id: id, text: text}"
+category = { of = "text", by = "kinds" }
+example = { id = "1", text = "a", at = 1795255200 }
+"#;
+
 /// A thing that Acme has.
 #[derive(Clone, Debug)]
 pub struct Thing {
@@ -138,6 +161,15 @@ pub struct Acme {
 
 impl Acme {
     pub async fn start() -> Self {
+        Self::with(FILE).await
+    }
+
+    /// With another stream, `days`.
+    pub async fn with_days() -> Self {
+        Self::with(&format!("{FILE}{DAYS}")).await
+    }
+
+    async fn with(file: &str) -> Self {
         let (state, asked) = (Arc::<Mutex<State>>::default(), Arc::<AtomicUsize>::default());
         let (behind, count) = (Arc::clone(&state), Arc::clone(&asked));
         let server = Scripted::start(move |heard| {
@@ -146,7 +178,7 @@ impl Acme {
         })
         .await;
         let files = tempfile::tempdir().unwrap();
-        fs::write(files.path().join("acme.toml"), FILE).unwrap();
+        fs::write(files.path().join("acme.toml"), file).unwrap();
         Self { state, asked, server, files }
     }
 

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use super::acme::{Acme, name};
 use crate::support::{
     database::{TestDatabase, on_postgres},
-    process::{Server, token, until},
+    process::{Server, in_the_end, token},
 };
 
 const THINGS: usize = 3_000;
@@ -74,9 +74,9 @@ async fn a_run_whose_server_is_killed_goes_on_and_every_record_is_there_once() {
             nodes[node].again().await;
         }
         let status = "query($id: ID!) { node(id: $id) { ... on SyncRun { status error progress { pages seen } } } }";
-        let ended = until("the run is over", async || {
+        let ended = in_the_end("the run is over", async || {
             let run = nodes[0].ask(&admin, status, json!({ "id": run })).await.data()["node"].clone();
-            (run["status"] != "RUNNING" && run["status"] != "QUEUED").then_some(run)
+            if run["status"] == "RUNNING" || run["status"] == "QUEUED" { Err(run) } else { Ok(run) }
         })
         .await;
         assert_eq!(ended["status"], "SUCCEEDED", "{ended}");

@@ -1,13 +1,17 @@
 //! What becomes of records: added, changed, left alone, gone.
 
-use portolan::domain::{
-    integration,
-    sync::{Mode, record, run},
+use portolan::{
+    domain::{
+        integration,
+        sync::{Mode, record, run},
+    },
+    kernel::{scope::Role, zone::start_of_day},
 };
+use serde_json::{Value, json};
 
 use super::{
     acme::{Acme, name},
-    connected, counted, kept, read, row, there, well,
+    ask, connected, counted, kept, read, row, there, well,
 };
 use crate::support::hub::beginning;
 
@@ -106,6 +110,72 @@ async fn a_backfill_keeps_the_cursor_or_forgets_it() {
     assert_eq!(row(&hub, id, "changes").await.watermark, None);
     assert_eq!(counted(&read(&hub, id, "changes").await), [13, 0, 0, 13, 0, 0]);
     assert_eq!(row(&hub, id, "changes").await.watermark.unwrap().timestamp(), now() - 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn today_begins_where_the_tenant_is_and_all_of_it_is_read_each_time() {
+    let acme = Acme::with_days().await;
+    let (hub, integration) = connected(&acme).await;
+    let id = integration.id;
+    let admin = hub.token(Role::Admin).await;
+    let tenant = ask(&hub, &admin, "{ tenant { id } }", Value::Null).await["tenant"]["id"].clone();
+    let there = "mutation($id: ID!) {
+        updateTenant(input: { id: $id, settings: { timeZone: \"Asia/Kathmandu\" } }) { userErrors { message } }
+    }";
+    let moved = ask(&hub, &admin, there, json!({ "id": tenant })).await;
+    assert_eq!(moved["updateTenant"]["userErrors"], json!([]));
+    // There the day began a quarter past six in the evening of the day before, by UTC.
+    let midnight = start_of_day(beginning(), "Asia/Kathmandu").timestamp();
+    assert_eq!(midnight % 86_400, (18 * 60 + 15) * 60);
+    for (name, text, at) in
+        [("a", "FTTP 550", midnight - 7_200), ("b", "fttp 1000", midnight), ("c", "SoGEA", midnight + 60)]
+    {
+        acme.put(name, text, at);
+    }
+    let first = well(&hub, id, "days").await;
+    assert_eq!(
+        (first.mode, counted(&first)),
+        (Mode::Incremental, [2, 2, 0, 0, 0, 0]),
+        "what is of yesterday is not read"
+    );
+    let said = |records: Vec<(String, Value, bool)>| -> Vec<_> {
+        records.into_iter().map(|(id, data, _)| (id, data["category"].as_str().unwrap_or("none").to_owned())).collect()
+    };
+    let expected = |pairs: &[(&str, &str)]| -> Vec<_> {
+        pairs.iter().map(|(id, kind)| ((*id).to_owned(), (*kind).to_owned())).collect()
+    };
+    assert_eq!(said(kept(&hub, id, "days").await), expected(&[("b", "fibre"), ("c", "other")]));
+    // Changed without a later time: read again, since all of today is.
+    acme.put("b", "fttp 2000", midnight);
+    assert_eq!(counted(&well(&hub, id, "days").await), [2, 0, 1, 1, 0, 0]);
+    // Somebody calls things otherwise: what is read from then on is called so.
+    let kinds = json!({ "id": id, "kinds": r#"{"FTTP*": "full fibre", "so*": "copper"}"# });
+    let change = "mutation($id: ID!, $kinds: String!) { updateIntegration(input: { id: $id, settings: [{ name: \"kinds\", value: $kinds }] }) { userErrors { message } } }";
+    let changed = ask(&hub, &admin, change, kinds).await;
+    assert_eq!(changed["updateIntegration"]["userErrors"], json!([]));
+    assert_eq!(counted(&well(&hub, id, "days").await), [2, 0, 2, 0, 0, 0]);
+    assert_eq!(said(kept(&hub, id, "days").await), expected(&[("b", "full fibre"), ("c", "copper")]));
+    let wrong = json!({ "id": id, "kinds": r#"{"F*P": "fibre"}"# });
+    let refused = ask(&hub, &admin, change, wrong).await;
+    let reason = refused["updateIntegration"]["userErrors"][0]["message"].to_string();
+    assert!(reason.contains("only the end of a pattern"), "{reason}");
+    run::backfill(&hub.cx(), id, "days", false).await.unwrap();
+    assert_eq!(counted(&read(&hub, id, "days").await), [3, 1, 0, 2, 0, 0], "a backfill brings the rest");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_other_settings_everything_is_read_again() {
+    let acme = Acme::start().await;
+    acme.has(0..12, "first", now() - 10_000);
+    let (hub, integration) = connected(&acme).await;
+    let id = integration.id;
+    well(&hub, id, "changes").await;
+    let change = "mutation($id: ID!) { updateIntegration(input: { id: $id, settings: [{ name: \"kinds\", value: \"{}\" }] }) { userErrors { message } } }";
+    ask(&hub, &hub.token(Role::Admin).await, change, json!({ "id": id })).await;
+    acme.put("early", "was not there before", now() - 100_000);
+    let again = well(&hub, id, "changes").await;
+    assert_eq!((again.mode, again.since, counted(&again)), (Mode::Full, None, [13, 1, 0, 12, 0, 0]));
+    assert_eq!(well(&hub, id, "changes").await.mode, Mode::Incremental);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,6 +30,7 @@ use crate::{
             shape::OrNone,
             stream::{Action, Stream},
         },
+        mapping::Mapping,
         paging::{self, Page, Position},
         simulator::{FIRST, Mood},
         token,
@@ -395,7 +396,7 @@ fn no_answer_makes_an_engine_panic() {
             let outcome = classify::judge(&provider.errors, reply, now, []);
             let Ok(document) = &outcome else { continue };
             for stream in provider.streams.all() {
-                let found = extract::records(stream, document);
+                let found = extract::records(stream, document, &Mapping::default());
                 let records = found.map_or(0, |found| found.records.len());
                 if let Some(paging) = provider.paging_of(stream) {
                     let page = Page { document, headers: &headers, url: &url, records };

@@ -18,7 +18,9 @@ use crate::{
     provider::{
         classify::{self, Reply},
         expression::Document,
-        extract, probe, request,
+        extract,
+        mapping::Mapping,
+        probe, request,
         webhook::{Received, event},
     },
 };
@@ -113,7 +115,7 @@ fn stream(stream: &Stream, reader: &mut Reader<'_>) {
     let key = &stream.key;
     let mut whole = Value::Null;
     stream.records.put(json!([stream.example.0]), &mut whole);
-    let found = extract::records(stream, &Document::from(whole));
+    let found = extract::records(stream, &Document::from(whole), &Mapping::default());
     let problem = match found {
         Err(reason) => format!("the stream `{key}` finds no record in its `example`: {reason}"),
         Ok(found) if found.records.is_empty() => format!("`id` of the stream `{key}` finds nothing in its `example`"),

@@ -11,7 +11,7 @@ use super::{
         reader::Reader,
         request::{Method, Request},
         shape::OrNone,
-        stream::{Deletions, Schedule, Stream},
+        stream::{Category, Deletions, Schedule, Stream},
         webhook::{Place, Verify},
     },
     known, unique,
@@ -300,7 +300,7 @@ fn is_setting(manifest: &Manifest, name: &str, line: Line, place: &str, reader: 
     let names = manifest.settings.all().iter().map(|setting| setting.name.as_str());
     if !names.clone().any(|other| other == name) {
         let hint = known(name, names);
-        reader.problem(line, format!("{place} fills `{name}`, which is no setting{hint}"));
+        reader.problem(line, format!("{place} names `{name}`, which is no setting{hint}"));
     }
 }
 
@@ -356,6 +356,15 @@ fn limit(manifest: &Manifest, limit: &Limit, reader: &mut Reader<'_>) {
     }
 }
 
+fn category(manifest: &Manifest, category: &Category, reader: &mut Reader<'_>) {
+    is_setting(manifest, category.by.as_str(), category.line, "`category.by`", reader);
+    let by = manifest.settings.all().iter().find(|setting| setting.name == category.by);
+    if by.is_some_and(|setting| setting.kind != SettingKind::Mapping) {
+        let problem = format!("the setting `{}` holds no mapping; write `kind = \"mapping\"` there", category.by);
+        reader.problem(category.line, problem);
+    }
+}
+
 fn stream(manifest: &Manifest, stream: &Stream, reader: &mut Reader<'_>) {
     let key = &stream.key;
     request(manifest, &stream.request, reader);
@@ -378,6 +387,9 @@ fn stream(manifest: &Manifest, stream: &Stream, reader: &mut Reader<'_>) {
             stream.line,
             format!("the stream `{key}` must have `deletions = \"marked\"` and `deleted`, or neither"),
         );
+    }
+    if let Some(category) = &stream.category {
+        self::category(manifest, category, reader);
     }
     if stream.deletions == Deletions::Absent && stream.since.get().is_some() {
         reader.problem(
