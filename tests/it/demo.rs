@@ -164,6 +164,17 @@ async fn what_is_printed_shows_everything_moving_and_an_interrupt_leaves_nothing
         verdicts.insert(verdict.as_str().unwrap_or_else(|| panic!("{said:?}")).to_owned());
     }
 
+    // And what they have is read.
+    let syncs = demo.after("What they read:");
+    let mut syncs = Sse::open(demo.address, &token, &syncs, json!({}), None).await.unwrap();
+    let (mut kinds, mut streams) = (BTreeSet::new(), BTreeSet::new());
+    while !kinds.contains("sync.run_succeeded") || streams.len() < 3 {
+        let said = timeout(LIMIT, syncs.next()).await.expect("records come").unwrap().unwrap();
+        let item = said.json()["data"]["syncRunChanged"].clone();
+        kinds.insert(item["kind"].as_str().unwrap_or_else(|| panic!("{said:?}")).to_owned());
+        streams.insert(item["stream"].as_str().unwrap().to_owned());
+    }
+
     demo.interrupt();
     assert_eq!(demo.ended().await, Some(0), "{}", demo.said());
     assert_eq!(left(demo.folder.path()), NOTHING);

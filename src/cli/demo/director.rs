@@ -22,6 +22,7 @@ use crate::{
             reconnect::{self, Takeover},
             test,
         },
+        sync::run,
     },
     kernel::error::{Error, Result, chain},
     provider::simulator::Mood,
@@ -51,6 +52,8 @@ enum Cue {
     Act(&'static str, fn() -> Value),
     /// Somebody asks how it is.
     Test,
+    /// Somebody wants to have what changed there.
+    Sync,
 }
 
 /// At which beat what happens to whom.
@@ -127,7 +130,7 @@ pub(super) async fn direct(stage: &Stage) {
     .await;
 }
 
-/// What happens at a beat: what is planned for it, and at every other one the next of those who work is tested.
+/// What happens at a beat: what is planned for it; besides, of those who work the next one is tested or read in turn.
 fn at(stage: &Stage, beat: u64) -> Vec<(&Member, Cue)> {
     let planned = PLAN.iter().filter(|(when, ..)| *when == beat % BEATS);
     let mut cues: Vec<_> = planned
@@ -135,7 +138,8 @@ fn at(stage: &Stage, beat: u64) -> Vec<(&Member, Cue)> {
         .collect();
     let works: Vec<_> = stage.cast.iter().filter(|member| member.part.fate == Fate::Works).collect();
     let turn = usize::try_from(beat / 2).unwrap_or_default() % works.len().max(1);
-    cues.extend(works.get(turn).filter(|_| beat.is_multiple_of(2)).map(|member| (*member, Cue::Test)));
+    let cue = if beat.is_multiple_of(2) { Cue::Test } else { Cue::Sync };
+    cues.extend(works.get(turn).map(|member| (*member, cue)));
     cues
 }
 
@@ -165,6 +169,8 @@ async fn perform(stage: &Stage, member: &Member, cue: Cue) -> Result<()> {
             action::run(cx, sources, name, input(), None).await?;
         }
         Cue::Test => drop(test::test(cx, id).await?),
+        // Who is switched off, or has nothing to read, says so.
+        Cue::Sync => drop(run::sync_now(cx, id, None).await?),
     }
     Ok(())
 }
@@ -180,7 +186,7 @@ mod tests {
             let part = cast::PARTS.iter().find(|part| part.provider == *who).unwrap();
             assert_eq!(part.fate, Fate::Works, "{who} is left alone");
             let mends = |later: &Cue| match cue {
-                Cue::Mood(Mood::Well) | Cue::Forget | Cue::Reconnect | Cue::Act(..) | Cue::Test => true,
+                Cue::Mood(Mood::Well) | Cue::Forget | Cue::Reconnect | Cue::Act(..) | Cue::Test | Cue::Sync => true,
                 Cue::Mood(_) => matches!(later, Cue::Mood(Mood::Well) | Cue::Reconnect),
                 Cue::Switch(on) => *on || matches!(later, Cue::Switch(true)),
             };

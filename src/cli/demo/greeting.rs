@@ -23,6 +23,10 @@ subscription Demo {
 /// The same for their health alone: breaks, recoveries, and what is to blame.
 const HEALTH: &str = "subscription Health { healthChanged { at integration { name } from to axis reason cursor } }";
 
+/// What is read from the providers, as it comes.
+const SYNCS: &str = "subscription Syncs { syncRunChanged { at integrationId stream kind \
+                     progress { seen added updated estimatedRest } cursor } }";
+
 /// What the words are made of.
 pub(super) struct Known<'a> {
     pub(super) places: Places,
@@ -65,6 +69,7 @@ fn words(known: &Known<'_>) -> String {
          API token:      {token}\n\n\
          Follow it in a terminal:\n\n  {}\n\n{playground}\n\n\
          Their health alone: {HEALTH}\n\n\
+         What they read: {SYNCS}\n\n\
          Ctrl-C stops it and {end} {}.\n",
         curl(*address, token),
         folder.display(),
