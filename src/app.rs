@@ -397,6 +397,7 @@ fn health_settings(config: &Config) -> HealthSettings {
     let of = &config.health;
     HealthSettings {
         interval: span(of.interval),
+        intervals: of.intervals.iter().map(|of| (of.name.clone(), span(of.value))).collect(),
         timeout: of.timeout,
         at_once: of.at_once,
         down_after: of.down_after,

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, net::SocketAddr};
 
 use axum::{
-    Router,
+    Json, Router,
     extract::{RawQuery, State},
     http::StatusCode,
     routing::post,
@@ -22,13 +22,19 @@ use portolan::{
     event::Fact,
     kernel::{error::Result, scope::Role},
 };
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// The argument with which this program is a server.
 pub(crate) const SERVE: &str = "--serve-hub";
+
+/// The same at ports that follow, for the harness that measures other servers, too.
+pub(crate) const SERVE_TARGET: &str = "--serve-target";
+
+/// Prints a token for that, and does nothing else.
+pub(crate) const MAKE_TOKEN: &str = "--make-token";
 
 /// Settings that the load needs: it comes from one address, with one credential.
 const SETTINGS: [(&str, &str); 4] = [
@@ -57,36 +63,95 @@ impl Fact for Changed {
     }
 }
 
+/// What the harness tells: a number that is the topic, and whatever else.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    #[serde(skip_serializing)]
+    topic: u64,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+impl Fact for Told {
+    const TOPIC: &'static str = "access";
+
+    fn kind(&self) -> &'static str {
+        "user.updated"
+    }
+
+    fn subject(&self) -> String {
+        self.topic.to_string()
+    }
+}
+
 /// Serves until killed. Says where, where it is told of events, and what opens it.
 pub(crate) fn serve() {
-    let settings = SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let folder = std::env::current_dir().unwrap();
-    let config = Config::load(&Flags::default(), environment().chain(settings), &folder).unwrap();
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
-        let (app, _) = App::start(&config, World::default()).await.unwrap();
-        let home = tenant::named(app.hub(), "default").await.unwrap();
-        let cx = Cx::system(app.hub().clone(), "bench", home.id);
-        let new = NewApiToken {
-            name: "load".to_owned(),
-            role: RoleName(Role::SuperAdmin),
-            scopes: None,
-            expires_at: None,
-            agent: None,
-        };
-        let (_, secret) = token::create(&cx, new, None).await.unwrap();
-        let door = listen().await;
-        let hub = listen().await;
-        let (at, told) = (hub.local_addr().unwrap(), door.local_addr().unwrap());
-        println!("{at} {told} {}", secret.unwrap().expose());
+    block_on(async {
+        let (app, cx) = start().await;
+        let secret = token(&cx).await;
+        let (door, hub) = (listen(0).await, listen(0).await);
+        println!("{} {} {secret}", hub.local_addr().unwrap(), door.local_addr().unwrap());
         let router = Router::new().route("/publish", post(publish)).with_state(cx);
-        let publishing =
-            axum::serve(axum::serve::ListenerExt::tap_io(door, |socket| drop(socket.set_nodelay(true))), router);
-        tokio::join!(app.serve(hub, CancellationToken::new()), async { publishing.await.unwrap() });
+        both(app, hub, door, router).await;
     });
 }
 
-async fn listen() -> TcpListener {
-    TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap()
+/// Serves until killed, and is told of events by the harness.
+pub(crate) fn serve_target(mut ports: impl Iterator<Item = String>) {
+    let mut port = || ports.next().unwrap().parse().unwrap();
+    let (door, hub) = (port(), port());
+    block_on(async {
+        let (app, cx) = start().await;
+        // Whoever sees the door open takes the hub for ready, so that comes first.
+        let hub = listen(hub).await;
+        let router = Router::new().route("/publish", post(tell)).with_state(cx);
+        both(app, hub, listen(door).await, router).await;
+    });
+}
+
+/// Prints a token with which everything may be followed.
+pub(crate) fn make_token() {
+    block_on(async {
+        let (app, cx) = start().await;
+        println!("{}", token(&cx).await);
+        app.close().await;
+    });
+}
+
+fn block_on(task: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(task);
+}
+
+async fn start() -> (App, Cx) {
+    let settings = SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let folder = std::env::current_dir().unwrap();
+    let config = Config::load(&Flags::default(), environment().chain(settings), &folder).unwrap();
+    let (app, _) = App::start(&config, World::default()).await.unwrap();
+    let home = tenant::named(app.hub(), "default").await.unwrap();
+    let cx = Cx::system(app.hub().clone(), "bench", home.id);
+    (app, cx)
+}
+
+async fn token(cx: &Cx) -> String {
+    let new = NewApiToken {
+        name: "load".to_owned(),
+        role: RoleName(Role::SuperAdmin),
+        scopes: None,
+        expires_at: None,
+        agent: None,
+    };
+    let (_, secret) = token::create(cx, new, None).await.unwrap();
+    secret.unwrap().expose().to_owned()
+}
+
+async fn both(app: App, hub: TcpListener, door: TcpListener, router: Router) {
+    let door = axum::serve::ListenerExt::tap_io(door, |socket| drop(socket.set_nodelay(true)));
+    let publishing = axum::serve(door, router);
+    tokio::join!(app.serve(hub, CancellationToken::new()), async { publishing.await.unwrap() });
+}
+
+async fn listen(port: u16) -> TcpListener {
+    TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await.unwrap()
 }
 
 /// Writes an event of each topic, in one commit.
@@ -99,6 +164,19 @@ async fn publish(State(cx): State<Cx>, RawQuery(query): RawQuery) -> StatusCode 
             for (topic, number) in params["topics"].split(',').zip(number..) {
                 let changes = json!({ "name": { "from": number.to_string(), "to": (number + 1).to_string() } });
                 txn.emit(&Changed { user: topic.to_owned(), changes })?;
+            }
+            Ok(())
+        })
+        .await;
+    if written.is_ok() { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR }
+}
+
+/// Writes what the harness tells, in one commit.
+async fn tell(State(cx): State<Cx>, Json(told): Json<Vec<Told>>) -> StatusCode {
+    let written: Result<()> = cx
+        .write(async |txn| {
+            for fact in &told {
+                txn.emit(fact)?;
             }
             Ok(())
         })

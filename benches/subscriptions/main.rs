@@ -26,8 +26,12 @@ use servers::Target;
 const ROUNDS: usize = 3;
 
 fn main() {
-    if std::env::args().nth(1).is_some_and(|argument| argument == hub::SERVE) {
-        return hub::serve();
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        Some(hub::SERVE) => return hub::serve(),
+        Some(hub::SERVE_TARGET) => return hub::serve_target(arguments),
+        Some(hub::MAKE_TOKEN) => return hub::make_token(),
+        _ => {}
     }
     let given: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     let counts = if given.is_empty() { vec![100, 1_000, 10_000] } else { given };

@@ -144,6 +144,7 @@ fn kind(of: Kind, least: i32) -> Json {
         Kind::Url | Kind::Origin => json!({ "type": "string", "pattern": "^https?://" }),
         Kind::Secret => json!({ "type": "string", "writeOnly": true }),
         Kind::Choice(words) => json!({ "enum": words }),
+        Kind::Named(_) => json!({ "type": "string", "pattern": "^[^=]+=" }),
         Kind::List(&item) => json!({ "type": "array", "items": kind(item, least) }),
         Kind::Text | Kind::Socket | Kind::Ip | Kind::Path | Kind::Place => json!({ "type": "string" }),
     }

@@ -19,7 +19,7 @@ use super::{
     measure::Size,
     table::{Setting, Topic, settings},
     url::{Origin, Url},
-    value::{Kind, Value, choice},
+    value::{Kind, Named, Value, choice},
 };
 use crate::kernel::{network::Place, secret::Secret};
 
@@ -219,6 +219,9 @@ settings! {
     health: Health, keys "health." {
         /// Time between two probes of an integration, a fifth more or less; an integration may have its own.
         interval: Duration = "1m",
+        /// The same for single providers, joined by commas: `stripe=5m,pxc=1h`. It counts before what a provider's file
+        /// says.
+        intervals: Vec<Named<Duration>> = "",
         /// How long a provider may take over a probe.
         timeout: Duration = "10s",
         /// Most probes that are under way at once on a node.

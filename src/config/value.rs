@@ -79,6 +79,8 @@ pub enum Kind {
     Secret,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// A value for something that has a name.
+    Named(&'static Kind),
     /// Several, separated by commas.
     List(&'static Kind),
 }
@@ -100,6 +102,7 @@ impl Kind {
             Self::Place => "a network, an address or a host such as 10.0.0.0/8, [::1]:8443 or idp.corp:8443".to_owned(),
             Self::Secret => "a secret".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
+            Self::Named(&item) => format!("NAME= and {}", item.expected()),
             Self::List(&item) => format!("a list, separated by commas, of: {}", item.expected()),
         }
     }
@@ -119,6 +122,7 @@ impl Kind {
             Self::Origin => "ORIGIN",
             Self::Place => "PLACE",
             Self::Choice(_) => "CHOICE",
+            Self::Named(_) => "NAME=VALUE",
             Self::List(_) => "LIST",
         }
     }
@@ -226,6 +230,33 @@ impl<T: Value> Value for Vec<T> {
 
     fn show(&self) -> String {
         self.iter().map(T::show).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// A value for something that has a name, such as `stripe=5m`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named<T> {
+    /// The name.
+    pub name: String,
+    /// The value.
+    pub value: T,
+}
+
+impl<T: Value> Value for Named<T> {
+    const KIND: Kind = Kind::Named(&T::KIND);
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let (name, value) = text.split_once('=').ok_or_else(|| "it has no `=`".to_owned())?;
+        let name = filled(name.trim())?.to_owned();
+        Ok(Self { name, value: T::parse(value.trim())? })
+    }
+
+    fn show(&self) -> String {
+        format!("{}={}", self.name, self.value.show())
+    }
+
+    fn is_zero(&self) -> bool {
+        self.value.is_zero()
     }
 }
 

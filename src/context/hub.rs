@@ -1,6 +1,6 @@
 //! What `app` built once and every request shares.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use quick_cache::sync::Cache;
@@ -52,10 +52,12 @@ pub struct EventSettings {
 }
 
 /// How integrations are looked after.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct HealthSettings {
     /// Time between two probes of an integration.
     pub interval: TimeDelta,
+    /// The same for integrations of single providers.
+    pub intervals: BTreeMap<String, TimeDelta>,
     /// How long a probe may take.
     pub timeout: Duration,
     /// Probes that are under way at once.

@@ -29,7 +29,7 @@ use crate::support::{
 };
 
 /// How long a token lives; it is bought anew at half of it.
-const LIFE: u64 = 6;
+const LIFE: u64 = 12;
 
 /// Callers of all servers together.
 const CALLERS: usize = 300;

@@ -1,6 +1,6 @@
 //! What comes back: the probe, and telling failures apart.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 use toml::de::DeValue;
@@ -70,6 +70,17 @@ choice! {
     }
 }
 
+impl Probe {
+    /// How often it is made, where the usual interval is too much.
+    #[must_use]
+    pub const fn every(&self) -> Option<Duration> {
+        match self {
+            Self::Request(probe) => probe.every,
+            Self::Token(probe) => probe.every,
+        }
+    }
+}
+
 shape! {
     /// A request that proves the credential.
     pub struct RequestProbe {
@@ -79,6 +90,8 @@ shape! {
         expect: Option<Expression> = None,
         /// Failures that prove the credential all the same.
         accepts: Option<Vec<Class>> = None,
+        /// How often it is made, where the usual interval is too much.
+        every: Option<Duration> = None,
         /// Whose credential it is, in the answer.
         account: Option<Expression> = None,
         /// The body of a right answer.
@@ -91,6 +104,8 @@ shape! {
     pub struct TokenProbe {
         /// Why no request is made.
         why: String,
+        /// How often it is made, where the usual interval is too much.
+        every: Option<Duration> = None,
     }
 }
 
