@@ -23,6 +23,9 @@ subscription Demo {
 /// The same for their health alone: breaks, recoveries, and what is to blame.
 const HEALTH: &str = "subscription Health { healthChanged { at integration { name } from to axis reason cursor } }";
 
+/// What providers tell by webhooks.
+const WEBHOOKS: &str = "subscription Webhooks { webhookEventReceived { at providerKey happening subject cursor } }";
+
 /// What the words are made of.
 pub(super) struct Known<'a> {
     pub(super) places: Places,
@@ -65,6 +68,7 @@ fn words(known: &Known<'_>) -> String {
          API token:      {token}\n\n\
          Follow it in a terminal:\n\n  {}\n\n{playground}\n\n\
          Their health alone: {HEALTH}\n\n\
+         What they tell by webhooks: {WEBHOOKS}\n\n\
          Ctrl-C stops it and {end} {}.\n",
         curl(*address, token),
         folder.display(),
