@@ -21,8 +21,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     config::{self, Config, TrustedDocuments},
     context::{
-        AccessSettings, DataKeys, Database, EventSettings, HealthSettings, Hub, InboxSettings, Lines, Refusals,
-        SyncSettings, Turns,
+        AccessSettings, DataKeys, Database, EventSettings, HealthSettings, Hub, InboxSettings, Lines, OutboundSettings,
+        Refusals, SyncSettings, Turns,
         database::{self, Place},
         evidence::Collector,
         intake::Intake,
@@ -204,6 +204,8 @@ impl App {
             intake: Intake::new(config.inbox.queue, config.inbox.queue_bytes.bytes(), writers),
             verifier,
             sync: SyncSettings { watchdog: span(config.sync.watchdog), retention: span(config.sync.retention) },
+            outbound: outbound_settings(config),
+            deliveries: Notify::new(),
             feed: Feed::default(),
             chores: Notify::new(),
             jobs: Notify::new(),
@@ -483,6 +485,17 @@ fn serve_limits(config: &Config) -> ServeLimits {
         uncapped: of.trusted_proxies.clone(),
         drain: of.drain_timeout,
         ..ServeLimits::default()
+    }
+}
+
+fn outbound_settings(config: &Config) -> OutboundSettings {
+    let of = &config.outbound;
+    OutboundSettings {
+        schedule: of.schedule.iter().copied().map(span).collect(),
+        timeout: of.timeout,
+        at_once: of.at_once,
+        disable_after: span(of.disable_after),
+        retention: span(of.retention),
     }
 }
 

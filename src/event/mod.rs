@@ -23,6 +23,7 @@ mod interest;
 pub mod job;
 pub mod keyring;
 pub mod log;
+pub mod outbound;
 mod reader;
 pub mod sequencer;
 pub mod sync;

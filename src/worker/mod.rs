@@ -13,6 +13,7 @@ mod audit;
 pub mod handler;
 mod inbox;
 mod keys;
+pub mod outbound;
 pub mod prober;
 pub mod runner;
 mod sync;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     handler::Kind,
+    outbound::Sender,
     prober::Prober,
     runner::{Observer, Runner, Settings},
 };
@@ -36,6 +38,7 @@ use crate::{
         integration::mend,
         job::schedule::{self, NewSchedule},
         keyring::HUB,
+        outbound as webhooks,
         sync::{
             hint::HintSync,
             run::RunSync,
@@ -80,6 +83,8 @@ pub fn start(hub: &Arc<Hub>, settings: Settings, observer: Observer, stop: &Canc
         runner.run().await;
     });
     hub.tasks.spawn(Prober::new(Arc::clone(hub)).run(stop.clone()));
+    hub.tasks.spawn(outbound::route(Arc::clone(hub), stop.clone()));
+    hub.tasks.spawn(Sender::new(Arc::clone(hub)).run(stop.clone()));
     repeat(hub, stop, "forget old health checks", Duration::from_mins(10), health::watch::retain);
     repeat(hub, stop, "finish key rotations", Duration::from_secs(20), keys::finish_rotations);
     repeat(hub, stop, "forget unwrapped keys", Duration::from_mins(1), keys::forget_old);
@@ -96,6 +101,7 @@ pub fn start(hub: &Arc<Hub>, settings: Settings, observer: Observer, stop: &Canc
     repeat(hub, stop, "look for webhooks that wait", Duration::from_secs(10), intake::sweep);
     repeat(hub, stop, "forget old webhooks", Duration::from_mins(10), retain::forget_old);
     repeat(hub, stop, "delete sources of deleted integrations", Duration::from_mins(1), source::orphans);
+    repeat(hub, stop, "forget old deliveries", Duration::from_mins(10), webhooks::retain::forget_old);
     repeat(hub, stop, "prune the event log", Duration::from_mins(10), event::retain);
     repeat(hub, stop, "remove deleted tenants", Duration::from_mins(5), tenants::empty_deleted);
 }

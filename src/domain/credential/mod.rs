@@ -20,6 +20,7 @@
 pub mod app;
 pub mod given;
 pub mod resolve;
+pub mod signature;
 pub mod token;
 pub mod webhook;
 

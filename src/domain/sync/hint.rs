@@ -78,7 +78,7 @@ pub async fn follow(cx: &Cx, hint: &HintSync) -> Result<Followed> {
             return Ok(Followed::Busy);
         }
         if active.is_none() && !row.paused && row.stopped_at.is_none() {
-            run::begin(txn, row, own, Mode::Incremental, Cause::Webhook, false).await?;
+            run::begin(txn, &integration, row, own, Mode::Incremental, Cause::Webhook, false).await?;
         }
         txn.finish().map(|()| Followed::Settled)
     })

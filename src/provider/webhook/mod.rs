@@ -30,6 +30,7 @@ pub mod handshake;
 pub mod hmac;
 pub mod shared;
 pub mod sign;
+pub mod standard;
 
 use std::net::IpAddr;
 
