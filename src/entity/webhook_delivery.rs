@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use sea_orm::{
-    DbBackend, DeleteMany, FromQueryResult, Statement, UpdateMany, Value,
+    DbBackend, DeleteMany, FromQueryResult, QueryOrder, QuerySelect, Statement, UpdateMany, Value,
     entity::prelude::*,
     sea_query::{Expr, ExprTrait},
 };
@@ -66,6 +66,29 @@ pub fn of(tenant: TenantId) -> Select<Entity> {
     Entity::find().filter(COLUMN.tenant_id.eq(tenant))
 }
 
+/// What a destination of the tenant missed since a moment, behind a place, in order.
+pub fn missed(
+    tenant: TenantId,
+    destination: WebhookDestinationId,
+    since: Moment,
+    after: Option<(i64, WebhookDeliveryId)>,
+    most: u64,
+) -> Select<Entity> {
+    let missed = of(tenant)
+        .filter(COLUMN.destination_id.eq(destination))
+        .filter(COLUMN.status.is_in([Status::Failed, Status::Skipped]))
+        .filter(COLUMN.created_at.gte(since))
+        .order_by_asc(Column::Position)
+        .order_by_asc(Column::Id)
+        .limit(most);
+    match after {
+        Some((position, id)) => {
+            missed.filter(COLUMN.position.gt(position).or(COLUMN.position.eq(position).and(COLUMN.id.gt(id))))
+        }
+        None => missed,
+    }
+}
+
 /// Something that waits in a line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, FromQueryResult)]
 pub struct Place {
@@ -78,7 +101,6 @@ pub fn waiting(
     destinations: impl IntoIterator<Item = WebhookDestinationId>,
     keys: impl IntoIterator<Item = String>,
 ) -> Select<Entity> {
-    use sea_orm::QuerySelect;
     Entity::find()
         .select_only()
         .column(Column::DestinationId)

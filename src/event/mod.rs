@@ -15,6 +15,7 @@
 pub mod access;
 pub mod alert;
 pub mod bus;
+pub mod catalogue;
 pub mod feed;
 pub mod health;
 pub mod inbox;

@@ -61,7 +61,7 @@ impl Topic {
         }
     }
 
-    fn of(name: &str) -> Option<Self> {
+    pub(super) fn of(name: &str) -> Option<Self> {
         let most = [Self::Tenant, Self::Access, Self::Keyring, Self::Job, Self::Alert, Self::Integration];
         most.into_iter()
             .chain([Self::Health, Self::Sync, Self::Inbox, Self::Outbound])

@@ -46,6 +46,9 @@ const OVER: usize = 4;
 /// Places that a destination has at first.
 const FIRST: usize = 8;
 
+/// Destinations from which is taken in one statement.
+const AT_A_TIME: usize = 200;
+
 /// Destinations whose pace is remembered.
 const REMEMBERED: usize = 10_000;
 
@@ -230,7 +233,7 @@ impl Sender {
         let first = self.turn.map_or(0, |last| ready.partition_point(|(id, _)| *id <= last));
         let count = ready.len();
         ready.rotate_left(first.min(count));
-        let mut shares: Vec<_> = ready.iter().take(room).map(|(id, _)| (*id, 0)).collect();
+        let mut shares: Vec<_> = ready.iter().take(room.min(AT_A_TIME)).map(|(id, _)| (*id, 0)).collect();
         let mut left = room;
         while left > 0 {
             let before = left;

@@ -81,7 +81,10 @@ impl Outbound {
     }
 
     async fn make(&self, new: NewDestination) -> Made {
-        destination::create(&self.hub.cx(), new, None).await.unwrap()
+        let made = destination::create(&self.hub.cx(), new, None).await.unwrap();
+        // What happens later goes there.
+        self.later(TimeDelta::seconds(1));
+        made
     }
 
     /// Something happens to each of the subjects, one after the other.

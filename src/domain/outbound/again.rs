@@ -1,9 +1,6 @@
 //! Sending again what is over: one delivery, or all that a destination missed.
 
-use chrono::TimeDelta;
-use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
-
-use super::{Status, WebhookDelivery, WebhookDestination, list, settle::promote};
+use super::{WebhookDelivery, WebhookDestination, list, settle::promote};
 use crate::{
     context::{Audit, Cx, Txn},
     entity::{webhook_delivery as entity, webhook_destination},
@@ -14,6 +11,7 @@ use crate::{
         id::{WebhookDeliveryId, WebhookDestinationId},
     },
 };
+use chrono::TimeDelta;
 
 /// Deliveries that begin anew in one commit.
 const BATCH: u64 = 500;
@@ -46,7 +44,7 @@ pub async fn recover(cx: &Cx, id: WebhookDestinationId, since: Moment) -> Result
     if since > cx.now() || since < cx.now() - FARTHEST {
         return Err(Error::invalid("since", "it is a moment of the last year"));
     }
-    let (mut began, mut after) = (0, i64::MIN);
+    let (mut began, mut after) = (0, None);
     loop {
         let (some, last) = cx
             .write(async |txn| {
@@ -54,23 +52,16 @@ pub async fn recover(cx: &Cx, id: WebhookDestinationId, since: Moment) -> Result
                 if !destination.enabled {
                     return Err(Error::conflict("id", format!("{} is disabled; enable it first", destination.name)));
                 }
-                let missed = entity::of(destination.tenant_id)
-                    .filter(entity::COLUMN.destination_id.eq(id))
-                    .filter(entity::COLUMN.status.is_in([Status::Failed, Status::Skipped]))
-                    .filter(entity::COLUMN.created_at.gte(since))
-                    .filter(entity::COLUMN.position.gt(after))
-                    .order_by_asc(entity::Column::Position)
-                    .limit(BATCH);
-                let missed = missed.all(&**txn).await?;
+                let missed = entity::missed(destination.tenant_id, id, since, after, BATCH).all(&**txn).await?;
                 let ids: Vec<_> = missed.iter().map(|row| row.id).collect();
                 let some = if ids.is_empty() { 0 } else { begin(txn, &destination, &ids, "webhook.recovered").await? };
-                Ok((some, missed.last().map(|row| row.position).filter(|_| missed.len() as u64 == BATCH)))
+                Ok((some, missed.last().map(|row| (row.position, row.id)).filter(|_| missed.len() as u64 == BATCH)))
             })
             .await?;
         began += some;
         cx.hub().deliveries.notify_one();
         match last {
-            Some(last) => after = last,
+            Some(last) => after = Some(last),
             None => return Ok(began),
         }
     }

@@ -5,7 +5,9 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, Into
 use serde_json::{Value, json};
 
 use super::{
-    Status, WebhookAttempt, WebhookDelivery, WebhookDestination, list, route, send,
+    Status, WebhookAttempt, WebhookDelivery, WebhookDestination,
+    catalogue::kinds,
+    list, route, send,
     settle::{attempt, note},
     wants::{self, OWN},
 };
@@ -89,24 +91,22 @@ fn url(cx: &Cx, text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn patterns(texts: &[String], readable: &[&str]) -> Result<Vec<String>, String> {
+fn patterns(cx: &Cx, texts: &[String]) -> Result<Vec<String>> {
+    let all = kinds(cx)?;
+    let refused = |reason: String| Error::invalid("events", reason);
     if texts.is_empty() || texts.len() > wants::MOST {
-        return Err(format!("name between 1 and {} kinds of events; `*` is all of them", wants::MOST));
+        return Err(refused(format!("name between 1 and {} kinds of events; `*` is all of them", wants::MOST)));
     }
-    let mut all: Vec<_> = texts.iter().map(|text| wants::pattern(text)).collect::<Result<_, _>>()?;
-    for pattern in &all {
-        let may_be = readable.iter().any(|topic| {
-            let topic = format!("{topic}.");
-            let head = pattern.trim_end_matches('*');
-            head.starts_with(&topic) || (pattern.ends_with('*') && topic.starts_with(head))
-        });
-        if !may_be {
-            return Err(format!("{pattern:?} is no kind of event that you may read"));
+    let mut patterns = texts.iter().map(|text| wants::pattern(text)).collect::<Result<Vec<_>, _>>().map_err(refused)?;
+    for pattern in &patterns {
+        if !all.iter().any(|kind| wants::fits(pattern, &kind.kind)) {
+            let advice = "the query `webhookEventTypes` lists them";
+            return Err(refused(format!("{pattern} is no kind of event that you may read; {advice}")));
         }
     }
-    all.sort_unstable();
-    all.dedup();
-    Ok(all)
+    patterns.sort_unstable();
+    patterns.dedup();
+    Ok(patterns)
 }
 
 fn filter(text: &str) -> Result<String, String> {
@@ -144,9 +144,9 @@ pub async fn create(cx: &Cx, new: NewDestination, key: Option<&str>) -> Result<M
     let mut check = Check::new();
     let name = check.take("name", input::name(&new.name));
     let url = check.take("url", url(cx, &new.url));
-    let events = check.take("events", patterns(&new.events, &topics));
     let filter = check.take_some("filter", new.filter.as_deref(), filter);
     check.done()?;
+    let events = patterns(cx, &new.events)?;
     let input = json!({ "name": name, "url": url, "events": events, "filter": filter, "key": new.with_key });
     let secrets = New::make(cx, new.with_key);
     let (destination, is_new) = cx
@@ -155,10 +155,14 @@ pub async fn create(cx: &Cx, new: NewDestination, key: Option<&str>) -> Result<M
                 Once::Repeated(id) => return Ok((found(txn, id).await?, false)),
                 Once::First(ticket) => ticket,
             };
+            let (id, tenant) = (txn.id(), cx.tenant()?);
+            let owner = WebhookDestinationId::to_string(&id);
+            signature::put(txn, tenant, &owner, &secrets, false).await?;
+            // What happens from now on goes there.
             let now = txn.now();
             let row = WebhookDestination {
-                id: txn.id(),
-                tenant_id: cx.tenant()?,
+                id,
+                tenant_id: tenant,
                 name: name.clone(),
                 url: url.clone(),
                 patterns: json!(events),
@@ -179,7 +183,6 @@ pub async fn create(cx: &Cx, new: NewDestination, key: Option<&str>) -> Result<M
                 updated_at: now,
             };
             entity::Entity::insert(row.clone().into_active_model()).exec_without_returning(&**txn).await?;
-            signature::put(txn, row.tenant_id, &row.id.to_string(), &secrets, false).await?;
             let fact = OutboundEvent::DestinationCreated {
                 destination: row.id,
                 name: name.clone(),
@@ -212,9 +215,9 @@ pub async fn update(cx: &Cx, id: WebhookDestinationId, change: DestinationChange
     let mut check = Check::new();
     let name = check.take_some("name", change.name.as_deref(), input::name);
     let url = check.take_some("url", change.url.as_deref(), |text| url(cx, text));
-    let events = check.take_some("events", change.events.as_deref(), |texts| patterns(texts, &topics));
     let filter = change.filter.check(&mut check, "filter", |text| filter(&text));
     check.done()?;
+    let events = change.events.as_deref().map(|texts| patterns(cx, texts)).transpose()?;
     cx.write(async |txn| {
         let before = held(txn, id).await?;
         let was = shown(&before);

@@ -36,6 +36,7 @@
 //! the lease in the middle of an attempt, and goes on, does not send late what others sent meanwhile.
 
 pub mod again;
+pub mod catalogue;
 pub mod destination;
 pub mod list;
 pub mod retain;

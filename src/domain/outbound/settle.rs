@@ -59,8 +59,10 @@ pub async fn settle(hub: &Arc<Hub>, answered: &[Answered]) -> Result<()> {
         note(txn, &counted).await?;
         for destination in held {
             let id = destination.id;
-            let of = counted.iter().filter(|answer| answer.delivery.destination_id == id);
-            judge(txn, destination, of.copied()).await?;
+            let of: Vec<_> = counted.iter().copied().filter(|answer| answer.delivery.destination_id == id).collect();
+            if !of.is_empty() {
+                judge(txn, destination, of.into_iter()).await?;
+            }
         }
         tell(txn, settled.values())
     })

@@ -36,7 +36,7 @@ impl Wants {
     /// Whether an event is one of those, as far as can be said without its body.
     pub(super) fn takes(&self, event: &Event) -> bool {
         event.topic != OWN
-            && event.at >= self.since
+            && event.at > self.since
             && self.topics.contains(&event.topic)
             && self.patterns.iter().any(|pattern| fits(pattern, &event.kind))
     }

@@ -3,13 +3,15 @@
 pub mod change;
 pub mod follow;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object};
+use async_graphql::{Context, Enum, ID, InputObject, Json, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 
 use super::{
     context::Ask,
     error::Result,
+    event::Topic,
     guard::Needs,
     id,
     loader::{AttemptsOf, DestinationOf, MessageOf},
@@ -18,7 +20,7 @@ use super::{
 use crate::{
     context::Cx,
     domain::outbound::{
-        self, Status,
+        self, Status, catalogue,
         list::{self, DeliveryFilter},
     },
     kernel::{
@@ -311,12 +313,42 @@ impl From<WebhookDeliveryFilterInput> for DeliveryFilter {
     }
 }
 
+/// A kind of event that webhooks can be about.
+#[derive(SimpleObject)]
+pub struct WebhookEventType {
+    /// The `type` of the webhook, and the name to ask for it by.
+    name: String,
+    /// The topic, which decides who may read it.
+    topic: Topic,
+    /// What it is about.
+    description: String,
+    /// A webhook as it could be.
+    example: Json<Value>,
+    /// The JSON Schema (2020-12) of its body.
+    schema: Json<Value>,
+}
+
 /// Looking at webhooks that go out.
 #[derive(Default)]
 pub struct OutboundQuery;
 
 #[Object]
 impl OutboundQuery {
+    /// Every kind of event that webhooks can be about and that you may read. Needs `INTEGRATION_READ`.
+    #[graphql(guard = "Needs(Scope::IntegrationRead)")]
+    async fn webhook_event_types(&self, ctx: &Context<'_>) -> Result<Vec<WebhookEventType>> {
+        let kinds = catalogue::kinds(ctx.cx())?.into_iter().filter_map(|kind| {
+            Some(WebhookEventType {
+                name: kind.kind.clone(),
+                topic: Topic::of(&kind.topic)?,
+                description: format!("{}.", kind.about),
+                example: Json(catalogue::example(kind)),
+                schema: Json(catalogue::schema(kind)),
+            })
+        });
+        Ok(kinds.collect())
+    }
+
     /// Where your webhooks go, oldest first. Needs `INTEGRATION_READ`.
     #[graphql(guard = "Needs(Scope::IntegrationRead)")]
     async fn webhook_destinations(

@@ -117,6 +117,7 @@ async fn nobody_is_sent_what_who_asked_for_it_may_not_read() {
     let all = json!({ "input": { "name": "x", "url": url, "events": ["*"] } });
     let made = hub.ask(&token, document, all).await.data();
     assert!(made["createWebhookDestination"]["secret"].as_str().unwrap().starts_with("whsec_"), "{made}");
+    world.later(TimeDelta::seconds(1));
     hub.user_of(&hub.tenant, "somebody@example.test", Role::Viewer).await;
     world.happens(&["int_a"]).await;
     world.work().await;
