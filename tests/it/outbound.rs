@@ -1,8 +1,11 @@
 //! Webhooks out: every event reaches each destination that wants it, signed, in order for each subject, whatever
 //! happens on the way.
+#![expect(clippy::disallowed_methods, reason = "tests wait for their own tasks")]
 
 mod bad;
 mod disabled;
+mod kill;
+mod neighbours;
 mod order;
 mod sent;
 mod sink;

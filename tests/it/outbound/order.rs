@@ -59,22 +59,22 @@ async fn nothing_is_left_behind_when_lines_empty_and_fill_at_the_same_time() {
         }
     });
     for _ in 0..2 {
-        let (world, count) = (Arc::clone(&world), Arc::clone(&written));
+        let (reader, count) = (Arc::clone(&world), Arc::clone(&written));
         running.spawn(async move {
             let mut reached = Reached::default();
             loop {
-                world.hub.number_events().await;
+                reader.hub.number_events().await;
                 let done = count.load(Ordering::SeqCst) == EVENTS;
-                let routed = route::route(world.hub.app.hub(), &mut reached).await.unwrap();
+                let routed = route::route(reader.hub.app.hub(), &mut reached).await.unwrap();
                 if done && routed.events == 0 {
                     return;
                 }
             }
         });
-        let world = Arc::clone(&world);
+        let node = Arc::clone(&world);
         running.spawn(async move {
-            let mut sender = Sender::new(Arc::clone(world.hub.app.hub()));
-            while world.sink.came().len() < 2 * EVENTS {
+            let mut sender = Sender::new(Arc::clone(node.hub.app.hub()));
+            while node.sink.came().len() < 2 * EVENTS {
                 sender.settle().await.unwrap();
                 tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             }
