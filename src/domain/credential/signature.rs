@@ -47,12 +47,11 @@ impl New {
 /// Seals secrets of an owner in place of those it has. Those before sign as well, if they are to.
 pub async fn put(txn: &Txn, tenant: TenantId, owner: &str, new: &New, before_counts: bool) -> Result<()> {
     let hub = txn.cx().hub();
-    let before = match before_counts {
-        true => (
-            secret::get(hub, &**txn, tenant, owner, SHARED).await?,
-            secret::get(hub, &**txn, tenant, owner, KEY).await?,
-        ),
-        false => (None, None),
+    let before = if before_counts {
+        let shared = secret::get(hub, &**txn, tenant, owner, SHARED).await?;
+        (shared, secret::get(hub, &**txn, tenant, owner, KEY).await?)
+    } else {
+        (None, None)
     };
     secret::forget(txn, tenant, owner).await?;
     secret::put(txn, tenant, owner, SHARED, &new.shared).await?;

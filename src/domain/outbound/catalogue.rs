@@ -33,7 +33,7 @@ pub fn example(kind: &EventKind) -> Value {
             "number": 42,
             "topic": kind.topic,
             "subject": subject.unwrap_or("ten_01j9z3n8k4e5v9x6w2t7r0y1pq"),
-            "actor": "user:usr_01j9z3n8k4e5v9x6w2t7r0y1pq",
+            "actor": "usr_01j9z3n8k4e5v9x6w2t7r0y1pq",
             "facts": facts,
         },
     })

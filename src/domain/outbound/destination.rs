@@ -1,7 +1,9 @@
 //! Destinations: made, changed, given other secrets, switched off and on, tried, deleted.
 
 use chrono::TimeDelta;
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -35,6 +37,9 @@ const LONGEST_OVERLAP: TimeDelta = TimeDelta::days(30);
 
 /// The longest URL.
 const LONGEST_URL: usize = 2_000;
+
+/// Most destinations of a tenant: each is one more delivery of what it wants.
+const MOST: u64 = 200;
 
 /// A destination to be.
 #[derive(Clone, Debug)]
@@ -118,6 +123,10 @@ fn readable(cx: &Cx) -> Result<Vec<&'static str>> {
     Ok(event::readable(cx)?.into_iter().filter(|topic| *topic != OWN).collect())
 }
 
+fn texts(json: &Value) -> impl Iterator<Item = &str> {
+    json.as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
 /// The host of a URL, for logs: a path or a query may hold what is secret.
 fn host(url: &str) -> String {
     url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
@@ -155,9 +164,11 @@ pub async fn create(cx: &Cx, new: NewDestination, key: Option<&str>) -> Result<M
                 Once::Repeated(id) => return Ok((found(txn, id).await?, false)),
                 Once::First(ticket) => ticket,
             };
-            let (id, tenant) = (txn.id(), cx.tenant()?);
-            let owner = WebhookDestinationId::to_string(&id);
-            signature::put(txn, tenant, &owner, &secrets, false).await?;
+            let (id, tenant): (WebhookDestinationId, _) = (txn.id(), cx.tenant()?);
+            if entity::of(tenant).count(&**txn).await? >= MOST {
+                return Err(Error::conflict("name", format!("a tenant has at most {MOST} destinations; delete one")));
+            }
+            signature::put(txn, tenant, &id.to_string(), &secrets, false).await?;
             // What happens from now on goes there.
             let now = txn.now();
             let row = WebhookDestination {
@@ -224,6 +235,12 @@ pub async fn update(cx: &Cx, id: WebhookDestinationId, change: DestinationChange
         let mut after = before.clone();
         after.name = name.clone().unwrap_or(after.name);
         after.url = url.clone().unwrap_or(after.url);
+        // Who sends it elsewhere could read there what they may not read here.
+        let hidden = texts(&before.topics).any(|topic| topics.iter().all(|own| *own != topic));
+        if before.url != after.url && hidden {
+            let reason = "events go there that you may not read; who may has to send them elsewhere";
+            return Err(Error::forbidden("url", reason));
+        }
         if let Some(events) = &events {
             (after.patterns, after.topics) = (json!(events), json!(topics));
         }
@@ -325,6 +342,7 @@ pub async fn disable(cx: &Cx, id: WebhookDestinationId) -> Result<WebhookDestina
         row.disabled_because = Set(Some(reason));
         row.updated_at = Set(txn.now());
         let row = row.update(&**txn).await?;
+        alert::resolve(txn, alert::Kind::Undelivered, &id.to_string()).await?;
         txn.emit(&fact)?;
         txn.audit(Audit::of(&fact))?;
         Ok(row)

@@ -72,10 +72,8 @@ pub async fn route(hub: &Arc<Hub>, reached: &mut Reached) -> Result<Routed> {
     let Some(last) = entries.last().map(|entry| entry.position) else { return Ok(Routed::default()) };
     let tenants: BTreeSet<TenantId> =
         entries.iter().filter(|entry| entry.topic != OWN).map(|it| it.tenant_id).collect();
-    let destinations = match tenants.is_empty() {
-        true => Vec::new(),
-        false => webhook_destination::of_tenants(tenants).all(db).await?,
-    };
+    let destinations =
+        if tenants.is_empty() { Vec::new() } else { webhook_destination::of_tenants(tenants).all(db).await? };
     let wanted: Vec<_> = destinations
         .iter()
         .filter(|destination| {

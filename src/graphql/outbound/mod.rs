@@ -67,7 +67,7 @@ impl WebhookDestination {
 
     /// Kinds of events that go there; a star stands for the rest.
     async fn events(&self) -> Vec<&str> {
-        self.0.patterns.as_array().into_iter().flatten().filter_map(|text| text.as_str()).collect()
+        self.0.patterns.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
     }
 
     /// The expression that must hold for the body besides; null if nothing must.

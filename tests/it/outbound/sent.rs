@@ -117,6 +117,14 @@ async fn nobody_is_sent_what_who_asked_for_it_may_not_read() {
     let all = json!({ "input": { "name": "x", "url": url, "events": ["*"] } });
     let made = hub.ask(&token, document, all).await.data();
     assert!(made["createWebhookDestination"]["secret"].as_str().unwrap().starts_with("whsec_"), "{made}");
+    // Nor does who may not read it send elsewhere what others may.
+    let everything = world.destination("everything", &["user.*"]).await.destination.id;
+    let elsewhere = "mutation Move($input: UpdateWebhookDestinationInput!) {
+        updateWebhookDestination(input: $input) { destination { id } userErrors { code path } } }";
+    let input = json!({ "input": { "id": everything, "url": format!("http://{}/mine", world.sink.address) } });
+    let refused = hub.ask(&token, elsewhere, input).await.data();
+    assert_eq!(refused["updateWebhookDestination"]["userErrors"][0]["code"], "FORBIDDEN");
+    destination::delete(&hub.cx(), everything).await.unwrap();
     world.later(TimeDelta::seconds(1));
     hub.user_of(&hub.tenant, "somebody@example.test", Role::Viewer).await;
     world.happens(&["int_a"]).await;
