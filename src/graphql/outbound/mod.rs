@@ -315,7 +315,7 @@ impl From<WebhookDeliveryFilterInput> for DeliveryFilter {
 
 /// A kind of event that webhooks can be about.
 #[derive(SimpleObject)]
-pub struct WebhookEventType {
+pub struct WebhookEventKind {
     /// The `type` of the webhook, and the name to ask for it by.
     name: String,
     /// The topic, which decides who may read it.
@@ -336,9 +336,9 @@ pub struct OutboundQuery;
 impl OutboundQuery {
     /// Every kind of event that webhooks can be about and that you may read. Needs `INTEGRATION_READ`.
     #[graphql(guard = "Needs(Scope::IntegrationRead)")]
-    async fn webhook_event_types(&self, ctx: &Context<'_>) -> Result<Vec<WebhookEventType>> {
+    async fn webhook_event_types(&self, ctx: &Context<'_>) -> Result<Vec<WebhookEventKind>> {
         let kinds = catalogue::kinds(ctx.cx())?.into_iter().filter_map(|kind| {
-            Some(WebhookEventType {
+            Some(WebhookEventKind {
                 name: kind.kind.clone(),
                 topic: Topic::of(&kind.topic)?,
                 description: format!("{}.", kind.about),
