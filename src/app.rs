@@ -21,9 +21,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     config::{self, Config, TrustedDocuments},
     context::{
-        AccessSettings, DataKeys, Database, EventSettings, HealthSettings, Hub, Lines, Refusals, SyncSettings, Turns,
+        AccessSettings, DataKeys, Database, EventSettings, HealthSettings, Hub, InboxSettings, Lines, Refusals,
+        SyncSettings, Turns,
         database::{self, Place},
         evidence::Collector,
+        intake::Intake,
         issuer_keys::IssuerKeys,
     },
     domain::{
@@ -56,6 +58,7 @@ use crate::{
         catalogue::Catalogue,
         client::{CallError, Client},
         connector::Connector,
+        verifier::Verifier,
     },
     telemetry::Metrics,
     vault::Ring,
@@ -170,6 +173,9 @@ impl App {
         let trusted = config.server.trusted_documents.as_deref();
         let endpoint = Endpoint::new(endpoint_settings(config), trusted, Arc::clone(&metrics))?;
         let client = Client::new(config.outgoing.allow.clone())?;
+        // SQLite has one writer; on a server one batch is gathered while another is made durable.
+        let writers = if database.backend() == DbBackend::Sqlite { 1 } else { 2 };
+        let verifier = Verifier::new(client.clone(), Arc::clone(&world.clock));
         let connector = Connector::new(client.clone(), Arc::clone(&world.clock), Arc::clone(&world.chance));
         let hub = Arc::new(Hub {
             database,
@@ -194,6 +200,9 @@ impl App {
             events: EventSettings { retention: span(config.events.retention), most: config.events.most },
             health: health_settings(config),
             evidence: Collector::default(),
+            inbox: InboxSettings { max_body: config.inbox.max_body.bytes(), retention: span(config.inbox.retention) },
+            intake: Intake::new(config.inbox.queue, config.inbox.queue_bytes.bytes(), writers),
+            verifier,
             sync: SyncSettings { watchdog: span(config.sync.watchdog), retention: span(config.sync.retention) },
             feed: Feed::default(),
             chores: Notify::new(),

@@ -82,6 +82,8 @@ label! {
     StatementLabels { outcome }
     /// How a job of a kind ended.
     JobLabels { kind, outcome }
+    /// How a webhook was taken.
+    WebhookLabels { outcome }
     /// In which state jobs of a kind are.
     JobStateLabels { kind, state }
 }
@@ -117,6 +119,8 @@ pub struct Metrics {
     pub jobs: Family<JobStateLabels, Gauge>,
     /// For how long the oldest job that could run has waited, in whole seconds.
     pub jobs_oldest: Gauge,
+    /// Webhooks that came, by how they were taken.
+    pub webhooks_in: Family<WebhookLabels, Counter>,
     jobs_shown: Mutex<HashSet<JobStateLabels>>,
 }
 
@@ -145,6 +149,7 @@ impl Metrics {
             job_attempts: Family::new_with_constructor(seconds),
             jobs: Family::default(),
             jobs_oldest: Gauge::default(),
+            webhooks_in: Family::default(),
             jobs_shown: Mutex::default(),
         };
         registry.register("build", "The program that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
@@ -194,6 +199,7 @@ impl Metrics {
             Unit::Seconds,
             new.jobs_oldest.clone(),
         );
+        registry.register("webhook_in", "Webhooks that came, by how they were taken", new.webhooks_in.clone());
         Self { registry, ..new }
     }
 

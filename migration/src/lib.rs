@@ -23,6 +23,7 @@ mod m20261121_000010_connecting;
 mod m20261121_000011_health;
 mod m20261121_000012_syncs;
 mod m20261121_000013_alerts;
+mod m20261121_000014_inbox;
 
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait};
 
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             whole(m20261121_000011_health::Migration),
             whole(m20261121_000012_syncs::Migration),
             whole(m20261121_000013_alerts::Migration),
+            whole(m20261121_000014_inbox::Migration),
         ]
     }
 }

@@ -243,6 +243,18 @@ settings! {
         retention: Duration = "30d",
     }
 
+    /// Webhooks that providers send.
+    inbox: Inbox, keys "inbox." {
+        /// The largest body of a webhook.
+        max_body: Size = "1MiB",
+        /// How long webhooks are kept, and so for how long one that comes again is known to have come.
+        retention: Duration = "30d",
+        /// Most webhooks that wait to be written; further ones are told to come again.
+        queue: usize = "4096",
+        /// Most bytes of those that wait.
+        queue_bytes: Size = "64MiB",
+    }
+
     /// Calls to other servers.
     outgoing: Outgoing, keys "outgoing." {
         /// Networks, addresses and hosts that may be called although they are not of the public

@@ -36,6 +36,8 @@ pub enum Errand {
     Test,
     /// A stream was read.
     Stream,
+    /// It called us: a webhook came that is from it.
+    Webhook,
     /// Anything else.
     Call,
 }
@@ -75,7 +77,8 @@ impl Collector {
         std::mem::take(&mut *self.calls.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn push(&self, evidence: Evidence) {
+    /// Leaves evidence.
+    pub fn push(&self, evidence: Evidence) {
         let failed = evidence.class.is_some();
         {
             let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);

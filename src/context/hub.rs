@@ -8,7 +8,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use super::{DataKeys, Database, Lines, Refusals, Turns, evidence::Collector, issuer_keys::IssuerKeys};
+use super::{DataKeys, Database, Lines, Refusals, Turns, evidence::Collector, intake::Intake, issuer_keys::IssuerKeys};
 use crate::{
     event::Feed,
     kernel::{
@@ -17,7 +17,7 @@ use crate::{
         id::{CredentialId, SigningKeyId},
         page::PageBounds,
     },
-    provider::{catalogue::Catalogue, client::Client, connector::Connector},
+    provider::{catalogue::Catalogue, client::Client, connector::Connector, verifier::Verifier},
     vault::Ring,
 };
 
@@ -81,6 +81,15 @@ pub struct SyncSettings {
     pub retention: TimeDelta,
 }
 
+/// How webhooks are taken.
+#[derive(Clone, Copy, Debug)]
+pub struct InboxSettings {
+    /// The largest body.
+    pub max_body: usize,
+    /// How long they are kept, and so for how long one that comes again is known.
+    pub retention: TimeDelta,
+}
+
 /// The shared means of the program.
 pub struct Hub {
     /// The database.
@@ -127,6 +136,12 @@ pub struct Hub {
     pub evidence: Collector,
     /// How records are read.
     pub sync: SyncSettings,
+    /// How webhooks are taken.
+    pub inbox: InboxSettings,
+    /// Webhooks on their way into the database.
+    pub intake: Intake,
+    /// Checks webhooks.
+    pub verifier: Verifier,
     /// New events, for who follows them.
     pub feed: Feed,
     /// Wakes the chores that would otherwise wait for their turn.

@@ -33,6 +33,7 @@ const TOPICS: &[(&str, Scope)] = &[
     ("integration", Scope::IntegrationRead),
     ("health", Scope::IntegrationRead),
     ("sync", Scope::IntegrationRead),
+    ("inbox", Scope::IntegrationRead),
 ];
 
 /// Events that are removed at a time.

@@ -26,3 +26,5 @@ pub mod integration;
 
 pub mod health;
 pub mod sync;
+
+pub mod inbox;

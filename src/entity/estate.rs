@@ -8,6 +8,10 @@ use crate::kernel::id::TenantId;
 
 /// The tables that are emptied, in an order in which nothing still refers to what goes.
 pub const TABLES: &[&str] = &[
+    "webhook_items",
+    "webhook_refusals",
+    "webhook_events",
+    "webhook_sources",
     "sync_logs",
     "sync_failures",
     "records",

@@ -38,6 +38,8 @@ pub enum Source {
     Call,
     #[sea_orm(string_value = "SYNC")]
     Sync,
+    #[sea_orm(string_value = "WEBHOOK")]
+    Webhook,
 }
 
 /// The checks of the tenant's integrations.

@@ -51,3 +51,7 @@ pub mod sync_run;
 pub mod sync_stream;
 pub mod tenant;
 pub mod user;
+pub mod webhook_event;
+pub mod webhook_item;
+pub mod webhook_refusal;
+pub mod webhook_source;

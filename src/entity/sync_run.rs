@@ -81,6 +81,8 @@ pub enum Cause {
     Manual,
     #[sea_orm(string_value = "SCHEDULE")]
     Schedule,
+    #[sea_orm(string_value = "WEBHOOK")]
+    Webhook,
 }
 
 /// Where a run is in its life.

@@ -17,6 +17,7 @@ pub mod alert;
 pub mod bus;
 pub mod feed;
 pub mod health;
+pub mod inbox;
 pub mod integration;
 mod interest;
 pub mod job;

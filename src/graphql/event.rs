@@ -38,6 +38,8 @@ pub enum Topic {
     Health,
     /// Runs that read records, and what they write down. Needs `INTEGRATION_READ`.
     Sync,
+    /// Webhooks that came, and where they come. Needs `INTEGRATION_READ`.
+    Inbox,
 }
 
 impl Topic {
@@ -52,13 +54,13 @@ impl Topic {
             Self::Integration => "integration",
             Self::Health => "health",
             Self::Sync => "sync",
+            Self::Inbox => "inbox",
         }
     }
 
     fn of(name: &str) -> Option<Self> {
-        [Self::Tenant, Self::Access, Self::Keyring, Self::Job, Self::Alert, Self::Integration, Self::Health, Self::Sync]
-            .into_iter()
-            .find(|topic| topic.name() == name)
+        let most = [Self::Tenant, Self::Access, Self::Keyring, Self::Job, Self::Alert, Self::Integration];
+        most.into_iter().chain([Self::Health, Self::Sync, Self::Inbox]).find(|topic| topic.name() == name)
     }
 }
 

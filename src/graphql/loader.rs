@@ -45,6 +45,7 @@ use crate::{
             list::{self, HistoryPage},
             why::{self, Cause},
         },
+        inbox::{self, WebhookItem, list::Statistics},
         integration::action::{self, IntegrationAction},
         keyring::data_key::{self, TenantKey},
         sync::{self, SyncRun, SyncStream},
@@ -52,7 +53,7 @@ use crate::{
     kernel::{
         self,
         error::Error,
-        id::{AgentId, IntegrationId, SyncRunId, TenantId, UserId},
+        id::{AgentId, IntegrationId, SyncRunId, TenantId, UserId, WebhookEventId, WebhookSourceId},
         page::Page,
     },
 };
@@ -213,6 +214,37 @@ impl Key for RunOf {
     async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, SyncRun>> {
         let ids: Vec<_> = keys.into_iter().map(|key| key.0).collect();
         Ok(sync::list::by_ids(cx, &ids).await?.into_iter().map(|row| (Self(row.id), row)).collect())
+    }
+}
+
+/// What came to a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StatisticsOf(pub WebhookSourceId);
+
+impl Key for StatisticsOf {
+    type Value = Statistics;
+
+    async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, Statistics>> {
+        let ids: Vec<_> = keys.into_iter().map(|key| key.0).collect();
+        let found = inbox::list::statistics(cx, &ids).await?;
+        Ok(found.into_iter().map(|(id, statistics)| (Self(id), statistics)).collect())
+    }
+}
+
+/// What a webhook says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ItemsOf(pub WebhookEventId);
+
+impl Key for ItemsOf {
+    type Value = Vec<WebhookItem>;
+
+    async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, Vec<WebhookItem>>> {
+        let ids: Vec<_> = keys.into_iter().map(|key| key.0).collect();
+        let mut found: HashMap<_, Vec<_>> = HashMap::new();
+        for item in inbox::list::items(cx, &ids).await? {
+            found.entry(Self(item.webhook_id)).or_default().push(item);
+        }
+        Ok(found)
     }
 }
 

@@ -20,6 +20,7 @@ pub mod event;
 pub mod guard;
 pub mod health;
 pub mod id;
+pub mod inbox;
 pub mod integration;
 pub mod issuer;
 pub mod job;
@@ -59,6 +60,7 @@ pub struct Query(
     sync::SyncQuery,
     sync::log::SyncLogQuery,
     sync::record::RecordQuery,
+    inbox::InboxQuery,
 );
 
 /// Everything that can be changed.
@@ -78,6 +80,8 @@ pub struct Mutation(
     integration::link::LinkMutation,
     health::change::HealthMutation,
     sync::change::SyncMutation,
+    inbox::change::SourceMutation,
+    inbox::replay::ReplayMutation,
 );
 
 /// Everything that can be followed.
@@ -90,6 +94,7 @@ pub struct Subscription(
     integration::follow::IntegrationSubscription,
     health::follow::HealthSubscription,
     sync::follow::SyncSubscription,
+    inbox::follow::InboxSubscription,
 );
 
 /// The schema.

@@ -15,6 +15,7 @@ use super::{
     error::Result,
     event::Event,
     guard::SignedIn,
+    inbox::{WebhookEvent, WebhookSource},
     integration::{Integration, action::IntegrationAction, credential::ProviderApp},
     issuer::Issuer,
     job::Job,
@@ -28,7 +29,7 @@ use crate::{
         access::{agent, issuer, membership, token, user},
         alert, audit,
         credential::app,
-        event,
+        event, inbox,
         integration::{self, action},
         job, provider, sync, tenant,
     },
@@ -74,6 +75,10 @@ pub enum Node {
     ProviderApp(ProviderApp),
     /// A run that reads a stream.
     SyncRun(SyncRun),
+    /// Where a provider sends webhooks.
+    WebhookSource(WebhookSource),
+    /// A webhook that came.
+    WebhookEvent(WebhookEvent),
 }
 
 /// The most ids that one `nodes` takes.
@@ -153,6 +158,16 @@ async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
     if !runs.is_empty() {
         let rows = sync::list::by_ids(cx, &runs).await?;
         found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::SyncRun(SyncRun(row)))));
+    }
+    let sources = of_kind::<kind::WebhookSource>(cx, ids, Scope::IntegrationRead);
+    if !sources.is_empty() {
+        let rows = inbox::list::sources_by_ids(cx, &sources).await?;
+        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::WebhookSource(WebhookSource(row)))));
+    }
+    let webhooks = of_kind::<kind::WebhookEvent>(cx, ids, Scope::IntegrationRead);
+    if !webhooks.is_empty() {
+        let rows = inbox::list::by_ids(cx, &webhooks).await?;
+        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::WebhookEvent(WebhookEvent(row)))));
     }
     let agents = of_kind::<kind::Agent>(cx, ids, Scope::AccessRead);
     if !agents.is_empty() {

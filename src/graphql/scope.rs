@@ -40,6 +40,8 @@ pub enum Scope {
     IntegrationRun,
     /// Read the records that integrations brought: customers, orders, payments and the like.
     RecordRead,
+    /// Read webhooks as they came, word for word.
+    WebhookRead,
     /// Read what should be looked at.
     AlertRead,
     /// Read the audit log.

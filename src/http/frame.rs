@@ -14,7 +14,7 @@ use axum::{
 use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
 use tracing::Instrument;
 
-use super::{Door, caller, graphql, headers, oauth, operations, pages, welcome};
+use super::{Door, caller, graphql, headers, hooks, oauth, operations, pages, welcome};
 use crate::{
     context::{Cx, RequestInfo},
     graphql::{
@@ -32,6 +32,7 @@ pub fn router(door: Door) -> Router {
         .route("/graphql", any(graphql::serve))
         .route("/schema.graphql", get(operations::schema))
         .route(oauth::CALLBACK, get(oauth::callback))
+        .route(hooks::ROUTE, any(hooks::serve))
         .route("/healthz", get(operations::alive))
         .route("/livez", get(operations::alive))
         .route("/readyz", get(operations::ready))
@@ -145,8 +146,9 @@ fn known(method: &Method) -> &'static str {
 }
 
 fn route_label(route: Option<&str>) -> &'static str {
-    const ROUTES: [&str; 10] = [
+    const ROUTES: [&str; 11] = [
         oauth::CALLBACK,
+        hooks::ROUTE,
         "/",
         "/graphql",
         "/schema.graphql",

@@ -5,7 +5,7 @@
 //!                                                     /graphql ─▶ params ─▶ caller ─▶ endpoint
 //!                                                     upgraded ─▶ socket;  event-stream ─▶ stream
 //!                                                     /playground ─▶ pages
-//!                                                     /oauth/callback ─▶ oauth
+//!                                                     /oauth/callback ─▶ oauth;  /hooks/… ─▶ hooks
 //! ```
 //!
 //! Everything around a request that is the same for all routes is in [`frame`]. A route reads what came,
@@ -18,6 +18,7 @@ mod door;
 mod frame;
 pub mod graphql;
 pub mod headers;
+mod hooks;
 pub mod json;
 pub mod negotiate;
 mod oauth;

@@ -98,6 +98,12 @@ kinds! {
     SyncFailure as SyncFailureId = "sfl", "sync failure";
     /// A line that a run wrote.
     SyncLog as SyncLogId = "slg", "sync log line";
+    /// Where a provider sends its webhooks.
+    WebhookSource as WebhookSourceId = "whs", "webhook source";
+    /// A webhook that came.
+    WebhookEvent as WebhookEventId = "whe", "webhook event";
+    /// A webhook that was not believed.
+    WebhookRefusal as WebhookRefusalId = "whr", "refused webhook";
     /// What somebody should look at.
     Alert as AlertId = "alr", "alert";
     /// A check of an integration's health.

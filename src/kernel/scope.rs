@@ -44,6 +44,8 @@ scopes! {
     IntegrationRun = "INTEGRATION_RUN";
     /// Read the records that integrations brought: customers, orders, payments and the like.
     RecordRead = "RECORD_READ";
+    /// Read webhooks as they came, word for word.
+    WebhookRead = "WEBHOOK_READ";
     /// Read what should be looked at.
     AlertRead = "ALERT_READ";
     /// Read the audit log.
@@ -179,7 +181,7 @@ impl Role {
     pub const fn scopes(self) -> Scopes {
         use Scope::{
             AccessRead, AccessWrite, AlertRead, AuditRead, IntegrationRead, IntegrationRun, IntegrationWrite, JobRead,
-            JobWrite, RecordRead, TenantRead, TenantWrite,
+            JobWrite, RecordRead, TenantRead, TenantWrite, WebhookRead,
         };
         match self {
             Self::SuperAdmin => Scopes::all(),
@@ -192,6 +194,7 @@ impl Role {
                 IntegrationWrite,
                 IntegrationRun,
                 RecordRead,
+                WebhookRead,
                 AlertRead,
                 AuditRead,
                 JobRead,

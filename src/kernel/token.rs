@@ -21,6 +21,8 @@ pub enum Kind {
     OneTime,
     /// By which an outsider gives an integration its credential.
     Connect,
+    /// The address to which a provider sends webhooks.
+    Hook,
 }
 
 impl Kind {
@@ -35,6 +37,7 @@ impl Kind {
             Self::Refresh => "ptr_",
             Self::OneTime => "pto_",
             Self::Connect => "ptc_",
+            Self::Hook => "pth_",
         }
     }
 }

@@ -11,6 +11,7 @@
 
 mod audit;
 pub mod handler;
+mod inbox;
 mod keys;
 pub mod prober;
 pub mod runner;
@@ -31,10 +32,12 @@ use crate::{
     domain::{
         credential::{self, token},
         event, health,
+        inbox::{intake, process::ProcessInbox, reconcile::ReconcileInbox, retain, source},
         integration::mend,
         job::schedule::{self, NewSchedule},
         keyring::HUB,
         sync::{
+            hint::HintSync,
             run::RunSync,
             schedule::{self as sync_schedule, TickSync},
             watch as sync_watch,
@@ -54,6 +57,9 @@ pub fn kinds() -> Vec<Kind> {
         Kind::of::<audit::PruneAudit>(),
         Kind::of::<RunSync>(),
         Kind::of::<TickSync>(),
+        Kind::of::<HintSync>(),
+        Kind::of::<ProcessInbox>(),
+        Kind::of::<ReconcileInbox>(),
     ]
 }
 
@@ -87,6 +93,9 @@ pub fn start(hub: &Arc<Hub>, settings: Settings, observer: Observer, stop: &Canc
     repeat(hub, stop, "set sync schedules right", Duration::from_secs(30), sync_schedule::sweep);
     repeat(hub, stop, "put back lost syncs", Duration::from_mins(1), sync_watch::put_back);
     repeat(hub, stop, "forget old syncs", Duration::from_hours(1), sync_watch::forget_old);
+    repeat(hub, stop, "look for webhooks that wait", Duration::from_secs(10), intake::sweep);
+    repeat(hub, stop, "forget old webhooks", Duration::from_mins(10), retain::forget_old);
+    repeat(hub, stop, "delete sources of deleted integrations", Duration::from_mins(1), source::orphans);
     repeat(hub, stop, "prune the event log", Duration::from_mins(10), event::retain);
     repeat(hub, stop, "remove deleted tenants", Duration::from_mins(5), tenants::empty_deleted);
 }

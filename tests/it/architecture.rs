@@ -37,6 +37,7 @@ const CONCERNS: &[&str] = &[
     "integration",
     "health",
     "sync",
+    "inbox",
 ];
 
 /// Crates that a room must not name.

@@ -27,6 +27,7 @@ mod first_start;
 mod gapless;
 mod health;
 mod hostile;
+mod inbox;
 mod integration;
 mod issuer;
 mod jobs;

@@ -7,11 +7,14 @@
 
 use std::sync::Arc;
 
+use url::Url;
+
 use super::consent;
 use crate::{
     context::Cx,
     domain::{
         credential::{app, given::Given},
+        inbox::source::{self, NewSource},
         integration::{
             self, change,
             create::{self, NewIntegration},
@@ -97,6 +100,8 @@ pub(super) struct Member {
     pub(super) part: &'static Part,
     /// The integration.
     pub(super) id: IntegrationId,
+    /// Where its provider sends webhooks.
+    pub(super) hook: Option<Url>,
 }
 
 /// Makes them all, and lets those fare badly that are meant to.
@@ -115,7 +120,8 @@ pub(super) async fn make(cx: &Cx, simulator: &Simulator) -> Result<Vec<Member>> 
             Fate::Broken | Fate::Refused => drop(integration::test::test(cx, id).await?),
             Fate::Works | Fate::Waits => {}
         }
-        cast.push(Member { part, id });
+        let hook = if part.fate == Fate::Works { hook(cx, part, id, simulator).await? } else { None };
+        cast.push(Member { part, id, hook });
     }
     Ok(cast)
 }
@@ -143,6 +149,21 @@ async fn enter(cx: &Cx, part: &'static Part) -> Result<IntegrationId> {
         consent::agree(cx, id).await?;
     }
     Ok(id)
+}
+
+/// An address for the webhooks of a part, with the secrets with which its provider is played.
+async fn hook(cx: &Cx, part: &Part, id: IntegrationId, simulator: &Simulator) -> Result<Option<Url>> {
+    let manifest = manifest(cx, part)?;
+    let Some(webhook) = manifest.webhook.get() else { return Ok(None) };
+    let value = |name: &str| {
+        let known = simulator.with(part.provider, |fake| fake.values().get(name).map(|(text, _)| text.into_owned()));
+        known.flatten().map(Secret::from)
+    };
+    let fields = webhook.fields.iter().flatten();
+    let secrets = fields.filter_map(|field| Some((field.name.0.clone(), value(field.name.as_str())?))).collect();
+    let new = NewSource { provider: None, integration: Some(id), name: None, secrets };
+    let made = source::create(cx, new, None).await?;
+    Ok(Url::parse(&source::url(cx, &made.source)).ok())
 }
 
 fn manifest(cx: &Cx, part: &Part) -> Result<Arc<Manifest>> {

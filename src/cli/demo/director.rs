@@ -26,6 +26,7 @@ use crate::{
     },
     kernel::error::{Error, Result, chain},
     provider::simulator::Mood,
+    provider::simulator::hook::How,
 };
 
 /// Between one thing and the next.
@@ -50,6 +51,8 @@ enum Cue {
     Switch(bool),
     /// Somebody tells it to do something.
     Act(&'static str, fn() -> Value),
+    /// Its provider sends webhooks, as it should or not.
+    Post(How, u32),
     /// Somebody asks how it is.
     Test,
     /// Somebody wants to have what changed there.
@@ -58,33 +61,44 @@ enum Cue {
 
 /// At which beat what happens to whom.
 const PLAN: &[(u64, &str, Cue)] = &[
+    (0, "stripe", Cue::Post(How::Right, 2)),
     (0, "sendgrid", Cue::Act("send_email", email)),
     (1, "stripe", Cue::Mood(Mood::Down)),
     (2, "fedex", Cue::Forget),
+    (2, "shopify", Cue::Post(How::Right, 3)),
     (3, "shopify", Cue::Mood(Mood::Slow)),
     (4, "whatsapp", Cue::Mood(Mood::Revoked)),
+    (4, "twilio", Cue::Post(How::Duplicated, 1)),
     (5, "volvo_dealer", Cue::Act("notify_status", status)),
     (6, "stripe", Cue::Mood(Mood::Well)),
+    (6, "stripe", Cue::Post(How::WrongSecret, 1)),
     (7, "paypal", Cue::Mood(Mood::Throttling)),
     (8, "twilio", Cue::Switch(false)),
     (9, "shopify", Cue::Mood(Mood::Well)),
+    (9, "facebook", Cue::Post(How::Right, 1)),
     (10, "facebook", Cue::Mood(Mood::Revoked)),
     (11, "firmhouse", Cue::Mood(Mood::Failing)),
     (12, "whatsapp", Cue::Reconnect),
+    (12, "paypal", Cue::Post(How::Right, 1)),
     (13, "paypal", Cue::Mood(Mood::Well)),
     (14, "network_international", Cue::Forget),
+    (14, "shopify", Cue::Post(How::Duplicated, 2)),
     (15, "twilio", Cue::Switch(true)),
     (16, "stripe", Cue::Act("create_payment_intent", payment)),
     (17, "firmhouse", Cue::Mood(Mood::Well)),
+    (17, "stripe", Cue::Post(How::Reordered, 3)),
     (18, "pancake_pos", Cue::Mood(Mood::Garbled)),
     (19, "facebook", Cue::Reconnect),
     (20, "whatsapp", Cue::Act("send_text", message)),
+    (20, "shopify", Cue::Post(How::WrongSecret, 2)),
     (21, "dhl_express", Cue::Mood(Mood::Throttling)),
     (22, "eneco", Cue::Act("notify_status", status)),
     (23, "pancake_pos", Cue::Mood(Mood::Well)),
+    (23, "sendgrid", Cue::Post(How::Right, 1)),
     (24, "meta_ads", Cue::Mood(Mood::Revoked)),
     (25, "pxc", Cue::Forget),
     (26, "twilio", Cue::Act("send_sms", text)),
+    (26, "stripe", Cue::Post(How::Late, 1)),
     (27, "dhl_express", Cue::Mood(Mood::Well)),
     (29, "meta_ads", Cue::Reconnect),
 ];
@@ -168,6 +182,12 @@ async fn perform(stage: &Stage, member: &Member, cue: Cue) -> Result<()> {
             let sources = Sources { integration: Some(id), ..Sources::default() };
             action::run(cx, sources, name, input(), None).await?;
         }
+        Cue::Post(how, count) => {
+            if let Some(to) = &member.hook {
+                // How each was answered is seen in the hub.
+                drop(stage.simulator.post(member.part.provider, to, how, count).await);
+            }
+        }
         Cue::Test => drop(test::test(cx, id).await?),
         // Who is switched off, or has nothing to read, says so.
         Cue::Sync => drop(run::sync_now(cx, id, None).await?),
@@ -186,7 +206,13 @@ mod tests {
             let part = cast::PARTS.iter().find(|part| part.provider == *who).unwrap();
             assert_eq!(part.fate, Fate::Works, "{who} is left alone");
             let mends = |later: &Cue| match cue {
-                Cue::Mood(Mood::Well) | Cue::Forget | Cue::Reconnect | Cue::Act(..) | Cue::Test | Cue::Sync => true,
+                Cue::Mood(Mood::Well)
+                | Cue::Forget
+                | Cue::Reconnect
+                | Cue::Act(..)
+                | Cue::Post(..)
+                | Cue::Test
+                | Cue::Sync => true,
                 Cue::Mood(_) => matches!(later, Cue::Mood(Mood::Well) | Cue::Reconnect),
                 Cue::Switch(on) => *on || matches!(later, Cue::Switch(true)),
             };

@@ -27,6 +27,9 @@ const HEALTH: &str = "subscription Health { healthChanged { at integration { nam
 const SYNCS: &str = "subscription Syncs { syncRunChanged { at integrationId stream kind \
                      progress { seen added updated estimatedRest } cursor } }";
 
+/// What providers tell by webhooks.
+const WEBHOOKS: &str = "subscription Webhooks { webhookEventReceived { at providerKey happening subject cursor } }";
+
 /// What the words are made of.
 pub(super) struct Known<'a> {
     pub(super) places: Places,
@@ -70,6 +73,7 @@ fn words(known: &Known<'_>) -> String {
          Follow it in a terminal:\n\n  {}\n\n{playground}\n\n\
          Their health alone: {HEALTH}\n\n\
          What they read: {SYNCS}\n\n\
+         What they tell by webhooks: {WEBHOOKS}\n\n\
          Ctrl-C stops it and {end} {}.\n",
         curl(*address, token),
         folder.display(),

@@ -184,7 +184,7 @@ fn names(fields: &[Field]) -> String {
 }
 
 /// Whether a text may be the value of a field; the reason if not, without the text.
-pub(super) fn fits(field: &Field, value: &Secret) -> Result<(), String> {
+pub(in crate::domain) fn fits(field: &Field, value: &Secret) -> Result<(), String> {
     let text = value.expose();
     if text.len() > LONGEST {
         return Err(format!("has at most {LONGEST} bytes"));
@@ -204,7 +204,7 @@ pub(super) fn fits(field: &Field, value: &Secret) -> Result<(), String> {
 }
 
 /// What may be seen of a value, and its beginning if that says of which kind it is.
-pub(super) fn hint(field: &Field, value: &Secret) -> (String, Option<String>) {
+pub(in crate::domain) fn hint(field: &Field, value: &Secret) -> (String, Option<String>) {
     let text = value.expose();
     if !field.secret {
         return (text.to_owned(), None);

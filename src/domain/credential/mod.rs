@@ -21,6 +21,7 @@ pub mod app;
 pub mod given;
 pub mod resolve;
 pub mod token;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 

@@ -107,7 +107,7 @@ impl Source {
     /// The one of that name.
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
-        [Self::Probe, Self::Manual, Self::Call, Self::Sync].into_iter().find(|each| each.name() == name)
+        [Self::Probe, Self::Manual, Self::Call, Self::Sync, Self::Webhook].into_iter().find(|each| each.name() == name)
     }
 
     /// The name in events.
@@ -118,6 +118,7 @@ impl Source {
             Self::Manual => "MANUAL",
             Self::Call => "CALL",
             Self::Sync => "SYNC",
+            Self::Webhook => "WEBHOOK",
         }
     }
 
@@ -129,6 +130,7 @@ impl Source {
             Self::Manual => "a test by hand",
             Self::Call => "a call",
             Self::Sync => "reading records",
+            Self::Webhook => "a webhook",
         }
     }
 }

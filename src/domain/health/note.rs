@@ -99,7 +99,7 @@ fn judge_one(hub: &Hub, mut health: Health, observations: &[Observation]) -> Jud
     let (mut checks, mut turns, mut touched) = (Vec::new(), Vec::new(), false);
     for seen in observations {
         let calm = health.verdict == Verdict::Healthy && health.troubles == 0;
-        let traffic = matches!(seen.source, Source::Call | Source::Sync);
+        let traffic = matches!(seen.source, Source::Call | Source::Sync | Source::Webhook);
         let before = health.clone();
         let (good, turn) = judge::judge(&mut health, seen, &rules);
         if calm && good && traffic {

@@ -27,9 +27,12 @@ fn seen(call: Evidence) -> Seen {
         Errand::Test => Source::Manual,
         Errand::Stream => Source::Sync,
         Errand::Call => Source::Call,
+        Errand::Webhook => Source::Webhook,
     };
-    let blank = Observation { trace: Some(call.trace), ..nothing(call.at, source) };
+    let blank = Observation { trace: Some(call.trace).filter(|trace| !trace.is_empty()), ..nothing(call.at, source) };
     let observation = match call.class {
+        // That it sends says that it is there, and nothing of our credential.
+        None if call.errand == Errand::Webhook => Observation { reach: Known::Good, ..blank },
         // That it works says more of the credential than any probe.
         None => Observation { reach: Known::Good, credential: Known::Good, quota: Known::Good, ..blank },
         Some(Class::NotFound | Class::Invalid | Class::Conflict) => Observation { reach: Known::Good, ..blank },

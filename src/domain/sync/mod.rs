@@ -1,7 +1,7 @@
 //! Syncs: what providers have is read, page by page, and kept as records.
 //!
-//! **Who acts.** A schedule, for each stream of an integration's provider ([`schedule`]); or a person ([`run`]). A
-//! worker does a run as a job ([`work`]).
+//! **Who acts.** A schedule, for each stream of an integration's provider ([`schedule`]); a person ([`run`]); or a
+//! provider, which told of a change ([`hint`]). A worker does a run as a job ([`work`]).
 //!
 //! **How a run lives.** QUEUED, RUNNING, and then SUCCEEDED, FAILED or CANCELLED; of a stream there is one at a time,
 //! which an index holds. Each page is asked for outside of any transaction and then kept in one commit ([`page`]): the
@@ -30,6 +30,7 @@
 //! is in it: the next run brings it.
 
 pub mod failure;
+pub mod hint;
 pub mod list;
 pub mod log;
 mod marks;

@@ -256,6 +256,19 @@ pub async fn count_of(cx: &Cx, row: Option<&SyncStream>, filter: &RecordFilter) 
     }
 }
 
+/// The records of a stream that the provider dates in a span, each with that time: later than the first moment, and not
+/// later than the second.
+pub async fn changed_between(
+    cx: &Cx,
+    stream: SyncStreamId,
+    after: Moment,
+    to: Moment,
+) -> Result<Vec<(String, Moment)>> {
+    let select = entity::of(cx.tenant()?, stream).filter(Column::UpdatedAt.gt(after)).filter(Column::UpdatedAt.lte(to));
+    let select = select.select_only().columns([Column::ExternalId, Column::UpdatedAt]);
+    Ok(select.into_tuple().all(cx.db()).await?)
+}
+
 /// The first so many ids of a stream behind one, for who compares.
 pub async fn ids(cx: &Cx, stream: SyncStreamId, after: &str, most: u64) -> Result<Vec<String>> {
     let select = entity::of(cx.tenant()?, stream).filter(Column::ExternalId.gt(after)).select_only();

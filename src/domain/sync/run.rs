@@ -453,6 +453,7 @@ impl Cause {
         match self {
             Self::Manual => "MANUAL",
             Self::Schedule => "SCHEDULE",
+            Self::Webhook => "WEBHOOK",
         }
     }
 }

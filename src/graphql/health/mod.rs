@@ -78,6 +78,8 @@ pub enum HealthSource {
     Call,
     /// Records were read.
     Sync,
+    /// A webhook came that is from the provider.
+    Webhook,
 }
 
 /// What kind of thing happened.

@@ -57,6 +57,8 @@ pub enum SyncCause {
     Manual,
     /// It was due.
     Schedule,
+    /// The provider told of a change.
+    Webhook,
 }
 
 /// Where a run is in its life.

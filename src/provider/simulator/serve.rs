@@ -29,7 +29,7 @@ use futures_util::{StreamExt, stream};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
@@ -37,7 +37,10 @@ use super::{
     Asked, Fake, Mood,
     hook::{Delivery, How},
 };
-use crate::{kernel::clock::Clock, provider::manifest::Manifest};
+use crate::{
+    kernel::clock::Clock,
+    provider::{manifest::Manifest, webhook::sign::Unsignable},
+};
 
 /// Largest body that is taken.
 const MAX_BODY: usize = 4 << 20;
@@ -79,6 +82,28 @@ impl Simulator {
     pub fn with<T>(&self, provider: &str, work: impl FnOnce(&mut Fake) -> T) -> Option<T> {
         let fake = self.fakes.get(provider)?;
         Some(work(&mut fake.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// Lets a provider send webhooks to an address of the loopback, and gives the status of each answer. Nothing, if the
+    /// provider is not played.
+    pub async fn post(
+        &self,
+        provider: &str,
+        to: &Url,
+        how: How,
+        count: u32,
+    ) -> Option<Result<Vec<Option<u16>>, Unsignable>> {
+        let now = self.clock.now();
+        let deliveries = match self.with(provider, |fake| fake.webhooks(to, how, count, now))? {
+            Ok(deliveries) => deliveries,
+            Err(reason) => return Some(Err(reason)),
+        };
+        let mut statuses = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries.into_iter().filter(|delivery| is_loopback(&delivery.url)) {
+            let sent = tokio::time::timeout(PATIENCE, deliver(delivery)).await;
+            statuses.push(sent.ok().and_then(Result::ok));
+        }
+        Some(Ok(statuses))
     }
 
     /// All routes.
@@ -191,19 +216,11 @@ async fn send(State(simulator): State<Simulator>, Path(provider): Path<String>, 
     if !is_loopback(&wish.url) || wish.count > 1_000 {
         return (StatusCode::BAD_REQUEST, "send at most 1000, to http on the loopback").into_response();
     }
-    let now = simulator.clock.now();
-    let made = simulator.with(&provider, |fake| fake.webhooks(&wish.url, wish.how, wish.count, now));
-    let deliveries = match made {
-        None => return (StatusCode::NOT_FOUND, "this provider is not simulated").into_response(),
-        Some(Err(reason)) => return (StatusCode::CONFLICT, reason.to_string()).into_response(),
-        Some(Ok(deliveries)) => deliveries,
-    };
-    let mut statuses: Vec<Value> = Vec::new();
-    for delivery in deliveries {
-        let sent = tokio::time::timeout(PATIENCE, deliver(delivery)).await;
-        statuses.push(sent.ok().and_then(Result::ok).map_or(Value::Null, |status| json!(status)));
+    match simulator.post(&provider, &wish.url, wish.how, wish.count).await {
+        None => (StatusCode::NOT_FOUND, "this provider is not simulated").into_response(),
+        Some(Err(reason)) => (StatusCode::CONFLICT, reason.to_string()).into_response(),
+        Some(Ok(statuses)) => Json(json!({"provider": provider, "statuses": statuses})).into_response(),
     }
-    Json(json!({"provider": provider, "statuses": statuses})).into_response()
 }
 
 fn is_loopback(url: &Url) -> bool {

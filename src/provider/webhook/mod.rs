@@ -21,6 +21,7 @@
 //! | `source_address` | [`shared`] | FedEx |
 //! | `standard_webhooks` | [`hmac`] | partners, and our own |
 
+pub mod carry;
 pub mod certificate;
 pub mod ecdsa;
 pub mod event;

@@ -10,6 +10,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use axum::http::Request;
 use chrono::TimeDelta;
 use portolan::{
     context::{Cx, NewJob},
@@ -24,12 +25,18 @@ use portolan::{
             user::RoleName,
         },
         alert::{self, AlertFilter, Kind, NewAlert, Severity},
+        inbox::{
+            list::{self as webhooks, WebhookFilter},
+            process,
+            source::{self, NewSource},
+        },
         job::queue,
         sync::{run, work},
         tenant::{Tenant, lifecycle},
     },
     entity::sync_failure,
     kernel::{chance::SeededChance, cursor::Cursor, id::IntegrationId, scope::Role, token as text},
+    provider::simulator::hook::How,
 };
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, Statement};
 use serde_json::{Value, json};
@@ -56,7 +63,7 @@ pub struct Side {
 
 impl Side {
     /// A tenant with one thing of each kind.
-    async fn prepare(hub: &TestHub, tenant: Tenant) -> Self {
+    async fn prepare(hub: &TestHub, played: &Played, tenant: Tenant) -> Self {
         let mut ids = BTreeMap::from([("tenant", tenant.id.to_string())]);
         let user = hub.user_of(&tenant, &format!("clerk@{}.test", tenant.slug), Role::Viewer).await;
         let bonds = membership::of_users(&hub.cx_of(&tenant), &[user.id]).await.unwrap();
@@ -79,6 +86,9 @@ impl Side {
         let (ended, queued) = Box::pin(synced(hub, &cx, ids["integration"].parse().unwrap())).await;
         ids.insert("syncRun", ended);
         ids.insert("queuedRun", queued);
+        let (source, webhook) = Box::pin(heard(hub, played, &cx, ids["integration"].parse().unwrap())).await;
+        ids.insert("webhookSource", source);
+        ids.insert("webhookEvent", webhook);
         ids.insert("deadJob", dead_job(hub, &cx).await);
         ids.insert("alert", alert(&cx, &ids["integration"]).await);
         let spare = hub.another_tenant(&format!("spare-of-{}", tenant.slug)).await;
@@ -162,6 +172,28 @@ async fn synced(hub: &TestHub, cx: &Cx, id: IntegrationId) -> (String, String) {
     (begun.id.to_string(), queued.id.to_string())
 }
 
+/// A source of webhooks, one that was believed and processed, and one that was not believed.
+async fn heard(hub: &TestHub, played: &Played, cx: &Cx, id: IntegrationId) -> (String, String) {
+    let secret = vec![("webhook_secret".to_owned(), played.value("stripe", "webhook_secret").into())];
+    let new = NewSource { provider: None, integration: Some(id), name: None, secrets: secret };
+    let made = source::create(cx, new, None).await.unwrap();
+    for how in [How::Right, How::WrongSecret] {
+        let sent = played.webhooks("stripe", made.url.expose(), how, 1, cx.now()).remove(0);
+        let mut request = Request::post(sent.url.path());
+        for (name, value) in &sent.headers {
+            request = request.header(name, value);
+        }
+        hub.send(request.body(sent.body.into()).unwrap()).await;
+    }
+    hub.settle().await;
+    let taken = queue::take(hub.app.hub(), "inbox.process", 1, "nobody", TimeDelta::hours(1)).await.unwrap();
+    let acting = queue::acting(hub.app.hub(), &taken[0], "test");
+    Box::pin(process::process(&acting, made.source.id, || false)).await.unwrap();
+    let args = cx.page(None, None, None, None).unwrap();
+    let page = webhooks::list(cx, &WebhookFilter::default(), &args).await.unwrap();
+    (made.source.id.to_string(), page.rows[0].1.id.to_string())
+}
+
 /// Work that failed for good.
 async fn dead_job(hub: &TestHub, cx: &Cx) -> String {
     let work = NewJob::recorded("test.dead".to_owned(), json!({}), 1);
@@ -229,8 +261,8 @@ impl World {
         let mut settings: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         settings.extend([budget, hash, life, session, ping]);
         let hub = TestHub::with(&settings).await;
-        let here = Side::prepare(&hub, hub.tenant.clone()).await;
-        let there = Side::prepare(&hub, hub.another_tenant("elsewhere").await).await;
+        let here = Side::prepare(&hub, &played, hub.tenant.clone()).await;
+        let there = Side::prepare(&hub, &played, hub.another_tenant("elsewhere").await).await;
         Self { hub, here, there, tokens: HashMap::new(), _played: played }
     }
 

@@ -14,12 +14,17 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
+use chrono::{DateTime, Utc};
 use portolan::{
     kernel::clock::SystemClock,
     provider::{
         catalogue::Catalogue,
         manifest::auth::Auth,
-        simulator::{Mood, serve::Simulator},
+        simulator::{
+            Mood,
+            hook::{Delivery, How},
+            serve::Simulator,
+        },
     },
 };
 use serde_json::Value;
@@ -57,6 +62,12 @@ impl Played {
     /// Lets everybody ask a provider as often as they like.
     pub fn open(&self, provider: &str) {
         self.simulator.with(provider, portolan::provider::simulator::Fake::open).unwrap();
+    }
+
+    /// Webhooks of a provider to an address, signed as it signs, or not quite so.
+    pub fn webhooks(&self, provider: &str, to: &str, how: How, count: u32, now: DateTime<Utc>) -> Vec<Delivery> {
+        let to = to.parse().unwrap();
+        self.simulator.with(provider, |fake| fake.webhooks(&to, how, count, now)).unwrap().unwrap()
     }
 
     /// The made-up value that the fake of a provider takes for right.
@@ -139,7 +150,7 @@ impl Scripted {
                 tokio::time::sleep(said.after).await;
                 let mut parts = vec![Ok(said.body)];
                 parts.extend(said.cut.then(|| Err(std::io::Error::other("the line is cut"))));
-                let mut response = Response::new(Body::from_stream(tokio_stream::iter(parts)));
+                let mut response = Response::new(Body::from_stream(futures_util::stream::iter(parts)));
                 *response.status_mut() = StatusCode::from_u16(said.status).unwrap();
                 response.headers_mut().insert("content-type", said.kind.parse().unwrap());
                 response

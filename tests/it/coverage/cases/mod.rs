@@ -12,6 +12,7 @@ mod connect;
 mod credential;
 mod event;
 mod health;
+mod inbox;
 mod integration;
 mod issuer;
 mod job;
@@ -44,6 +45,7 @@ pub fn all() -> Vec<Case> {
         integration::CASES,
         health::CASES,
         sync::CASES,
+        inbox::CASES,
         credential::CASES,
     ];
     of_concerns.concat()

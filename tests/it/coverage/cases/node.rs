@@ -53,6 +53,16 @@ pub const CASES: &[Case] = &[
         |side| json!({ "id": side["syncRun"] }),
     ),
     Case::new(
+        Needs::Sight(Scope::IntegrationRead),
+        "query NodeWebhookSource($id: ID!) { node(id: $id) { id ... on WebhookSource { name } } }",
+        |side| json!({ "id": side["webhookSource"] }),
+    ),
+    Case::new(
+        Needs::Sight(Scope::IntegrationRead),
+        "query NodeWebhookEvent($id: ID!) { node(id: $id) { id ... on WebhookEvent { status } } }",
+        |side| json!({ "id": side["webhookEvent"] }),
+    ),
+    Case::new(
         Needs::Sight(Scope::AlertRead),
         "query NodeAlert($id: ID!) { node(id: $id) { id ... on Alert { text } } }",
         |side| json!({ "id": side["alert"] }),

@@ -1,0 +1,61 @@
+//! Portolan as it is, with a source of webhooks.
+
+use std::sync::Arc;
+
+use portolan::{
+    app::{App, World},
+    config::{Config, Flags, environment},
+    context::Cx,
+    domain::{
+        credential::given::Given,
+        inbox::source::{self, NewSource},
+        integration::create::{self, Capabilities, NewIntegration},
+        tenant,
+    },
+    http::serve::{ServeLimits, serve as listen_on},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::servers::{SECRET, listen};
+
+/// The load comes from one address.
+const SETTINGS: [(&str, &str); 2] =
+    [("PORTOLAN_HTTP_CONNECTIONS_PER_ADDRESS", "20000"), ("PORTOLAN_LOG_LEVEL", "error")];
+
+/// Serves until killed, with everything or without those who process what came.
+pub(crate) async fn serve(whole: bool) {
+    let settings = SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let folder = std::env::current_dir().unwrap();
+    let config = Config::load(&Flags::default(), environment().chain(settings), &folder).unwrap();
+    let (app, _) = App::start(&config, World::default()).await.unwrap();
+    let home = tenant::named(app.hub(), "default").await.unwrap();
+    let cx = Cx::system(app.hub().clone(), "bench", home.id);
+    // Its records are not read: what is measured is webhooks.
+    let capabilities = Capabilities { can_sync: Some(false), ..Capabilities::default() };
+    let new = NewIntegration {
+        provider: "custom_rest".to_owned(),
+        name: Some("Bench".to_owned()),
+        settings: vec![("base_url".to_owned(), "https://api.partner.example".to_owned())],
+        skip_test: true,
+        capabilities,
+        ..NewIntegration::default()
+    };
+    let given = Given::Bearer("bench-bench-bench".to_owned().into());
+    let integration = create::create(&cx, new, Some(given), None).await.unwrap();
+    let new = NewSource {
+        provider: None,
+        integration: Some(integration.id),
+        name: None,
+        secrets: vec![("webhook_secret".to_owned(), SECRET.to_owned().into())],
+    };
+    let made = source::create(&cx, new, None).await.unwrap();
+    let listener = listen().await;
+    println!("{} /hooks/{}", listener.local_addr().unwrap(), made.source.address);
+    let stop = CancellationToken::new();
+    if whole {
+        app.serve(listener, stop).await;
+    } else {
+        let limits = ServeLimits { per_address: 20_000, ..ServeLimits::default() };
+        listen_on(listener, app.router(), limits, stop, Arc::new(|_| {})).await;
+    }
+}

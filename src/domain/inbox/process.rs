@@ -1,0 +1,424 @@
+//! A job sees to what came to a source.
+//!
+//! There is one for a source at a time, and it takes what waits in the order in which it came, many webhooks in a
+//! commit. Reading them is outside of any transaction. If the commit fails, each is tried alone, so that one does not
+//! stand in the way of the others.
+//!
+//! What does not work is tried again, later each time: the integration may be made in a minute. What never will, since
+//! the bytes do not change, is given up at once.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use chrono::{SecondsFormat, TimeDelta};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, sea_query::Expr};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use url::Url;
+
+use super::{Happening, Status, WebhookEvent, WebhookItem, WebhookSource, list, receive::fit, route};
+use crate::{
+    context::{
+        Cx, NewJob, Txn, Work,
+        evidence::{Errand, Evidence},
+    },
+    domain::{credential::token, integration::Integration, sync::hint},
+    entity::{
+        integration,
+        webhook_event::{self as entity, Column},
+        webhook_item,
+    },
+    event::inbox::InboxEvent,
+    kernel::{
+        clock::Moment,
+        error::{Error, Result, chain},
+        id::{IntegrationId, WebhookEventId, WebhookSourceId},
+        retry::Retry,
+    },
+    provider::{
+        manifest::{Manifest, webhook::Webhook},
+        webhook::{
+            Received,
+            event::{self, Event, Unread},
+        },
+    },
+};
+
+/// Webhooks of one commit.
+const BATCH: u64 = 64;
+
+/// Commits after which others have their turn.
+const ROUNDS: usize = 50;
+
+/// Items of one statement.
+const ITEMS: usize = 500;
+
+/// How often a webhook is tried.
+const ATTEMPTS: i32 = 8;
+
+/// How long it waits in between: half an hour in all.
+const RETRY: Retry = Retry { first: TimeDelta::seconds(5), longest: TimeDelta::minutes(10) };
+
+/// Sees to the webhooks of a source.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ProcessInbox {
+    /// The source.
+    pub source: WebhookSourceId,
+}
+
+impl Work for ProcessInbox {
+    const KIND: &'static str = "inbox.process";
+    // What does not work is counted with each webhook.
+    const ATTEMPTS: i32 = 1_000_000;
+}
+
+/// What a webhook comes to.
+pub(super) struct Told {
+    pub(super) event: Event,
+    pub(super) integration: Option<IntegrationId>,
+    pub(super) streams: Vec<String>,
+}
+
+/// What is to be done with a webhook.
+enum Plan {
+    Keep(WebhookEvent, Vec<Told>),
+    Later(WebhookEvent, String),
+    GiveUp(WebhookEvent, String),
+}
+
+impl Plan {
+    const fn row(&self) -> &WebhookEvent {
+        match self {
+            Self::Keep(row, _) | Self::Later(row, _) | Self::GiveUp(row, _) => row,
+        }
+    }
+}
+
+/// All that is needed to find out whose something is, and what is to be read then.
+pub(super) struct Owners {
+    manifest: Arc<Manifest>,
+    source: Option<IntegrationId>,
+    all: Vec<Integration>,
+}
+
+impl Owners {
+    /// The integrations of a source's tenant that may be meant; nothing if the provider is not known any more.
+    pub(super) async fn of(cx: &Cx, source: &WebhookSource) -> Result<Option<Self>> {
+        let Some(manifest) = cx.hub().catalogue.get(&source.provider).cloned() else { return Ok(None) };
+        let all = integration::of(cx.tenant()?).filter(integration::Column::Provider.eq(&source.provider));
+        Ok(Some(Self { manifest, source: source.integration_id, all: all.all(cx.db()).await? }))
+    }
+
+    pub(super) fn webhook(&self) -> Option<&Webhook> {
+        self.manifest.webhook.get()
+    }
+
+    /// Whose it is; the reason if it is nobody's.
+    fn owner(&self, account: Option<&str>) -> Result<&Integration, String> {
+        let own = self.source.and_then(|id| self.all.iter().find(|integration| integration.id == id));
+        let setting = self.webhook().and_then(|webhook| webhook.account.get()).map(|account| account.setting.as_str());
+        if let (Some(setting), Some(account)) = (setting, account) {
+            let has = |integration: &&Integration| {
+                token::settings(&integration.settings).get(setting).is_some_and(|value| value == account)
+            };
+            // The one that the source is for comes first, should there be two with one account.
+            if let Some(found) = own.filter(has).or_else(|| self.all.iter().find(has)) {
+                return Ok(found);
+            }
+            let unset = |own: &&Integration| !token::settings(&own.settings).contains_key(setting);
+            let shown: String = account.chars().take(100).collect();
+            return own.filter(unset).ok_or_else(|| {
+                format!("it is of the {setting} {shown:?}, which no integration with {} has", self.manifest.name)
+            });
+        }
+        match (own, &self.all[..]) {
+            (Some(own), _) => Ok(own),
+            (None, [only]) => Ok(only),
+            (None, []) => Err(format!("there is no integration with {}", self.manifest.name)),
+            (None, _) => Err(format!("it does not say which of the integrations with {} is meant", self.manifest.name)),
+        }
+    }
+
+    /// What a webhook comes to; the first reason for which some of it is nobody's stands beside it.
+    pub(super) fn read(&self, row: &WebhookEvent) -> Result<(Vec<Told>, Option<String>), Unread> {
+        let Some(webhook) = self.webhook() else { return Err(Unread::NoKind) };
+        let (mut told, mut reason) = (Vec::new(), None);
+        for event in read(webhook, row)? {
+            let owner = self.owner(event.account.as_deref());
+            let about = event.is.and_then(route::about);
+            let streams = match (&owner, about) {
+                (Ok(owner), Some(about)) if hint::is_followed(owner) && owner.can_webhook => {
+                    hint::streams(&self.manifest, about).map(str::to_owned).collect()
+                }
+                _ => Vec::new(),
+            };
+            let integration = owner.as_ref().ok().map(|owner| owner.id);
+            reason = reason.or_else(|| owner.err());
+            told.push(Told { event, integration, streams });
+        }
+        Ok((told, reason))
+    }
+}
+
+/// What a webhook that is kept says.
+fn read(webhook: &Webhook, row: &WebhookEvent) -> Result<Vec<Event>, Unread> {
+    let mut headers = HeaderMap::new();
+    let kept: Vec<(String, String)> = serde_json::from_value(row.headers.clone()).unwrap_or_default();
+    for (name, value) in kept {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(&value)) {
+            headers.append(name, value);
+        }
+    }
+    let mut url = Url::parse("https://portolan.invalid/").map_err(|_| Unread::NoKind)?;
+    url.set_query((!row.query.is_empty()).then_some(&row.query));
+    let from = row.address.as_deref().and_then(|address| address.parse().ok());
+    let from = from.unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+    event::read(webhook, Received { url: &url, headers: &headers, body: &row.body, from })
+}
+
+/// Something that happened, in our words. The order of the fields is part of what is kept.
+#[derive(Serialize)]
+struct Normalised<'a> {
+    id: &'a str,
+    kind: &'a str,
+    is: Option<&'static str>,
+    subject: Option<&'a str>,
+    at: Option<String>,
+    account: Option<&'a str>,
+    data: &'a Value,
+}
+
+/// What happened, in our words: from the same bytes and the same file the same text.
+pub(super) fn normalised(event: &Event) -> Result<String> {
+    let normalised = Normalised {
+        id: &event.id,
+        kind: &event.kind,
+        is: event.is.map(Happening::as_str),
+        subject: event.subject.as_deref(),
+        at: event.at.map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true)),
+        account: event.account.as_deref(),
+        data: &event.data,
+    };
+    serde_json::to_string(&normalised).map_err(|error| Error::Internal("a webhook could not be written", error.into()))
+}
+
+/// Sees to what waits at a source of the caller's tenant. Says whether it came to an end.
+pub async fn process(cx: &Cx, id: WebhookSourceId, stopping: impl Fn() -> bool) -> Result<bool> {
+    let Some(source) = list::sources_by_ids(cx, &[id]).await?.pop() else {
+        return cx.write(async |txn| txn.finish()).await.map(|()| true);
+    };
+    let owners = Owners::of(cx, &source).await?;
+    for _ in 0..ROUNDS {
+        let rows = entity::due(source.tenant_id, id, cx.now(), BATCH).all(cx.db()).await?;
+        if rows.is_empty() {
+            break;
+        }
+        if stopping() {
+            return Ok(false);
+        }
+        let plans = rows.into_iter().map(|row| plan(owners.as_ref(), row)).collect();
+        settle(cx, plans).await?;
+    }
+    cx.write(async |txn| {
+        if let Some(next) = entity::next(source.tenant_id, id).one(&**txn).await? {
+            let wait = next.due_at.map_or(TimeDelta::zero(), |due| (due - txn.now()).max(TimeDelta::zero()));
+            let again = NewJob::of(&ProcessInbox { source: id })?.unique(id.to_string()).after(wait);
+            txn.enqueue(again)?;
+        }
+        txn.finish()
+    })
+    .await?;
+    Ok(true)
+}
+
+fn plan(owners: Option<&Owners>, row: WebhookEvent) -> Plan {
+    let Some(owners) = owners else {
+        let reason = format!("the hub knows no provider {:?} any more", row.provider);
+        return Plan::Later(row, reason);
+    };
+    match owners.read(&row) {
+        Err(unread) => Plan::GiveUp(row, unread.to_string()),
+        Ok((told, Some(reason))) if told.iter().all(|told| told.integration.is_none()) => Plan::Later(row, reason),
+        Ok((told, _)) => Plan::Keep(row, told),
+    }
+}
+
+/// Does what is to be done with some webhooks, together or one by one.
+async fn settle(cx: &Cx, plans: Vec<Plan>) -> Result<()> {
+    match commit(cx, &plans).await {
+        Ok(()) => {}
+        // The database is away, or the job is somebody else's now.
+        Err(error @ Error::Unavailable(..)) => return Err(error),
+        Err(error) => {
+            tracing::warn!(error = chain(&error), "webhooks are processed one by one");
+            for plan in &plans {
+                match commit(cx, std::slice::from_ref(plan)).await {
+                    Ok(()) => {}
+                    Err(error @ Error::Unavailable(..)) => return Err(error),
+                    Err(error) => {
+                        let failed = Plan::Later(plan.row().clone(), error.to_string());
+                        commit(cx, std::slice::from_ref(&failed)).await?;
+                    }
+                }
+            }
+        }
+    }
+    witness(cx, &plans)
+}
+
+async fn commit(cx: &Cx, plans: &[Plan]) -> Result<()> {
+    cx.write(async |txn| {
+        let kept: Vec<_> = plans
+            .iter()
+            .filter_map(|plan| match plan {
+                Plan::Keep(row, told) => Some((row, told)),
+                _ => None,
+            })
+            .collect();
+        keep(txn, &kept).await?;
+        for plan in plans {
+            match plan {
+                Plan::Keep(..) => {}
+                Plan::Later(row, reason) if row.attempts + 1 < ATTEMPTS => later(txn, row, reason).await?,
+                Plan::Later(row, reason) | Plan::GiveUp(row, reason) => give_up(txn, row, reason).await?,
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Writes what webhooks say, tells of it, and leaves hints.
+async fn keep(txn: &Txn, kept: &[(&WebhookEvent, &Vec<Told>)]) -> Result<()> {
+    let Some((first, _)) = kept.first() else { return Ok(()) };
+    let tenant = first.tenant_id;
+    let ids: Vec<_> = kept.iter().map(|(row, _)| row.id).collect();
+    let again: Vec<_> = kept.iter().filter(|(row, _)| row.replays > 0).map(|(row, _)| row.id).collect();
+    if !again.is_empty() {
+        webhook_item::forget(tenant, &again).exec(&**txn).await?;
+    }
+    let mut items = Vec::new();
+    for (row, told) in kept {
+        for (number, told) in told.iter().enumerate() {
+            items.push(item(row, number, told)?);
+        }
+    }
+    for chunk in items.chunks(ITEMS) {
+        let rows = chunk.iter().cloned().map(IntoActiveModel::into_active_model);
+        let insert = webhook_item::Entity::insert_many(rows).on_conflict(webhook_item::known());
+        insert.exec_without_returning(&**txn).await?;
+    }
+    // What was told before by another webhook has had its effect.
+    let own: Vec<(WebhookEventId, i32)> = webhook_item::first_told(tenant, &ids).into_tuple().all(&**txn).await?;
+    let own: BTreeSet<_> = own.into_iter().collect();
+    let mut hints = BTreeSet::new();
+    for (row, told) in kept {
+        for (number, told) in told.iter().enumerate() {
+            let number = i32::try_from(number).unwrap_or(i32::MAX);
+            if own.contains(&(row.id, number)) {
+                txn.emit(&fact(row, number, told))?;
+                hints.extend(told.integration.into_iter().flat_map(|id| told.streams.iter().map(move |key| (id, key))));
+            }
+        }
+    }
+    for (integration, stream) in hints {
+        hint::leave(txn, integration, stream)?;
+    }
+    let mut by_owner: BTreeMap<Option<IntegrationId>, Vec<WebhookEventId>> = BTreeMap::new();
+    for (row, told) in kept {
+        by_owner.entry(common(told).or(row.integration_id)).or_default().push(row.id);
+    }
+    for (integration, ids) in by_owner {
+        entity::processed(tenant, ids, integration, txn.now()).exec(&**txn).await?;
+    }
+    Ok(())
+}
+
+/// The integration of which all of it is.
+fn common(told: &[Told]) -> Option<IntegrationId> {
+    let first = told.first()?.integration?;
+    told.iter().all(|told| told.integration == Some(first)).then_some(first)
+}
+
+fn item(row: &WebhookEvent, number: usize, told: &Told) -> Result<WebhookItem> {
+    Ok(WebhookItem {
+        webhook_id: row.id,
+        number: i32::try_from(number).unwrap_or(i32::MAX),
+        tenant_id: row.tenant_id,
+        source_id: row.source_id,
+        integration_id: told.integration,
+        event_key: fit(&told.event.id),
+        kind: fit(&told.event.kind),
+        happening: told.event.is.map(|is| is.as_str().to_owned()),
+        subject: told.event.subject.as_deref().map(fit),
+        at: told.event.at.unwrap_or(row.arrived_at),
+        normalised: normalised(&told.event)?,
+    })
+}
+
+fn fact(row: &WebhookEvent, number: i32, told: &Told) -> InboxEvent {
+    InboxEvent::Received {
+        source: row.source_id,
+        webhook: row.id,
+        number,
+        provider: row.provider.clone(),
+        integration: told.integration,
+        event: fit(&told.event.id),
+        said: fit(&told.event.kind),
+        is: told.event.is.map(|is| is.as_str().to_owned()),
+        about: told.event.subject.as_deref().map(fit),
+        happened_at: told.event.at.unwrap_or(row.arrived_at),
+        replay: row.replays,
+    }
+}
+
+async fn later(txn: &Txn, row: &WebhookEvent, reason: &str) -> Result<()> {
+    let attempts = row.attempts + 1;
+    let due: Moment = txn.now() + RETRY.wait(attempts, &*txn.cx().hub().chance);
+    let update = entity::update_of(row.tenant_id, [row.id])
+        .col_expr(Column::Attempts, Expr::value(attempts))
+        .col_expr(Column::DueAt, Expr::value(due))
+        .col_expr(Column::Reason, Expr::value(reason));
+    update.exec(&**txn).await?;
+    Ok(())
+}
+
+async fn give_up(txn: &Txn, row: &WebhookEvent, reason: &str) -> Result<()> {
+    let update = entity::update_of(row.tenant_id, [row.id])
+        .col_expr(Column::Status, Expr::value(Status::Dead))
+        .col_expr(Column::Attempts, Expr::value(row.attempts + 1))
+        .col_expr(Column::DueAt, Expr::value(None::<Moment>))
+        .col_expr(Column::Reason, Expr::value(reason))
+        .col_expr(Column::SettledAt, Expr::value(txn.now()));
+    update.exec(&**txn).await?;
+    let reason = reason.to_owned();
+    txn.emit(&InboxEvent::DeadLettered { source: row.source_id, webhook: row.id, reason })
+}
+
+/// That a provider sends is evidence that it is there.
+fn witness(cx: &Cx, plans: &[Plan]) -> Result<()> {
+    let tenant = cx.tenant()?;
+    let mut seen: BTreeMap<IntegrationId, Moment> = BTreeMap::new();
+    for plan in plans {
+        if let Plan::Keep(row, told) = plan {
+            seen.extend(told.iter().filter_map(|told| Some((told.integration?, row.arrived_at))));
+        }
+    }
+    for (integration, at) in seen {
+        cx.hub().evidence.push(Evidence {
+            tenant,
+            integration,
+            errand: Errand::Webhook,
+            at,
+            took: Duration::ZERO,
+            class: None,
+            message: None,
+            trace: String::new(),
+        });
+    }
+    Ok(())
+}
