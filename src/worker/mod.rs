@@ -11,6 +11,7 @@
 
 mod audit;
 pub mod handler;
+mod integration;
 mod keys;
 pub mod prober;
 pub mod runner;
@@ -31,7 +32,7 @@ use crate::{
     domain::{
         credential::{self, token},
         event, health,
-        integration::mend,
+        integration::{mend, removal::RemoveIntegration},
         job::schedule::{self, NewSchedule},
         keyring::HUB,
         sync::{
@@ -52,6 +53,7 @@ pub fn kinds() -> Vec<Kind> {
     vec![
         Kind::of::<keys::RenewDataKeys>(),
         Kind::of::<audit::PruneAudit>(),
+        Kind::of::<RemoveIntegration>(),
         Kind::of::<RunSync>(),
         Kind::of::<TickSync>(),
     ]
