@@ -269,7 +269,7 @@ impl Bound {
     }
 
     async fn write(&mut self, many: usize) {
-        let (whose, stream, now) = (Uuid::from_u128(1), Uuid::new_v4(), app_time());
+        let (whose, stream, now) = (Uuid::from_u128(1), Uuid::from_u128(rand::random()), app_time());
         for from in (0..many).step_by(PAGE) {
             let numbers: Vec<_> = (from..many.min(from + PAGE)).collect();
             let hash = |number: usize| Sha256::digest(data(number))[..16].to_vec();

@@ -127,7 +127,7 @@ pub fn put(backend: DbBackend, common: Common, rows: Vec<Put<'_>>) -> Statement 
                 "gone": row.deleted, "number": row.change_number,
             })
         });
-        values.push(serde_json::Value::from_iter(rows).to_string().into());
+        values.push(rows.collect::<serde_json::Value>().to_string().into());
         // The data is a text within the document: only there PostgreSQL leaves it as it is.
         let sql = format!(
             "INSERT INTO records ({COLUMNS}) \

@@ -77,13 +77,13 @@ pub async fn work(cx: &Cx, id: SyncRunId, stopping: impl Fn() -> bool) -> Result
                 Some(asking) => asking,
                 None => Ahead::asked(ask(cx, &integration, &own, Place::of(&current)?)),
             };
-            let paged = match asking.answer().await {
-                Ok(paged) => paged,
+            let answer = match asking.answer().await {
+                Ok(answer) => answer,
                 Err(halt) => return halted(cx, id, halt).await.map(|()| Ended::Settled),
             };
             last |= began.elapsed() > SLICE.0;
-            let mut keeping = pin!(page::keep(cx, id, &own, &paged));
-            if let Some(position) = paged.next.clone().filter(|_| !last) {
+            let mut keeping = pin!(page::keep(cx, id, &own, &answer));
+            if let Some(position) = answer.next.clone().filter(|_| !last) {
                 let place = Place { position, ..Place::of(&current)? };
                 let mut asking = Ahead::asked(ask(cx, &integration, &own, place));
                 let kept = asking.beside(keeping.as_mut()).await?;

@@ -27,6 +27,8 @@ async fn every_integration_is_probed_within_its_interval() {
     let of: Vec<_> = of.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let hub = TestHub::with(&of).await;
     copy(&hub, many).await;
+    // What the log tells later is a reason to ask again.
+    hub.number_events().await;
     let server = Server::with(&hub.database, &of).await;
     let (cx, began, before) = (hub.cx(), Instant::now(), Spent::by(server.id()));
     let limit = Duration::from_secs(if long { 60 } else { 90 });
