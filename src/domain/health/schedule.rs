@@ -29,7 +29,7 @@ pub async fn check_now(cx: &Cx, id: IntegrationId) -> Result<(Integration, Healt
         return Err(Error::conflict("integrationId", message));
     }
     cx.write(async |txn| held(txn, &integration).await.map(drop)).await?;
-    let seen = probe::ask(cx.hub(), &integration, Source::Manual).await;
+    let seen = probe::ask(cx.hub(), &integration, None, Source::Manual).await;
     let Some(seen) = seen else {
         return Err(Error::Unavailable("the provider", "nothing could be learned from it".into()));
     };
