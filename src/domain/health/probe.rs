@@ -1,6 +1,7 @@
 //! Asking providers: what is due is taken, and each is asked the cheapest thing that proves it works.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -8,7 +9,7 @@ use std::{
 use chrono::TimeDelta;
 use sea_orm::ConnectionTrait;
 
-use super::{Source, judge::Observation};
+use super::{Health, Source, judge::Observation};
 use crate::{
     context::{Cx, Hub},
     domain::{
@@ -65,23 +66,39 @@ pub async fn take(hub: &Arc<Hub>, most: usize) -> Result<Vec<Due>> {
         .write(async |txn| {
             let now = txn.now();
             let rows = entity::due(now, most as u64).all(&**txn).await?;
-            let next: Vec<_> = rows.iter().map(|row| (row.integration_id, now + interval(hub, row.every))).collect();
+            let found = integrations::of_hub(rows.iter().map(|row| row.integration_id)).all(&**txn).await?;
+            let providers: HashMap<_, _> = found.iter().map(|found| (found.id, found.provider.as_str())).collect();
+            let again = |row: &Health| {
+                let provider = providers.get(&row.integration_id).copied().unwrap_or_default();
+                (row.integration_id, now + interval(hub, provider, row.every))
+            };
+            let next: Vec<_> = rows.iter().map(again).collect();
             if !next.is_empty() {
                 txn.execute_raw(entity::set_out(txn.get_database_backend(), now, next)).await?;
             }
-            Ok(rows.into_iter().map(|row| row.integration_id).collect::<Vec<_>>())
+            Ok(found)
         })
         .await?;
-    let found = integrations::of_hub(taken).all(hub.database.reader()).await?;
-    let found: Vec<_> = found.into_iter().filter(|integration| integration.enabled).collect();
+    let found: Vec<_> = taken.into_iter().filter(|integration| integration.enabled).collect();
     let mut at_hand = credential::at_hand(hub, &found).await?;
     let due = found.into_iter().map(|integration| Due { at_hand: at_hand.remove(&integration.id), integration });
     Ok(due.collect())
 }
 
+/// How often integrations of a provider are probed that have no interval of their own: as the operator set it for the
+/// provider, or as for all; but no more often than the provider's file says that it bears.
+pub(super) fn usual(hub: &Hub, provider: &str) -> TimeDelta {
+    if let Some(set) = hub.health.intervals.get(provider) {
+        return *set;
+    }
+    let bears = hub.catalogue.get(provider).and_then(|manifest| manifest.probe.every());
+    let bears = bears.and_then(|every| TimeDelta::from_std(every).ok()).unwrap_or_default();
+    hub.health.interval.max(bears)
+}
+
 /// The time until the next probe: a fifth more or less, so that those who came together do not stay together.
-pub(super) fn interval(hub: &Hub, every: Option<i32>) -> TimeDelta {
-    let whole = every.map_or(hub.health.interval, |seconds| TimeDelta::seconds(seconds.into()));
+fn interval(hub: &Hub, provider: &str, every: Option<i32>) -> TimeDelta {
+    let whole = every.map_or_else(|| usual(hub, provider), |seconds| TimeDelta::seconds(seconds.into()));
     let mut byte = [0];
     hub.chance.fill(&mut byte);
     let share = 800 + i64::from(byte[0]) * 400 / 255;

@@ -253,7 +253,7 @@ fn made_up(many: usize, heard: &Heard) -> Said {
     let things: Vec<_> = (from..to).map(each).collect();
     let next = if to < many { format!("\"{to}\"") } else { "null".to_owned() };
     let body = format!("{{\"things\":[{}],\"next\":{next}}}", things.join(","));
-    Said { status: 200, kind: "application/json", body, after: std::time::Duration::ZERO }
+    Said { body: body.into(), ..Said::json(200, &Value::Null) }
 }
 
 fn answer(state: &State, heard: &Heard) -> Said {
