@@ -140,6 +140,10 @@ fn main() {
     }
 }
 
+fn counted(number: usize) -> i64 {
+    i64::try_from(number).unwrap()
+}
+
 fn id(number: usize) -> String {
     format!("thing_{number:08}")
 }
@@ -283,7 +287,7 @@ impl Bound {
                     insert.push_values(numbers, |mut row, number| {
                         row.push_bind(whose).push_bind(whose).push_bind(stream).push_bind(id(number));
                         row.push_bind(data(number)).push_bind(hash(number)).push_bind(now).push_bind(1_i64);
-                        row.push("NULL").push_bind(number as i64).push_bind(now);
+                        row.push("NULL").push_bind(counted(number)).push_bind(now);
                     });
                     insert.build().execute(&mut *txn).await.unwrap();
                     txn.commit().await.unwrap();
@@ -300,7 +304,7 @@ impl Bound {
                     let insert = insert.bind(numbers.iter().copied().map(id).collect::<Vec<_>>());
                     let insert = insert.bind(numbers.iter().copied().map(data).collect::<Vec<_>>());
                     let insert = insert.bind(numbers.iter().copied().map(hash).collect::<Vec<_>>());
-                    let insert = insert.bind(numbers.iter().map(|number| *number as i64).collect::<Vec<_>>());
+                    let insert = insert.bind(numbers.iter().copied().map(counted).collect::<Vec<_>>());
                     insert.execute(&mut *txn).await.unwrap();
                     txn.commit().await.unwrap();
                 }
@@ -334,13 +338,13 @@ async fn compare(many: usize) {
     );
     println!("and for unchanged records three times what added ones reach");
     println!("{:<24} {:>12} {:>8} {:>16}", "", "records/s", "ratio", "CPU us for each");
-    on("SQLite", &provider, many, None).await;
+    Box::pin(on("SQLite", &provider, many, None)).await;
     if let Ok(server) = env::var("TEST_POSTGRES_URL") {
         let name = format!("bench_{}", std::process::id());
         let admin = Database::connect(&server).await.unwrap();
         admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
         let url = format!("{}/{name}", server.rsplit_once('/').unwrap().0);
-        on("PostgreSQL", &provider, many, Some(&url)).await;
+        Box::pin(on("PostgreSQL", &provider, many, Some(&url))).await;
         admin.execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
     }
 }
@@ -380,8 +384,8 @@ async fn on(name: &str, provider: &Provider, many: usize, url: Option<&str>) {
         let integration = create::create(&cx, new, Some(given), None).await.unwrap();
         node.settle().await.unwrap();
         bare.measure(round > 0, many, bound.write(many)).await;
-        added.measure(round > 0, many, sync(&cx, &node, integration.id, many, true)).await;
-        unchanged.measure(round > 0, many, sync(&cx, &node, integration.id, many, false)).await;
+        added.measure(round > 0, many, Box::pin(sync(&cx, &node, integration.id, many, true))).await;
+        unchanged.measure(round > 0, many, Box::pin(sync(&cx, &node, integration.id, many, false))).await;
     }
     let of = bare.print(&format!("{name}, bound"), 0.0);
     let rate = added.print(&format!("{name}, added"), of);

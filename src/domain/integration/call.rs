@@ -30,7 +30,8 @@ where
     F: Future<Output = Result<T, Trouble>>,
 {
     let witness = Witness::of(cx.hub(), integration.tenant_id, integration.id);
-    call_by(cx, connector(cx, integration.timeout_ms).observed_by(witness), integration, None, ask).await
+    let connector = connector(cx, integration.timeout_ms).observed_by(witness);
+    Box::pin(call_by(cx, connector, integration, None, ask)).await
 }
 
 /// The same by another connector, with what was read for many integrations at once if it was.

@@ -14,6 +14,7 @@ use super::{acme::Acme, connect, kept, node, there, well};
 use crate::support::{
     TestHub,
     bulk::{copy, rows},
+    database::on_postgres,
 };
 
 /// Everything that is an integration's.
@@ -58,10 +59,7 @@ async fn an_integration_with_very_many_rows_is_gone_at_once_and_its_rows_soon() 
     let goes = connect(&hub, "goes").await;
     well(&hub, goes.id, "things").await;
     let stream = record::row_of(&hub.cx(), goes.id, "things").await.unwrap().unwrap();
-    let uuid = |id: uuid::Uuid| match crate::support::database::on_postgres() {
-        true => format!("'{id}'::uuid"),
-        false => format!("x'{}'", id.simple()),
-    };
+    let uuid = |id: uuid::Uuid| if on_postgres() { format!("'{id}'::uuid") } else { format!("x'{}'", id.simple()) };
     let (own, of) = (uuid(goes.id.uuid()), uuid(stream.id.uuid()));
     let part = MANY / 3;
     let (own, of) = (("integration_id", own.as_str()), ("stream_id", of.as_str()));
