@@ -46,6 +46,8 @@ impl MigrationTrait for Migration {
             .col(required("created_by", text.clone()))
             .col(required("created_at", MOMENT))
             .col(required("updated_at", MOMENT))
+            // From then on nobody sees it; the row goes when everything that was its own is gone.
+            .col(optional("deleted_at", MOMENT))
             .foreign_key(&mut of_tenant("integrations"));
         manager.create_table(integrations).await?;
         let own = index("integrations", "integrations_of_tenant", &["tenant_id", "id"]).unique().to_owned();

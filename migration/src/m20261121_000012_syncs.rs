@@ -116,6 +116,7 @@ async fn runs(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     manager
         .create_index(index("sync_runs", "sync_runs_of_integration", &["tenant_id", "integration_id", "id"]))
         .await?;
+    manager.create_index(index("sync_runs", "sync_runs_of_stream", &["tenant_id", "stream_id"])).await?;
     manager.create_index(index("sync_runs", "sync_runs_old", &["ended_at"])).await?;
     Ok(())
 }
@@ -170,6 +171,8 @@ async fn written(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     manager.create_table(failures).await?;
     let of_run = index("sync_failures", "sync_failures_of_run", &["tenant_id", "run_id", "id"]);
     manager.create_index(of_run).await?;
+    // By these rows are found that go with their stream, here and below.
+    manager.create_index(index("sync_failures", "sync_failures_of_stream", &["tenant_id", "stream_id"])).await?;
 
     let mut logs = Table::create();
     logs.table(Alias::new("sync_logs"))
@@ -192,6 +195,7 @@ async fn written(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         ("sync_logs_of_tenant", &["tenant_id", "id"][..]),
         ("sync_logs_of_integration", &["tenant_id", "integration_id", "id"]),
         ("sync_logs_of_run", &["tenant_id", "run_id", "id"]),
+        ("sync_logs_of_stream", &["tenant_id", "stream_id"]),
     ] {
         manager.create_index(index("sync_logs", name, columns)).await?;
     }

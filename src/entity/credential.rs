@@ -61,6 +61,14 @@ pub fn current(tenant: TenantId, integration: IntegrationId) -> Select<Entity> {
     of_integration(tenant, integration).filter(COLUMN.current.eq(true))
 }
 
+/// Those that these integrations use, each of a tenant, for who calls for many at once.
+pub fn current_of_hub(of: impl IntoIterator<Item = (TenantId, IntegrationId)>) -> Select<Entity> {
+    let pairs = of.into_iter().map(|(tenant, integration)| (Value::from(tenant), Value::from(integration)));
+    Entity::find()
+        .filter(super::pair::among([Column::TenantId, Column::IntegrationId], pairs))
+        .filter(COLUMN.current.eq(true))
+}
+
 /// One of them, to change columns of.
 pub fn update_of(tenant: TenantId, credential: CredentialId) -> UpdateMany<Entity> {
     Entity::update_many().filter(COLUMN.tenant_id.eq(tenant)).filter(COLUMN.id.eq(credential))

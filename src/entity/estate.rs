@@ -1,10 +1,11 @@
-//! Everything that is a tenant's own, for when a tenant is deleted.
+//! Everything that is a tenant's own, for when a tenant is deleted; and everything that is an integration's.
 //!
-//! A table with a column `tenant_id` is in one of the two lists; a test compares them with the database.
+//! A table with a column `tenant_id` is in one of the first two lists, one with a column `integration_id` in one of the
+//! others; a test compares them with the database.
 
 use sea_orm::{DbBackend, Statement};
 
-use crate::kernel::id::TenantId;
+use crate::kernel::id::{IntegrationId, TenantId};
 
 /// The tables that are emptied, in an order in which nothing still refers to what goes.
 pub const TABLES: &[&str] = &[
@@ -65,4 +66,41 @@ pub fn some_of(backend: DbBackend, table: &'static str, tenant: TenantId, most: 
         ),
     };
     Statement::from_sql_and_values(backend, sql, [tenant.into()])
+}
+
+/// What an integration has little of: it goes in the commit that deletes the integration. So do its credentials, whose
+/// secrets are not found by the integration.
+pub const GO_AT_ONCE: &[&str] = &["connect_links", "authorizations", "integration_actions", "health"];
+
+/// What it may have any number of: it goes afterwards, and then the streams that all but the last two belong to.
+pub const GO_LATER: &[&str] =
+    &["sync_logs", "sync_failures", "sync_runs", "records", "sync_streams", "health_checks", "health_changes"];
+
+/// What the inbox sees to: it closes the sources of deleted integrations, and keeps what came for its time.
+pub const STAYS: &[&str] = &["webhook_sources", "webhook_events", "webhook_items"];
+
+/// Those of what goes later that are found by their stream.
+const OF_STREAMS: &[&str] = &["sync_logs", "sync_failures", "sync_runs", "records"];
+
+/// Removes at most so many rows of an integration from one of the tables.
+pub fn some_of_integration(
+    backend: DbBackend,
+    table: &'static str,
+    tenant: TenantId,
+    integration: IntegrationId,
+    most: u64,
+) -> Statement {
+    let own = if OF_STREAMS.contains(&table) {
+        "stream_id IN (SELECT id FROM sync_streams WHERE tenant_id = $1 AND integration_id = $2)"
+    } else {
+        "integration_id = $2"
+    };
+    let some = format!("FROM {table} WHERE tenant_id = $1 AND {own} LIMIT {most}");
+    let sql = match backend {
+        DbBackend::Postgres => {
+            format!("DELETE FROM {table} WHERE tenant_id = $1 AND ctid = ANY (ARRAY (SELECT ctid {some}))")
+        }
+        _ => format!("DELETE FROM {table} WHERE tenant_id = $1 AND rowid IN (SELECT rowid {some})"),
+    };
+    Statement::from_sql_and_values(backend, sql, [tenant.into(), integration.into()])
 }

@@ -1,5 +1,7 @@
 //! What is known of each integration's health. Rows of the whole hub are taken by whoever probes.
 
+use std::fmt::Write as _;
+
 use sea_orm::{
     FromQueryResult, QueryOrder, QuerySelect, Statement, UpdateMany,
     entity::prelude::*,
@@ -148,9 +150,18 @@ pub fn rewritten() -> OnConflict {
     OnConflict::column(Column::IntegrationId).update_columns(all).to_owned()
 }
 
-/// The same, of what whoever probes notes when it sets out.
-pub fn set_out() -> OnConflict {
-    OnConflict::column(Column::IntegrationId).update_columns([Column::AskedAt, Column::NextAt]).to_owned()
+/// What whoever probes notes when it sets out: for each integration when it is due next.
+pub fn set_out(backend: sea_orm::DbBackend, now: Moment, next: Vec<(IntegrationId, Moment)>) -> Statement {
+    let mut values: Vec<Value> = vec![now.into()];
+    let mut sql = "UPDATE health SET asked_at = $1, next_at = due.column2 FROM (VALUES ".to_owned();
+    for (integration, next) in next {
+        let (comma, first) = (if values.len() == 1 { "" } else { ", " }, values.len() + 1);
+        // Writing to a string does not fail.
+        let _ = write!(sql, "{comma}(${first}, ${})", first + 1);
+        values.extend([integration.into(), next.into()]);
+    }
+    sql.push_str(") AS due WHERE health.integration_id = due.column1");
+    Statement::from_sql_and_values(backend, sql, values)
 }
 
 /// Begins to watch every enabled integration of the hub of which nothing is known yet.

@@ -1,6 +1,6 @@
 //! Integrations: a tenant's connections to providers.
 
-use sea_orm::{QueryOrder, QuerySelect, UpdateMany, entity::prelude::*};
+use sea_orm::{DeleteMany, QueryOrder, QuerySelect, UpdateMany, entity::prelude::*};
 
 use crate::kernel::id::{IntegrationId, TenantId};
 
@@ -48,6 +48,8 @@ pub struct Model {
     pub created_by: String,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
+    /// Since when nobody sees it any more.
+    pub deleted_at: Option<DateTimeUtc>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -85,9 +87,22 @@ impl Status {
     }
 }
 
+/// Those that were not deleted.
+fn there() -> Select<Entity> {
+    Entity::find().filter(COLUMN.deleted_at.is_null())
+}
+
 /// The integrations of the tenant.
 pub fn of(tenant: TenantId) -> Select<Entity> {
-    Entity::find().filter(COLUMN.tenant_id.eq(tenant))
+    there().filter(COLUMN.tenant_id.eq(tenant))
+}
+
+/// One that was deleted, once nothing of it is left.
+pub fn remove(tenant: TenantId, integration: IntegrationId) -> DeleteMany<Entity> {
+    Entity::delete_many()
+        .filter(COLUMN.tenant_id.eq(tenant))
+        .filter(COLUMN.id.eq(integration))
+        .filter(COLUMN.deleted_at.is_not_null())
 }
 
 /// One of them, to change columns of.
@@ -102,7 +117,7 @@ pub fn held(tenant: TenantId, integration: IntegrationId) -> Select<Entity> {
 
 /// Those of the whole hub behind an id, in order, for chores that look at each.
 pub fn of_anybody(after: Option<IntegrationId>, most: u64) -> Select<Entity> {
-    let all = Entity::find().order_by_asc(Column::Id).limit(most);
+    let all = there().order_by_asc(Column::Id).limit(most);
     match after {
         Some(after) => all.filter(COLUMN.id.gt(after)),
         None => all,
@@ -111,10 +126,10 @@ pub fn of_anybody(after: Option<IntegrationId>, most: u64) -> Select<Entity> {
 
 /// Those of the whole hub whose test was begun before that moment and never ended.
 pub fn tested_since_before(moment: DateTimeUtc) -> Select<Entity> {
-    Entity::find().filter(COLUMN.status.eq(Status::Testing)).filter(COLUMN.updated_at.lt(moment))
+    there().filter(COLUMN.status.eq(Status::Testing)).filter(COLUMN.updated_at.lt(moment))
 }
 
 /// Those of the whole hub by their ids; for who asks how they are.
 pub fn of_hub(ids: impl IntoIterator<Item = IntegrationId>) -> Select<Entity> {
-    Entity::find().filter(COLUMN.id.is_in(ids))
+    there().filter(COLUMN.id.is_in(ids))
 }

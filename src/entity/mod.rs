@@ -37,6 +37,7 @@ pub mod membership;
 pub mod one_time_token;
 pub mod outbox;
 pub mod page;
+mod pair;
 pub mod provider_app;
 pub mod record;
 pub mod refresh_token;

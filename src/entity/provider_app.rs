@@ -27,3 +27,8 @@ impl ActiveModelBehavior for ActiveModel {}
 pub fn of(tenant: TenantId) -> Select<Entity> {
     Entity::find().filter(COLUMN.tenant_id.eq(tenant))
 }
+
+/// The applications of these, the hub or tenants, at these providers, for who calls for many at once.
+pub fn of_hub(whose: Vec<TenantId>, providers: Vec<String>) -> Select<Entity> {
+    Entity::find().filter(COLUMN.tenant_id.is_in(whose)).filter(COLUMN.provider.is_in(providers))
+}

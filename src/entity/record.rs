@@ -2,11 +2,9 @@
 //!
 //! The statements that move many rows at once stand here as they are sent.
 
-use sea_orm::{
-    DbBackend, FromQueryResult, QuerySelect, Statement, UpdateMany,
-    entity::prelude::*,
-    sea_query::{Expr, OnConflict},
-};
+use std::fmt::Write as _;
+
+use sea_orm::{DbBackend, FromQueryResult, Statement, entity::prelude::*};
 
 use crate::kernel::{
     clock::Moment,
@@ -52,37 +50,120 @@ pub struct Known {
     pub deleted_at: Option<DateTimeUtc>,
 }
 
-/// What is known of these records.
-pub fn known(tenant: TenantId, stream: SyncStreamId, ids: &[&str]) -> sea_orm::Selector<sea_orm::SelectModel<Known>> {
-    of(tenant, stream)
-        .filter(COLUMN.external_id.is_in(ids.iter().copied()))
-        .select_only()
-        .columns([Column::ExternalId, Column::Hash, Column::UpdatedAt, Column::DeletedAt])
-        .into_model::<Known>()
+/// A list of ids as one value, however many there are, so that the statement is always the same.
+fn listed(backend: DbBackend, place: u8) -> String {
+    match backend {
+        DbBackend::Postgres => format!("ANY(ARRAY(SELECT json_array_elements_text(${place}::json)))"),
+        _ => format!("(SELECT value FROM json_each(${place}))"),
+    }
 }
 
-/// A record that is there already is replaced.
-pub fn replaced() -> OnConflict {
-    OnConflict::columns([Column::StreamId, Column::ExternalId])
-        .update_columns([
-            Column::Data,
-            Column::Hash,
-            Column::UpdatedAt,
-            Column::FullPass,
-            Column::DeletedAt,
-            Column::ChangeNumber,
-            Column::ChangedAt,
-        ])
-        .to_owned()
+fn list(ids: &[&str]) -> Value {
+    serde_json::Value::from(ids).to_string().into()
+}
+
+/// What is known of these records.
+pub fn known(backend: DbBackend, tenant: TenantId, stream: SyncStreamId, ids: &[&str]) -> Statement {
+    let test = if backend == DbBackend::Postgres { "=" } else { "IN" };
+    let sql = format!(
+        "SELECT external_id, hash, updated_at, deleted_at FROM records \
+         WHERE stream_id = $1 AND tenant_id = $2 AND external_id {test} {}",
+        listed(backend, 3)
+    );
+    Statement::from_sql_and_values(backend, sql, [stream.into(), tenant.into(), list(ids)])
 }
 
 /// Notes that a full pass saw these.
-pub fn seen(tenant: TenantId, stream: SyncStreamId, ids: &[&str], pass: i64) -> UpdateMany<Entity> {
-    Entity::update_many()
-        .col_expr(Column::FullPass, Expr::value(pass))
-        .filter(COLUMN.stream_id.eq(stream))
-        .filter(COLUMN.tenant_id.eq(tenant))
-        .filter(COLUMN.external_id.is_in(ids.iter().copied()))
+pub fn seen(backend: DbBackend, tenant: TenantId, stream: SyncStreamId, ids: &[&str], pass: i64) -> Statement {
+    let test = if backend == DbBackend::Postgres { "=" } else { "IN" };
+    let sql = format!(
+        "UPDATE records SET full_pass = $4 WHERE stream_id = $1 AND tenant_id = $2 AND external_id {test} {}",
+        listed(backend, 3)
+    );
+    Statement::from_sql_and_values(backend, sql, [stream.into(), tenant.into(), list(ids), pass.into()])
+}
+
+/// What records have in common that are written together.
+#[derive(Clone, Copy, Debug)]
+pub struct Common {
+    pub tenant: TenantId,
+    pub integration: IntegrationId,
+    pub stream: SyncStreamId,
+    pub pass: i64,
+    pub now: Moment,
+}
+
+/// A record to write.
+#[derive(Clone, Debug)]
+pub struct Put<'a> {
+    pub external_id: &'a str,
+    /// The data, as text.
+    pub data: String,
+    pub hash: Vec<u8>,
+    pub updated_at: Option<Moment>,
+    pub deleted: bool,
+    pub change_number: i64,
+}
+
+/// What is written of a record that is there already.
+const REPLACED: &str = "ON CONFLICT (stream_id, external_id) DO UPDATE SET data = excluded.data, hash = excluded.hash, \
+                        updated_at = excluded.updated_at, full_pass = excluded.full_pass, \
+                        deleted_at = excluded.deleted_at, change_number = excluded.change_number, \
+                        changed_at = excluded.changed_at";
+
+const COLUMNS: &str = "tenant_id, integration_id, stream_id, full_pass, changed_at, external_id, data, hash, updated_at, \
+                       deleted_at, change_number";
+
+/// Writes records, new ones and others in their place. What they have in common is sent once: on `SQLite` as values
+/// that every row names, on PostgreSQL beside one document with all the rows, since there each value of a statement
+/// costs more than its bytes.
+pub fn put(backend: DbBackend, common: Common, rows: Vec<Put<'_>>) -> Statement {
+    let Common { tenant, integration, stream, pass, now } = common;
+    let mut values: Vec<Value> = vec![tenant.into(), integration.into(), stream.into(), pass.into(), now.into()];
+    if backend == DbBackend::Postgres {
+        let rows = rows.into_iter().map(|row| {
+            serde_json::json!({
+                "id": row.external_id, "data": row.data, "hash": hex(&row.hash), "updated": row.updated_at,
+                "gone": row.deleted, "number": row.change_number,
+            })
+        });
+        values.push(rows.collect::<serde_json::Value>().to_string().into());
+        // The data is a text within the document: only there PostgreSQL leaves it as it is.
+        let sql = format!(
+            "INSERT INTO records ({COLUMNS}) \
+             SELECT $1, $2, $3, $4, $5, id, data::json, decode(hash, 'hex'), updated, \
+             CASE WHEN gone THEN $5 END, number \
+             FROM json_to_recordset($6::json) AS given \
+             (id text, data text, hash text, updated timestamptz, gone boolean, number bigint) {REPLACED}"
+        );
+        return Statement::from_sql_and_values(backend, sql, values);
+    }
+    let mut sql = format!("INSERT INTO records ({COLUMNS}) VALUES ");
+    for (at, row) in rows.into_iter().enumerate() {
+        let comma = if at == 0 { "" } else { ", " };
+        let gone = if row.deleted { "?5" } else { "NULL" };
+        let [id, data, hash, updated, number] = [1, 2, 3, 4, 5].map(|place| values.len() + place);
+        // Writing to a string does not fail.
+        let _ = write!(sql, "{comma}(?1, ?2, ?3, ?4, ?5, ?{id}, ?{data}, ?{hash}, ?{updated}, {gone}, ?{number})");
+        values.extend([
+            row.external_id.into(),
+            row.data.into(),
+            row.hash.into(),
+            row.updated_at.into(),
+            row.change_number.into(),
+        ]);
+    }
+    sql.push(' ');
+    sql.push_str(REPLACED);
+    Statement::from_sql_and_values(backend, sql, values)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Where to look for what a full pass did not see.

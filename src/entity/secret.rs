@@ -34,6 +34,12 @@ pub fn of_hub() -> Select<Entity> {
     Entity::find()
 }
 
+/// The secrets of these owners, each of a tenant, for who opens those of many at once.
+pub fn of_owners(owners: impl IntoIterator<Item = (TenantId, String)>) -> Select<Entity> {
+    let pairs = owners.into_iter().map(|(tenant, owner)| (Value::from(tenant), Value::from(owner)));
+    Entity::find().filter(super::pair::among([Column::TenantId, Column::Owner], pairs))
+}
+
 /// The tenant's secrets of one owner, to forget.
 pub fn forget(tenant: TenantId, owner: &str) -> DeleteMany<Entity> {
     Entity::delete_many().filter(COLUMN.tenant_id.eq(tenant)).filter(COLUMN.owner.eq(owner))

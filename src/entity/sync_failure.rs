@@ -1,6 +1,6 @@
 //! Elements of answers that could not be kept as records, with the reason.
 
-use sea_orm::{DeleteMany, entity::prelude::*};
+use sea_orm::{DeleteMany, QueryOrder, QuerySelect, entity::prelude::*};
 
 use crate::kernel::{
     clock::Moment,
@@ -32,7 +32,14 @@ pub fn of_run(tenant: TenantId, run: SyncRunId) -> Select<Entity> {
     Entity::find().filter(COLUMN.tenant_id.eq(tenant)).filter(COLUMN.run_id.eq(run))
 }
 
-/// Those of the whole hub from before a moment, to forget.
-pub fn before(moment: Moment) -> DeleteMany<Entity> {
-    Entity::delete_many().filter(COLUMN.at.lt(moment))
+/// The oldest of the whole hub from before a moment, by their ids; the id tells the moment.
+pub fn oldest(before: Moment, most: u64) -> Select<Entity> {
+    let border = SyncFailureId::first_of(before);
+    let ids = Entity::find().select_only().column(Column::Id).filter(COLUMN.id.lt(border));
+    ids.order_by_asc(Column::Id).limit(most)
+}
+
+/// Those of the whole hub up to an id, to forget.
+pub fn up_to(last: SyncFailureId) -> DeleteMany<Entity> {
+    Entity::delete_many().filter(COLUMN.id.lte(last))
 }

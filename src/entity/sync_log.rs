@@ -1,6 +1,6 @@
 //! Lines that runs wrote. Their ids begin with their time, so a span of time is a span of ids.
 
-use sea_orm::{DeleteMany, entity::prelude::*};
+use sea_orm::{DeleteMany, QueryOrder, QuerySelect, entity::prelude::*};
 
 use crate::kernel::{
     clock::Moment,
@@ -46,9 +46,15 @@ pub fn of(tenant: TenantId) -> Select<Entity> {
     Entity::find().filter(COLUMN.tenant_id.eq(tenant))
 }
 
-/// Those of the whole hub from before a moment, to forget; the id tells the moment.
-pub fn before(moment: Moment) -> DeleteMany<Entity> {
-    Entity::delete_many().filter(COLUMN.id.lt(first_at(moment)))
+/// The oldest of the whole hub from before a moment, by their ids; the id tells the moment.
+pub fn oldest(before: Moment, most: u64) -> Select<Entity> {
+    let ids = Entity::find().select_only().column(Column::Id).filter(COLUMN.id.lt(first_at(before)));
+    ids.order_by_asc(Column::Id).limit(most)
+}
+
+/// Those of the whole hub up to an id, to forget.
+pub fn up_to(last: SyncLogId) -> DeleteMany<Entity> {
+    Entity::delete_many().filter(COLUMN.id.lte(last))
 }
 
 /// The least id that a line of that moment can have.

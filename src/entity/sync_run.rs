@@ -136,9 +136,15 @@ pub fn silent_since(moment: Moment, most: u64) -> Select<Entity> {
         .limit(most)
 }
 
-/// Those of the whole hub that ended before a moment, to forget.
-pub fn ended_before(moment: Moment) -> DeleteMany<Entity> {
-    Entity::delete_many().filter(COLUMN.ended_at.lt(moment))
+/// Some of the whole hub that ended before a moment, by their ids.
+pub fn ended_before(moment: Moment, most: u64) -> Select<Entity> {
+    let ids = Entity::find().select_only().column(Column::Id).filter(COLUMN.ended_at.lt(moment));
+    ids.order_by_asc(Column::EndedAt).limit(most)
+}
+
+/// These of the whole hub, to forget.
+pub fn remove(ids: Vec<SyncRunId>) -> DeleteMany<Entity> {
+    Entity::delete_many().filter(COLUMN.id.is_in(ids))
 }
 
 /// One of the tenant's.

@@ -1,7 +1,7 @@
 //! Webhooks that came and were believed, byte by byte, and what became of them.
 //!
-//! Many arrive at once, so they are written by one statement whose text is the same however many there are. On
-//! PostgreSQL columns are handed over as arrays; SQLite has none, so there are statements of a few sizes.
+//! Many arrive at once, so they are written by one statement. PostgreSQL is handed columns as arrays, so that its text
+//! is the same however many there are; SQLite has none, and is given a row of values for each.
 
 use sea_orm::{
     DbBackend, DeleteMany, FromQueryResult, QueryOrder, QuerySelect, Statement, UpdateMany, Value,
@@ -177,9 +177,6 @@ pub fn forget(ids: &[WebhookEventId]) -> DeleteMany<Entity> {
     Entity::delete_many().filter(COLUMN.id.is_in(ids.iter().copied()))
 }
 
-/// The sizes of statements on SQLite, largest first.
-const SIZES: [usize; 4] = [64, 16, 4, 1];
-
 const COLUMNS: &str = "id, tenant_id, source_id, integration_id, provider, arrived_at, address, query, headers, body, \
                        dedupe_key, repeats, status, attempts, due_at, reason, replays, settled_at";
 
@@ -187,22 +184,14 @@ const COLUMNS: &str = "id, tenant_id, source_id, integration_id, provider, arriv
 const AGAIN: &str = "ON CONFLICT (source_id, dedupe_key) \
                      DO UPDATE SET repeats = webhook_events.repeats + 1 + excluded.repeats RETURNING id";
 
-/// Takes webhooks in that are to be looked at. Each has another key of its source. The ids of those that are kept come back: of a webhook that
-/// came before, the one that it had then.
-pub fn take_in(backend: DbBackend, rows: Vec<Model>) -> Vec<Statement> {
-    if backend == DbBackend::Postgres {
-        return vec![by_columns(rows)];
-    }
-    let (mut statements, mut rows) = (Vec::new(), rows.into_iter());
-    while let left @ 1.. = rows.len() {
-        let size = SIZES.into_iter().find(|size| *size <= left).unwrap_or(1);
-        statements.push(by_rows(rows.by_ref().take(size)));
-    }
-    statements
+/// Takes webhooks in that are to be looked at. Each has another key of its source. The ids of those that are kept come
+/// back: of a webhook that came before, the one that it had then.
+pub fn take_in(backend: DbBackend, rows: Vec<Model>) -> Statement {
+    if backend == DbBackend::Postgres { by_columns(rows) } else { by_rows(rows) }
 }
 
-fn by_rows(rows: impl Iterator<Item = Model>) -> Statement {
-    let (mut values, mut each) = (Vec::<Value>::new(), Vec::new());
+fn by_rows(rows: Vec<Model>) -> Statement {
+    let (mut values, mut each) = (Vec::<Value>::with_capacity(18 * rows.len()), Vec::with_capacity(rows.len()));
     for row in rows {
         let of: [Value; 18] = [
             row.id.into(),

@@ -46,6 +46,8 @@ pub enum InboxEvent {
         happened_at: Moment,
         replay: i32,
     },
+    /// Somebody has webhooks processed again.
+    Replayed { source: WebhookSourceId, webhooks: u64 },
     /// A webhook was given up.
     DeadLettered { source: WebhookSourceId, webhook: WebhookEventId, reason: String },
 }
@@ -61,6 +63,7 @@ impl Fact for InboxEvent {
             Self::SourceDisabled { .. } => "inbox.source_disabled",
             Self::SourceDeleted { .. } => "inbox.source_deleted",
             Self::Received { .. } => "inbox.received",
+            Self::Replayed { .. } => "inbox.replayed",
             Self::DeadLettered { .. } => "inbox.dead_lettered",
         }
     }
@@ -74,6 +77,7 @@ impl Fact for InboxEvent {
             | Self::SourceDisabled { source, .. }
             | Self::SourceDeleted { source, .. }
             | Self::Received { source, .. }
+            | Self::Replayed { source, .. }
             | Self::DeadLettered { source, .. } => source.to_string(),
         }
     }

@@ -12,6 +12,7 @@
 mod audit;
 pub mod handler;
 mod inbox;
+mod integration;
 mod keys;
 pub mod outbound;
 pub mod prober;
@@ -35,7 +36,7 @@ use crate::{
         credential::{self, token},
         event, health,
         inbox::{intake, process::ProcessInbox, reconcile::ReconcileInbox, retain, source},
-        integration::mend,
+        integration::{mend, removal::RemoveIntegration},
         job::schedule::{self, NewSchedule},
         keyring::HUB,
         outbound as webhooks,
@@ -58,6 +59,7 @@ pub fn kinds() -> Vec<Kind> {
     vec![
         Kind::of::<keys::RenewDataKeys>(),
         Kind::of::<audit::PruneAudit>(),
+        Kind::of::<RemoveIntegration>(),
         Kind::of::<RunSync>(),
         Kind::of::<TickSync>(),
         Kind::of::<HintSync>(),

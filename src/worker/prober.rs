@@ -26,7 +26,7 @@ use crate::{
     context::Hub,
     domain::health::{
         Source, note,
-        probe::{self, Seen},
+        probe::{self, Due, Seen},
         traffic, watch,
     },
     event::Entry,
@@ -150,10 +150,10 @@ impl Prober {
                 return Ok(taken);
             }
             let due = probe::take(&self.hub, room.min(BATCH)).await?;
-            for integration in due {
+            for Due { integration, at_hand } in due {
                 let hub = Arc::clone(&self.hub);
                 taken += 1;
-                self.running.spawn(async move { probe::ask(&hub, &integration, Source::Probe).await });
+                self.running.spawn(async move { probe::ask(&hub, &integration, at_hand, Source::Probe).await });
             }
             self.due = Some(probe::next(&self.hub).await?.unwrap_or(Moment::MAX_UTC));
         }

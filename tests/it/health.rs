@@ -1,5 +1,4 @@
 //! Health: what is said of an integration follows from what its provider says, and from nothing else.
-#![expect(clippy::disallowed_methods, reason = "tests wait for their own tasks")]
 
 mod faults;
 mod nodes;

@@ -301,18 +301,18 @@ async fn a_deleted_tenants_secrets_are_noise_and_its_credentials_worthless_at_on
     assert_eq!(log, json!([{ "subject": acme.id, "before": { "slug": "acme", "name": "acme" } }]));
 }
 
-/// Tables with a tenant's rows, by what the database says.
-async fn tables_of_tenants(hub: &TestHub) -> Vec<String> {
+/// Tables with a column of that name, by what the database says.
+async fn tables_with(hub: &TestHub, column: &str) -> Vec<String> {
     let db = hub.app.hub().database.reader();
     let sql = match db.get_database_backend() {
-        DbBackend::Postgres => {
+        DbBackend::Postgres => format!(
             "SELECT table_name FROM information_schema.columns WHERE table_schema = 'public'
-             AND column_name = 'tenant_id' ORDER BY 1"
-        }
-        _ => {
+             AND column_name = '{column}' ORDER BY 1"
+        ),
+        _ => format!(
             "SELECT t.name FROM sqlite_master t, pragma_table_info(t.name) c
-             WHERE t.type = 'table' AND c.name = 'tenant_id' ORDER BY 1"
-        }
+             WHERE t.type = 'table' AND c.name = '{column}' ORDER BY 1"
+        ),
     };
     let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap();
     rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
@@ -323,7 +323,10 @@ async fn every_table_of_tenants_is_emptied_or_kept() {
     let hub = TestHub::start().await;
     let mut listed = [estate::TABLES, estate::KEPT].concat();
     listed.sort_unstable();
-    assert_eq!(tables_of_tenants(&hub).await, listed, "a new table is one line in src/entity/estate.rs");
+    assert_eq!(tables_with(&hub, "tenant_id").await, listed, "a new table is one line in src/entity/estate.rs");
+    let mut listed = [estate::GO_AT_ONCE, estate::GO_LATER, estate::STAYS, &["credentials"]].concat();
+    listed.sort_unstable();
+    assert_eq!(tables_with(&hub, "integration_id").await, listed, "so is a new table of integrations");
 }
 
 /// How many rows of the tenant a table has.

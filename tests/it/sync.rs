@@ -1,10 +1,14 @@
 //! Syncs: what providers have is read into records, whatever breaks.
 
 mod acme;
+mod away;
+mod deep;
 mod faults;
 mod kill;
 mod people;
 mod records;
+mod removal;
+mod scale;
 mod streams;
 
 use std::{sync::Arc, time::Duration};

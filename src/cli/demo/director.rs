@@ -206,8 +206,13 @@ mod tests {
             let part = cast::PARTS.iter().find(|part| part.provider == *who).unwrap();
             assert_eq!(part.fate, Fate::Works, "{who} is left alone");
             let mends = |later: &Cue| match cue {
-                Cue::Mood(Mood::Well) | Cue::Forget | Cue::Reconnect | Cue::Act(..) => true,
-                Cue::Post(..) | Cue::Test | Cue::Sync => true,
+                Cue::Mood(Mood::Well)
+                | Cue::Forget
+                | Cue::Reconnect
+                | Cue::Act(..)
+                | Cue::Post(..)
+                | Cue::Test
+                | Cue::Sync => true,
                 Cue::Mood(_) => matches!(later, Cue::Mood(Mood::Well) | Cue::Reconnect),
                 Cue::Switch(on) => *on || matches!(later, Cue::Switch(true)),
             };

@@ -26,6 +26,7 @@ const HEALTH: &str = "subscription Health { healthChanged { at integration { nam
 /// What is read from the providers, as it comes.
 const SYNCS: &str = "subscription Syncs { syncRunChanged { at integrationId stream kind \
                      progress { seen added updated estimatedRest } cursor } }";
+
 /// What providers tell by webhooks.
 const WEBHOOKS: &str = "subscription Webhooks { webhookEventReceived { at providerKey happening subject cursor } }";
 

@@ -3,7 +3,8 @@
 //! **Who acts.** An administrator or operator gives a credential when an integration is made, rotated or
 //! connected anew; an outsider may through a link, a person by agreeing at the provider. Everybody who calls a
 //! provider gets its values here, and nowhere else: [`open`] for the one in use, [`token::fresh`] where a token has
-//! to be bought with it, [`resolve`] for callers that may bring their own.
+//! to be bought with it, [`at_hand`] for who calls for many integrations at once, [`resolve`] for callers that may
+//! bring their own.
 //!
 //! **How it lives.** Each is a row with what may be seen of it (hints, a prefix, the end of its token); the fields and
 //! the token are sealed under the credential's id. An integration has one in use. Giving another makes another
@@ -18,6 +19,7 @@
 //! knows us afterwards. Those that allow a repetition until the next token is used do.
 
 pub mod app;
+mod at_hand;
 pub mod given;
 pub mod resolve;
 pub mod signature;
@@ -44,6 +46,7 @@ use crate::{
     },
 };
 
+pub use self::at_hand::{AtHand, at_hand};
 pub use entity::Model as Credential;
 
 use self::given::Fields;

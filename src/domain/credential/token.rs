@@ -14,7 +14,7 @@
 //! good ends it: but only who still holds the fence may say so, and only when nobody may still be on the way with an
 //! answer, since a refresh token that serves once looks void to the second who brings it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use sea_orm::{
@@ -72,6 +72,16 @@ pub async fn connection(
     integration: &Integration,
     opened: Option<&Opened>,
 ) -> Result<(Arc<Manifest>, Connection)> {
+    connection_by(cx, integration, opened, None).await
+}
+
+/// The same with the fields of the operator's application, if they were read already.
+pub async fn connection_by(
+    cx: &Cx,
+    integration: &Integration,
+    opened: Option<&Opened>,
+    app: Option<&BTreeMap<String, Secret>>,
+) -> Result<(Arc<Manifest>, Connection)> {
     let hub = cx.hub();
     let manifest = hub.catalogue.get(&integration.provider).cloned();
     let manifest = manifest.ok_or_else(|| gone(&integration.provider))?;
@@ -87,7 +97,10 @@ pub async fn connection(
     };
     details.credential = values;
     if manifest.app.is_some() {
-        details.app = app::values(cx, integration.tenant_id, &integration.provider).await?.unwrap_or_default();
+        details.app = match app {
+            Some(known) => known.clone(),
+            None => app::values(cx, integration.tenant_id, &integration.provider).await?.unwrap_or_default(),
+        };
     }
     let connection = Connection::new(Arc::clone(&manifest), &details).map_err(|misfit| unknown(&misfit))?;
     Ok((manifest, connection))
@@ -95,7 +108,7 @@ pub async fn connection(
 
 /// Settings as they are kept.
 #[must_use]
-pub fn settings(kept: &Value) -> std::collections::BTreeMap<String, String> {
+pub fn settings(kept: &Value) -> BTreeMap<String, String> {
     let pairs = kept.as_object().into_iter().flatten();
     pairs.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
 }
@@ -111,9 +124,22 @@ fn unknown(misfit: &Misfit) -> Error {
 /// The credential of an integration with a token that is good now. Whoever was refused with a token says its number,
 /// and gets another.
 pub async fn fresh(cx: &Cx, integration: &Integration, refused: Option<i64>) -> Result<Opened> {
+    fresh_of(cx, integration, refused, None).await
+}
+
+/// The same, where the credential was read a moment ago. If anything is to be done about it, it is read again.
+pub async fn fresh_of(
+    cx: &Cx,
+    integration: &Integration,
+    refused: Option<i64>,
+    mut at_hand: Option<Opened>,
+) -> Result<Opened> {
     let patience = Instant::now() + PATIENCE;
     loop {
-        let opened = open(cx, integration).await?.ok_or_else(no_credential)?;
+        let opened = match at_hand.take() {
+            Some(opened) => opened,
+            None => open(cx, integration).await?.ok_or_else(no_credential)?,
+        };
         let manifest = cx.hub().catalogue.get(&integration.provider).ok_or_else(|| gone(&integration.provider))?;
         let bought = manifest.auth(&opened.credential.auth_method).is_some_and(|auth| auth.token().is_some());
         if !bought {

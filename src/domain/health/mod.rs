@@ -12,7 +12,8 @@
 //!
 //! **Why probes are no jobs.** Ten thousand integrations once a minute would be ten thousand jobs enqueued, taken and
 //! ended, each with a commit of its own; and a probe that is lost is worth nothing a minute later. So whoever
-//! probes takes a few hundred in one commit, by moving on when they are due next, and notes their answers in one.
+//! probes takes a few hundred in one commit, by moving on when they are due next, reads what their calls need in a
+//! few statements for all of them, and notes their answers in one commit.
 //! Nodes pass over what another is taking, so that each is asked by one.
 //!
 //! **What fails.** A node that dies makes the probes it had taken late by one interval, and nothing else. Evidence of

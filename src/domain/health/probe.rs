@@ -1,18 +1,19 @@
 //! Asking providers: what is due is taken, and each is asked the cheapest thing that proves it works.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use chrono::TimeDelta;
-use sea_orm::{EntityTrait, IntoActiveModel};
+use sea_orm::ConnectionTrait;
 
-use super::{Source, judge::Observation};
+use super::{Health, Source, judge::Observation};
 use crate::{
     context::{Cx, Hub},
     domain::{
-        credential::token,
+        credential::{self, AtHand, token},
         integration::{self, Integration, Status, call, test, trouble},
         keyring::HUB,
     },
@@ -41,13 +42,22 @@ pub struct Seen {
     pub observation: Observation,
 }
 
+/// An integration that is to be asked now.
+#[derive(Clone, Debug)]
+pub struct Due {
+    /// Which.
+    pub integration: Integration,
+    /// What is needed to call its provider, as far as it could be read for many at once.
+    pub at_hand: Option<AtHand>,
+}
+
 /// When something is due next on the whole hub.
 pub async fn next(hub: &Hub) -> Result<Option<Moment>> {
     Ok(entity::next().one(hub.database.reader()).await?.map(|row| row.next_at))
 }
 
 /// Takes at most so many that are due: whoever takes them asks, and nobody else until they are due again.
-pub async fn take(hub: &Arc<Hub>, most: usize) -> Result<Vec<Integration>> {
+pub async fn take(hub: &Arc<Hub>, most: usize) -> Result<Vec<Due>> {
     if next(hub).await?.is_none_or(|next| next > hub.clock.now()) {
         return Ok(Vec::new());
     }
@@ -55,27 +65,40 @@ pub async fn take(hub: &Arc<Hub>, most: usize) -> Result<Vec<Integration>> {
     let taken = cx
         .write(async |txn| {
             let now = txn.now();
-            let mut rows = entity::due(now, most as u64).all(&**txn).await?;
-            for row in &mut rows {
-                row.asked_at = Some(now);
-                row.next_at = now + interval(hub, row.every);
+            let rows = entity::due(now, most as u64).all(&**txn).await?;
+            let found = integrations::of_hub(rows.iter().map(|row| row.integration_id)).all(&**txn).await?;
+            let providers: HashMap<_, _> = found.iter().map(|found| (found.id, found.provider.as_str())).collect();
+            let again = |row: &Health| {
+                let provider = providers.get(&row.integration_id).copied().unwrap_or_default();
+                (row.integration_id, now + interval(hub, provider, row.every))
+            };
+            let next: Vec<_> = rows.iter().map(again).collect();
+            if !next.is_empty() {
+                txn.execute_raw(entity::set_out(txn.get_database_backend(), now, next)).await?;
             }
-            let ids: Vec<_> = rows.iter().map(|row| row.integration_id).collect();
-            if !rows.is_empty() {
-                let rows = rows.into_iter().map(IntoActiveModel::into_active_model);
-                let moved = entity::Entity::insert_many(rows).on_conflict(entity::set_out());
-                moved.exec_without_returning(&**txn).await?;
-            }
-            Ok(ids)
+            Ok(found)
         })
         .await?;
-    let found = integrations::of_hub(taken).all(hub.database.reader()).await?;
-    Ok(found.into_iter().filter(|integration| integration.enabled).collect())
+    let found: Vec<_> = taken.into_iter().filter(|integration| integration.enabled).collect();
+    let mut at_hand = credential::at_hand(hub, &found).await?;
+    let due = found.into_iter().map(|integration| Due { at_hand: at_hand.remove(&integration.id), integration });
+    Ok(due.collect())
+}
+
+/// How often integrations of a provider are probed that have no interval of their own: as the operator set it for the
+/// provider, or as for all; but no more often than the provider's file says that it bears.
+pub(super) fn usual(hub: &Hub, provider: &str) -> TimeDelta {
+    if let Some(set) = hub.health.intervals.get(provider) {
+        return *set;
+    }
+    let bears = hub.catalogue.get(provider).and_then(|manifest| manifest.probe.every());
+    let bears = bears.and_then(|every| TimeDelta::from_std(every).ok()).unwrap_or_default();
+    hub.health.interval.max(bears)
 }
 
 /// The time until the next probe: a fifth more or less, so that those who came together do not stay together.
-pub(super) fn interval(hub: &Hub, every: Option<i32>) -> TimeDelta {
-    let whole = every.map_or(hub.health.interval, |seconds| TimeDelta::seconds(seconds.into()));
+fn interval(hub: &Hub, provider: &str, every: Option<i32>) -> TimeDelta {
+    let whole = every.map_or_else(|| usual(hub, provider), |seconds| TimeDelta::seconds(seconds.into()));
     let mut byte = [0];
     hub.chance.fill(&mut byte);
     let share = 800 + i64::from(byte[0]) * 400 / 255;
@@ -94,7 +117,7 @@ impl Observer for Ear {
 
 /// Asks the provider of an integration how it is. Nothing if nothing was learned, because of a fault of ours or
 /// because it has no credential yet.
-pub async fn ask(hub: &Arc<Hub>, integration: &Integration, source: Source) -> Option<Seen> {
+pub async fn ask(hub: &Arc<Hub>, integration: &Integration, at_hand: Option<AtHand>, source: Source) -> Option<Seen> {
     let at = hub.clock.now();
     let seen = |observation| {
         let fresh = freshness(integration, at);
@@ -108,7 +131,7 @@ pub async fn ask(hub: &Arc<Hub>, integration: &Integration, source: Source) -> O
     let (ear, trace, within) = (Arc::<Ear>::default(), Trace::begin(&*hub.chance), hub.health.timeout);
     let bounds = Bounds { within, ..Bounds::default() };
     let connector = hub.connector.clone().within(bounds).traced(trace).observed_by(Arc::<Ear>::clone(&ear));
-    let answer = tokio::time::timeout(within, test::probed_by(&cx, connector, integration)).await;
+    let answer = tokio::time::timeout(within, test::probed_by(&cx, connector, integration, at_hand)).await;
     let blank = Observation { trace: Some(trace.id()), ..nothing(at, source) };
     let observation = match answer {
         Err(_) => {

@@ -29,7 +29,7 @@ pub async fn check_now(cx: &Cx, id: IntegrationId) -> Result<(Integration, Healt
         return Err(Error::conflict("integrationId", message));
     }
     cx.write(async |txn| held(txn, &integration).await.map(drop)).await?;
-    let seen = probe::ask(cx.hub(), &integration, Source::Manual).await;
+    let seen = probe::ask(cx.hub(), &integration, None, Source::Manual).await;
     let Some(seen) = seen else {
         return Err(Error::Unavailable("the provider", "nothing could be learned from it".into()));
     };
@@ -61,7 +61,10 @@ pub async fn set_schedule(cx: &Cx, id: IntegrationId, every: Option<i32>) -> Res
                 return Ok(row);
             }
             let from = std::mem::replace(&mut row.every, every);
-            let span = every.map_or(cx.hub().health.interval, |seconds| TimeDelta::seconds(seconds.into()));
+            let span = every.map_or_else(
+                || probe::usual(cx.hub(), &integration.provider),
+                |seconds| TimeDelta::seconds(seconds.into()),
+            );
             // What would be late by the new interval is due by it.
             row.next_at = row.next_at.min(txn.now() + span);
             let fact = HealthEvent::Scheduled { integration: id, from_seconds: from, to_seconds: every };

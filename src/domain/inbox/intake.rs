@@ -9,7 +9,7 @@
 //! along. On a server two write, so that one batch is gathered while another is made durable; SQLite has one writer
 //! anyway.
 //!
-//! A batch is one statement (a few on SQLite). Its rows are in the order of their keys, so that two writers with the
+//! A batch is one statement. Its rows are in the order of their keys, so that two writers with the
 //! same webhooks wait for each other and never both. What comes twice within a batch is put together before. If a batch
 //! fails, each is tried alone, so that one bad webhook costs no other; what fails alone fails its sender, who comes
 //! again.
@@ -118,13 +118,9 @@ async fn write(hub: &Arc<Hub>, arrivals: Vec<Arrival>) {
 async fn insert(hub: &Arc<Hub>, rows: Vec<WebhookEvent>) -> Result<Vec<Uuid>> {
     let cx = Cx::system(Arc::clone(hub), "inbox", HUB);
     cx.write(async |txn| {
-        let mut kept = Vec::with_capacity(rows.len());
-        for statement in entity::take_in(txn.get_database_backend(), rows) {
-            for row in txn.query_all_raw(statement).await? {
-                kept.push(row.try_get_by_index(0)?);
-            }
-        }
-        Ok(kept)
+        let statement = entity::take_in(txn.get_database_backend(), rows);
+        let kept = txn.query_all_raw(statement).await?;
+        kept.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     })
     .await
 }

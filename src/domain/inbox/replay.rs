@@ -16,6 +16,7 @@ use super::{
 use crate::{
     context::{Audit, Cx, NewJob},
     entity::webhook_event::{self as entity, Column},
+    event::inbox::InboxEvent,
     kernel::{
         clock::Moment,
         error::{Error, Result},
@@ -126,9 +127,11 @@ async fn again(cx: &Cx, rows: Vec<WebhookEvent>) -> Result<()> {
                 .col_expr(Column::Reason, Expr::value(None::<String>))
                 .col_expr(Column::SettledAt, Expr::value(None::<Moment>))
                 .col_expr(Column::Replays, Expr::cust("replays + 1"));
-            let count = update.exec(&**txn).await?.rows_affected;
+            let webhooks = update.exec(&**txn).await?.rows_affected;
             txn.enqueue(NewJob::of(&ProcessInbox { source: *source })?.unique(source.to_string()))?;
-            txn.audit(Audit::new("inbox.replayed", source).after(json!({ "webhooks": count })))?;
+            let fact = InboxEvent::Replayed { source: *source, webhooks };
+            txn.emit(&fact)?;
+            txn.audit(Audit::of(&fact).after(json!({ "webhooks": webhooks })))?;
         }
         Ok(())
     })

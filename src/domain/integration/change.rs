@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel, ModelTrait};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 use serde_json::{Map, Value, json};
 
 use super::{
     Integration, Status,
     create::{self, Capabilities, connector, provider},
-    held, into_status, shown, trouble, warning,
+    held, into_status, removal, shown, trouble, warning,
 };
 use crate::{
     context::{Audit, Cx},
@@ -171,7 +171,8 @@ pub async fn enable(cx: &Cx, id: IntegrationId, enabled: bool) -> Result<Integra
     .await
 }
 
-/// Deletes an integration with its credentials, whose secrets are forgotten.
+/// Deletes an integration with its credentials, whose secrets are forgotten. Nobody sees it from then on; what it has
+/// brought is [removed](super::removal) in the background.
 pub async fn delete(cx: &Cx, id: IntegrationId) -> Result<IntegrationId> {
     cx.write(async |txn| {
         let before = held(txn, id).await?;
@@ -180,7 +181,7 @@ pub async fn delete(cx: &Cx, id: IntegrationId) -> Result<IntegrationId> {
         let fact =
             IntegrationEvent::Deleted { integration: id, provider: before.provider.clone(), name: before.name.clone() };
         let last = shown(&before);
-        before.delete(&**txn).await?;
+        removal::begin(txn, before).await?;
         txn.emit(&fact)?;
         txn.audit(Audit::of(&fact).before(last))?;
         Ok(id)

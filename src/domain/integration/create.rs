@@ -421,6 +421,7 @@ async fn write(
                 last_sync_count: 0,
                 failed_sync_count: 0,
                 sync_outcomes: String::new(),
+                deleted_at: None,
                 created_by: cx.actor().to_string(),
                 created_at: now,
                 updated_at: now,

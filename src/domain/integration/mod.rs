@@ -16,7 +16,8 @@
 //! | ERROR | yes | a test that failed; the reason stands beside it |
 //! | `NEEDS_REAUTH` | no | a provider that refuses the credential for good |
 //!
-//! Connecting anew keeps the id, and with it everything that refers to it. Deleting one forgets its secrets.
+//! Connecting anew keeps the id, and with it everything that refers to it. Deleting one forgets its secrets, and
+//! nobody sees it any more; what it brought goes afterwards ([`removal`]).
 //!
 //! **What cannot happen.** Two connections to a provider that a tenant may have once: an index holds that, whoever
 //! is quicker. A connection that is disabled is not used any more by whoever asks next: nobody keeps it in memory.
@@ -33,6 +34,7 @@ pub mod link;
 pub mod list;
 pub mod mend;
 pub mod reconnect;
+pub mod removal;
 pub mod test;
 pub mod trouble;
 pub mod warning;

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{Integration, Status, call, get, held, into_status, trouble};
 use crate::{
     context::{Audit, Cx},
+    domain::credential::AtHand,
     event::integration::IntegrationEvent,
     kernel::{
         clock::Moment,
@@ -123,9 +124,14 @@ pub async fn probed(cx: &Cx, integration: &Integration) -> Result<Verdict> {
     verdict(cx, integration, call::call(cx, integration, probe).await?)
 }
 
-/// The same by another connector.
-pub async fn probed_by(cx: &Cx, connector: Connector, integration: &Integration) -> Result<Verdict> {
-    verdict(cx, integration, call::call_by(cx, connector, integration, probe).await?)
+/// The same by another connector, with what was read for many integrations at once if it was.
+pub async fn probed_by(
+    cx: &Cx,
+    connector: Connector,
+    integration: &Integration,
+    at_hand: Option<AtHand>,
+) -> Result<Verdict> {
+    verdict(cx, integration, call::call_by(cx, connector, integration, at_hand, probe).await?)
 }
 
 /// A refused credential is a failure, so that the call is tried with another if there is one.

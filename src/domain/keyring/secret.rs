@@ -1,5 +1,7 @@
 //! Secrets: sealed on the way in, opened on the way out.
 
+use std::collections::HashMap;
+
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, sea_query::OnConflict};
 use zeroize::Zeroizing;
 
@@ -87,6 +89,24 @@ pub async fn get(
             outcome => return outcome.map(Some),
         }
     }
+}
+
+/// Opens all secrets of several owners, by tenant, owner and name. In place of one that does not open there is nothing:
+/// it may have been sealed anew meanwhile, and [`get`] tells.
+pub async fn get_all(
+    hub: &Hub,
+    db: &impl ConnectionTrait,
+    owners: Vec<(TenantId, String)>,
+) -> Result<HashMap<(TenantId, String, String), Option<Secret>>> {
+    let mut secrets = HashMap::new();
+    if owners.is_empty() {
+        return Ok(secrets);
+    }
+    for row in entity::of_owners(owners).all(db).await? {
+        let secret = open(hub, db, &row).await.ok();
+        secrets.insert((row.tenant_id, row.owner, row.name), secret);
+    }
+    Ok(secrets)
 }
 
 /// Whether a secret that was read opens, as it is now if it has changed since.

@@ -6,8 +6,9 @@
 //! **How a run lives.** QUEUED, RUNNING, and then SUCCEEDED, FAILED or CANCELLED; of a stream there is one at a time,
 //! which an index holds. Each page is asked for outside of any transaction and then kept in one commit ([`page`]): the
 //! records, the position of the next page, the counts, the lines of the log and the events, and all of it only while
-//! the job's lease is held. A process may be killed anywhere: whoever takes the job next goes on with the page that
-//! was not kept, and finds nothing of it. Long runs give their place in the line to others now and then.
+//! the job's lease is held. While one is kept the next is asked for already; it counts when its turn comes. A process
+//! may be killed anywhere: whoever takes the job next goes on with the page that was not kept, and finds nothing of it.
+//! Long runs give their place in the line to others now and then.
 //!
 //! **What is read.** Incrementally, what changed since the newest change that was seen (the watermark). It is moved
 //! when a run has come to its end, and not before, since providers list in whatever order they like: what a cut off

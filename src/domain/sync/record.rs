@@ -5,9 +5,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect, Select,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, PaginatorTrait, QueryFilter, QuerySelect, Select};
 use sha2::{Digest, Sha256};
 
 use super::{Record, SyncRun, SyncStream, stream};
@@ -16,7 +14,7 @@ use crate::{
     domain::integration,
     entity::{
         page,
-        record::{self as entity, Absent, Column, Known},
+        record::{self as entity, Absent, Column, Common, Known, Put},
         sync_stream,
     },
     kernel::{
@@ -72,11 +70,11 @@ fn decide(given: &Given, hash: &[u8], known: Option<&Known>) -> Change {
     }
 }
 
-/// Tells whether a record says what it said before, and of the same time.
-fn digest(given: &Given) -> Vec<u8> {
+/// Tells whether a record says what it said before, and of the same time. The text is that of its data.
+fn digest(given: &Given, text: &str) -> Vec<u8> {
     let mut digest = Sha256::new();
     digest.update(given.updated_at.map_or(0, |at| at.timestamp_micros()).to_be_bytes());
-    digest.update(given.data.to_string());
+    digest.update(text);
     digest.finalize()[..16].to_vec()
 }
 
@@ -90,15 +88,20 @@ pub(super) async fn merge(
 ) -> Result<Merged> {
     let mut merged = Merged::default();
     let pass = run.full_pass.unwrap_or(row.full_pass);
+    let common =
+        Common { tenant: row.tenant_id, integration: row.integration_id, stream: row.id, pass, now: txn.now() };
     let latest = latest(given);
     merged.unchanged += count(given.len() - latest.len());
+    let backend = txn.get_database_backend();
     for chunk in latest.chunks(BATCH) {
         let ids: Vec<&str> = chunk.iter().map(|given| given.id.as_str()).collect();
-        let known = entity::known(row.tenant_id, row.id, &ids).all(&**txn).await?;
+        let known = txn.query_all_raw(entity::known(backend, row.tenant_id, row.id, &ids)).await?;
+        let known = known.iter().map(|row| Known::from_query_result(row, "")).collect::<Result<Vec<_>, _>>()?;
         let known: HashMap<&str, &Known> = known.iter().map(|known| (known.external_id.as_str(), known)).collect();
         let (mut rows, mut same) = (Vec::new(), Vec::new());
         for given in chunk {
-            let hash = digest(given);
+            let data = given.data.to_string();
+            let hash = digest(given, &data);
             let found = known.get(given.id.as_str()).copied();
             let change = decide(given, &hash, found);
             match change {
@@ -112,29 +115,20 @@ pub(super) async fn merge(
                 }
             }
             row.change_number += 1;
-            rows.push(
-                Record {
-                    tenant_id: row.tenant_id,
-                    integration_id: row.integration_id,
-                    stream_id: row.id,
-                    external_id: given.id.clone(),
-                    data: given.data.clone(),
-                    hash,
-                    updated_at: given.updated_at,
-                    full_pass: pass,
-                    deleted_at: given.deleted.then(|| txn.now()),
-                    change_number: row.change_number,
-                    changed_at: txn.now(),
-                }
-                .into_active_model(),
-            );
+            rows.push(Put {
+                external_id: &given.id,
+                data,
+                hash,
+                updated_at: given.updated_at,
+                deleted: given.deleted,
+                change_number: row.change_number,
+            });
         }
         if !rows.is_empty() {
-            let insert = entity::Entity::insert_many(rows).on_conflict(entity::replaced());
-            insert.exec_without_returning(&**txn).await?;
+            txn.execute_raw(entity::put(backend, common, rows)).await?;
         }
         if absence_counts && run.full_pass.is_some() && !same.is_empty() {
-            entity::seen(row.tenant_id, row.id, &same, pass).exec(&**txn).await?;
+            txn.execute_raw(entity::seen(backend, row.tenant_id, row.id, &same, pass)).await?;
         }
     }
     row.total += merged.added - merged.deleted;
@@ -293,14 +287,14 @@ mod tests {
     fn known(of: &Given, deleted: bool) -> Known {
         Known {
             external_id: of.id.clone(),
-            hash: digest(of),
+            hash: digest(of, &of.data.to_string()),
             updated_at: of.updated_at,
             deleted_at: deleted.then(|| at(50)),
         }
     }
 
     fn decided(given: &Given, known: Option<&Known>) -> Change {
-        decide(given, &digest(given), known)
+        decide(given, &digest(given, &given.data.to_string()), known)
     }
 
     #[test]

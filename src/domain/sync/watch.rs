@@ -14,7 +14,11 @@ use crate::{
     context::{Cx, Hub, Txn, Work},
     domain::{job::State, keyring::HUB},
     entity::{job, sync_failure, sync_log, sync_run},
-    kernel::{error::Result, id::SyncRunId},
+    kernel::{
+        clock::Moment,
+        error::Result,
+        id::{SyncFailureId, SyncLogId, SyncRunId},
+    },
 };
 
 /// Runs that are looked at in one go.
@@ -52,10 +56,30 @@ async fn look(txn: &Txn, id: SyncRunId) -> Result<bool> {
 pub async fn forget_old(hub: Arc<Hub>) -> Result<u64> {
     let before = hub.clock.now() - hub.sync.retention;
     let cx = Cx::system(hub, "old syncs", HUB);
-    cx.write(async |txn| {
-        let lines = sync_log::before(before).exec(&**txn).await?.rows_affected;
-        let failures = sync_failure::before(before).exec(&**txn).await?.rows_affected;
-        Ok(lines + failures + sync_run::ended_before(before).exec(&**txn).await?.rows_affected)
-    })
-    .await
+    let mut gone = 0;
+    loop {
+        let some = cx.write(async |txn| forget_some(txn, before).await).await?;
+        gone += some;
+        if some == 0 {
+            return Ok(gone);
+        }
+    }
+}
+
+/// Forgets some of each kind, so that no commit takes long, however much there is.
+async fn forget_some(txn: &Txn, before: Moment) -> Result<u64> {
+    let mut gone = 0;
+    let lines: Vec<SyncLogId> = sync_log::oldest(before, BATCH).into_tuple().all(&**txn).await?;
+    if let Some(last) = lines.last() {
+        gone += sync_log::up_to(*last).exec(&**txn).await?.rows_affected;
+    }
+    let failures: Vec<SyncFailureId> = sync_failure::oldest(before, BATCH).into_tuple().all(&**txn).await?;
+    if let Some(last) = failures.last() {
+        gone += sync_failure::up_to(*last).exec(&**txn).await?.rows_affected;
+    }
+    let runs: Vec<SyncRunId> = sync_run::ended_before(before, BATCH).into_tuple().all(&**txn).await?;
+    if !runs.is_empty() {
+        gone += sync_run::remove(runs).exec(&**txn).await?.rows_affected;
+    }
+    Ok(gone)
 }

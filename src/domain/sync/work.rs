@@ -1,6 +1,9 @@
 //! Doing a run: a page is asked for, then kept, and so on.
 
-use std::time::{Duration, Instant};
+use std::{
+    pin::{Pin, pin},
+    time::{Duration, Instant},
+};
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -20,6 +23,7 @@ use crate::{
     },
     event::sync::SyncEvent,
     kernel::{
+        clock::Moment,
         error::{Error, Result},
         id::SyncRunId,
         retry::Retry,
@@ -58,16 +62,35 @@ pub enum Ended {
 }
 
 /// Does a run, from where it is, until it is over, has to wait, or others may have a turn.
+///
+/// While a page is being kept, the next one is asked for; what comes of that counts only once the page is kept.
 pub async fn work(cx: &Cx, id: SyncRunId, stopping: impl Fn() -> bool) -> Result<Ended> {
     let Some((integration, own, mut current)) = take_up(cx, id).await? else { return Ok(Ended::Settled) };
-    let (began, mut pages) = (Instant::now(), 0);
+    let (began, mut pages, mut ahead) = (Instant::now(), 0, None);
     loop {
+        pages += 1;
+        let mut last = pages >= SLICE.1;
         let next = if current.absent_after.is_some() {
             page::forget_absent(cx, id).await?
         } else {
-            match ask(cx, &integration, &own, &current).await {
-                Ok(answer) => page::keep(cx, id, &own, &answer).await?,
+            let asking = match ahead.take() {
+                Some(asking) => asking,
+                None => Ahead::asked(ask(cx, &integration, &own, Place::of(&current)?)),
+            };
+            let answer = match asking.answer().await {
+                Ok(answer) => answer,
                 Err(halt) => return halted(cx, id, halt).await.map(|()| Ended::Settled),
+            };
+            last |= began.elapsed() > SLICE.0;
+            let mut keeping = pin!(page::keep(cx, id, &own, &answer));
+            if let Some(position) = answer.next.clone().filter(|_| !last) {
+                let place = Place { position, ..Place::of(&current)? };
+                let mut asking = Ahead::asked(ask(cx, &integration, &own, place));
+                let kept = asking.beside(keeping.as_mut()).await?;
+                ahead = Some(asking);
+                kept
+            } else {
+                keeping.await?
             }
         };
         let Next::More(run) = next else { return Ok(Ended::Settled) };
@@ -75,9 +98,38 @@ pub async fn work(cx: &Cx, id: SyncRunId, stopping: impl Fn() -> bool) -> Result
         if stopping() {
             return Ok(Ended::Interrupted);
         }
-        pages += 1;
-        if began.elapsed() > SLICE.0 || pages >= SLICE.1 {
+        if last || began.elapsed() > SLICE.0 {
             return hand_over(cx, id).await.map(|()| Ended::Settled);
+        }
+    }
+}
+
+/// A page that was asked for, and maybe answered, before its turn.
+enum Ahead<'a> {
+    Asked(Pin<Box<dyn Future<Output = Result<Paged, Halt>> + Send + 'a>>),
+    Answered(Box<Result<Paged, Halt>>),
+}
+
+impl<'a> Ahead<'a> {
+    fn asked(question: impl Future<Output = Result<Paged, Halt>> + Send + 'a) -> Self {
+        Self::Asked(Box::pin(question))
+    }
+
+    /// Goes on asking while something else is done, as long as that takes.
+    async fn beside<T>(&mut self, mut other: Pin<&mut impl Future<Output = T>>) -> T {
+        if let Self::Asked(question) = self {
+            tokio::select! {
+                done = other.as_mut() => return done,
+                answer = question => *self = Self::Answered(Box::new(answer)),
+            }
+        }
+        other.await
+    }
+
+    async fn answer(self) -> Result<Paged, Halt> {
+        match self {
+            Self::Asked(question) => question.await,
+            Self::Answered(answer) => *answer,
         }
     }
 }
@@ -144,17 +196,31 @@ enum Halt {
     Away(Error),
 }
 
-/// Asks for the page at which a run is.
-async fn ask(cx: &Cx, integration: &Integration, own: &Stream, run: &SyncRun) -> Result<Paged, Halt> {
-    let position: Position = serde_json::from_value(run.position.clone())
-        .map_err(|error| Halt::Away(Error::Internal("the position of a run cannot be read", error.into())))?;
-    let (position, trace) = (&position, Trace::parse(&run.trace));
+/// Which page of a run.
+struct Place {
+    position: Position,
+    since: Option<Moment>,
+    trace: Option<Trace>,
+}
+
+impl Place {
+    /// The page at which a run is.
+    fn of(run: &SyncRun) -> Result<Self> {
+        let position = serde_json::from_value(run.position.clone())
+            .map_err(|error| Error::Internal("the position of a run cannot be read", error.into()))?;
+        Ok(Self { position, since: run.since, trace: Trace::parse(&run.trace) })
+    }
+}
+
+/// Asks for a page.
+async fn ask(cx: &Cx, integration: &Integration, own: &Stream, place: Place) -> Result<Paged, Halt> {
+    let Place { position, since, trace } = &place;
     let answer = call::call(cx, integration, |connector, connection| async move {
         let connector = match trace {
-            Some(trace) => connector.traced(trace),
+            Some(trace) => connector.traced(*trace),
             None => connector,
         };
-        connector.page(&connection, own, position, run.since).await
+        connector.page(&connection, own, position, *since).await
     })
     .await;
     match answer {

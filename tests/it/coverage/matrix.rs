@@ -120,7 +120,7 @@ fn shape(reply: &Reply) -> Value {
 /// Runs `with` for each case, in one hub for all of them. Gives the failures.
 async fn each(cases: &[Case], with: impl AsyncFn(&mut Run<'_>)) -> Vec<String> {
     let schema = Schema::read(&portolan::graphql::sdl());
-    let (mut world, mut failures) = (World::new().await, Vec::new());
+    let (mut world, mut failures) = (Box::pin(World::new()).await, Vec::new());
     for case in cases {
         // Attempts are noted once in a while; each case begins a new one.
         world.hub.clock.advance(TimeDelta::minutes(2));
@@ -145,7 +145,7 @@ pub async fn refusals(cases: &[Case]) -> Vec<String> {
 pub async fn admissions(cases: &[Case]) -> Vec<String> {
     each(cases, async |run| {
         for who in Principal::of_case(run.case).iter().filter(|who| who.passes(run.case)) {
-            let mut own = if run.case.spends { Some(World::new().await) } else { None };
+            let mut own = if run.case.spends { Some(Box::pin(World::new()).await) } else { None };
             let world = own.as_mut().unwrap_or(run.world);
             let variables = (run.case.variables)(&world.here);
             let mut run = Run { world, walk: run.walk, case: run.case, failures: run.failures };
@@ -175,7 +175,7 @@ pub async fn strangers(cases: &[Case]) -> Vec<String> {
     each(cases, async |run| {
         for who in Principal::strangers() {
             let spent = run.case.spends && who.passes(run.case);
-            let mut own = if spent { Some(World::new().await) } else { None };
+            let mut own = if spent { Some(Box::pin(World::new()).await) } else { None };
             let world = own.as_mut().unwrap_or(run.world);
             let mut run = Run { world, walk: run.walk, case: run.case, failures: run.failures };
             let variables = (run.case.variables)(&run.world.here);

@@ -1,7 +1,11 @@
 //! What people see of health, and what they may do about it.
 
 use chrono::TimeDelta;
-use portolan::provider::simulator::Mood;
+use portolan::{
+    config::{Config, Flags},
+    kernel::clock::Moment,
+    provider::simulator::Mood,
+};
 use serde_json::{Value, json};
 
 use super::{Ward, connect, text};
@@ -69,6 +73,32 @@ async fn the_interval_is_the_integrations_own() {
     ward.hub.clock.advance(TimeDelta::seconds(11));
     assert_eq!(ward.prober.settle().await.unwrap(), 1);
     assert_eq!(set(&ward, json!(null)).await["health"]["everySeconds"], json!(null));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_is_probed_no_more_often_than_it_bears_or_as_the_operator_says() {
+    let mut ward = Ward::with(&[("PORTOLAN_HEALTH_INTERVALS", "stripe=20m, twilio=30s")]).await;
+    let mut ids = Vec::new();
+    for provider in ["stripe", "twilio", "sendgrid", "dhl_express"] {
+        ids.push(ward.connect(provider).await);
+    }
+    assert_eq!(ward.round().await, 4);
+    let mut seconds = Vec::new();
+    for id in ids {
+        let health = ward.of(id).await["health"].clone();
+        let at = |name: &str| text(&health[name]).parse::<Moment>().unwrap();
+        seconds.push((at("nextCheckAt") - at("checkedAt")).num_seconds());
+    }
+    // A fifth more or less of: what is set for it, twice; what is set for all; what its file says.
+    for (seconds, usual) in seconds.iter().zip([1_200, 30, 60, 900]) {
+        assert!((usual * 8 / 10 - 1..=usual * 12 / 10).contains(seconds), "{seconds} of {usual}");
+    }
+    let wrong = Config::load(
+        &Flags::default(),
+        [("PORTOLAN_HEALTH_INTERVALS".to_owned(), "stripe=often".to_owned())],
+        std::path::Path::new("."),
+    );
+    assert!(format!("{:?}", wrong.unwrap_err()).contains("stripe=often"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -110,6 +110,8 @@ async fn whose_it_is_is_told_by_the_account() {
             _ => {}
         }
     }
+    // Ids of one millisecond have no order.
+    inbox.hub.clock.advance(chrono::TimeDelta::seconds(1));
     inbox.taken(&sent).await;
     inbox.work().await;
     let waits = kept(&inbox.hub).await.pop().unwrap();

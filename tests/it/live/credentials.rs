@@ -227,7 +227,7 @@ async fn an_expired_token_ends_its_streams_at_once_and_a_renewed_one_does_not() 
     let database = TestDatabase::create().await;
     let server = Server::start(&database).await;
     let lasting = process::token(&database, "admin");
-    let (short, until) = ending(&database, "admin", TimeDelta::seconds(30));
+    let (short, until) = ending(&database, "admin", TimeDelta::seconds(45));
     // On PostgreSQL what was committed is numbered a moment later; nothing of before may come after the cursor.
     let tokens = "{ events(topics: [ACCESS], last: 100) { nodes { kind } } }";
     process::until("both tokens are in the log", async || {

@@ -1,6 +1,7 @@
 //! What tests stand on: a hub of their own, on a database of their own, with a clock they move; and for what
 //! only a process can show, a server of their own.
 
+pub mod bulk;
 pub mod cluster;
 pub mod cpu;
 pub mod database;
@@ -14,6 +15,7 @@ pub mod reply;
 pub mod request;
 pub mod served;
 pub mod socket;
+pub mod spent;
 pub mod sse;
 pub mod stream;
 pub mod tamper;

@@ -99,13 +99,15 @@ pub fn settings(address: SocketAddr) -> Vec<(String, String)> {
 pub struct Said {
     pub status: u16,
     pub kind: &'static str,
-    pub body: String,
+    pub body: Vec<u8>,
     pub after: Duration,
+    /// Whether the line is cut before the end that was promised.
+    pub cut: bool,
 }
 
 impl Said {
     pub fn json(status: u16, body: &Value) -> Self {
-        Self { status, kind: "application/json", body: body.to_string(), after: Duration::ZERO }
+        Self { status, kind: "application/json", body: body.to_string().into(), after: Duration::ZERO, cut: false }
     }
 }
 
@@ -146,7 +148,9 @@ impl Scripted {
                 let said = answer(&heard);
                 kept.lock().unwrap().push(heard);
                 tokio::time::sleep(said.after).await;
-                let mut response = Response::new(Body::from(said.body));
+                let mut parts = vec![Ok(said.body)];
+                parts.extend(said.cut.then(|| Err(std::io::Error::other("the line is cut"))));
+                let mut response = Response::new(Body::from_stream(futures_util::stream::iter(parts)));
                 *response.status_mut() = StatusCode::from_u16(said.status).unwrap();
                 response.headers_mut().insert("content-type", said.kind.parse().unwrap());
                 response

@@ -150,6 +150,7 @@ struct State {
     odd: Vec<Value>,
     way: Way,
     size: Option<usize>,
+    many: Option<usize>,
 }
 
 pub struct Acme {
@@ -226,6 +227,11 @@ impl Acme {
         self.state.lock().unwrap().size = Some(size);
     }
 
+    /// Has so many changes, which nobody holds: they are made up for whoever asks, 500 to a page.
+    pub fn made_up(&self, many: usize) {
+        self.state.lock().unwrap().many = Some(many);
+    }
+
     pub fn things(&self) -> BTreeMap<String, Thing> {
         self.state.lock().unwrap().things.clone()
     }
@@ -240,12 +246,25 @@ pub fn name(id: usize) -> String {
     format!("t{id:06}")
 }
 
+fn made_up(many: usize, heard: &Heard) -> Said {
+    let from: usize = heard.query.get("after").map_or(0, |after| after.parse().unwrap());
+    let to = many.min(from + 500);
+    let each = |id| format!("{{\"id\":\"{}\",\"text\":\"{}\",\"at\":0,\"gone\":false}}", name(id), "text".repeat(50));
+    let things: Vec<_> = (from..to).map(each).collect();
+    let next = if to < many { format!("\"{to}\"") } else { "null".to_owned() };
+    let body = format!("{{\"things\":[{}],\"next\":{next}}}", things.join(","));
+    Said { body: body.into(), ..Said::json(200, &Value::Null) }
+}
+
 fn answer(state: &State, heard: &Heard) -> Said {
     if heard.authorization.as_deref() != Some("Bearer right") {
         return Said::json(401, &json!({ "error": "who are you?" }));
     }
     if heard.path.ends_with("/me") {
         return Said::json(200, &json!({ "id": "1" }));
+    }
+    if let Some(many) = state.many {
+        return made_up(many, heard);
     }
     let marks = heard.path.ends_with("/changes");
     let since: i64 = heard.query.get("since").and_then(|since| since.parse().ok()).unwrap_or(i64::MIN);

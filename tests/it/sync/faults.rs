@@ -25,12 +25,7 @@ use crate::support::{TestHub, played::Said};
 const ALL: PageArgs = PageArgs { after: None, before: None, size: 100, backward: false };
 
 fn garbled() -> Said {
-    Said {
-        status: 200,
-        kind: "text/html",
-        body: "<html>we are down</html>".to_owned(),
-        after: std::time::Duration::ZERO,
-    }
+    Said { kind: "text/html", body: b"<html>we are down</html>".to_vec(), ..Said::json(200, &json!({})) }
 }
 
 async fn failed(hub: &TestHub, id: IntegrationId, key: &str, class: &str) -> SyncRun {
@@ -97,12 +92,21 @@ async fn a_refusal_is_not_asked_for_again_and_trouble_three_times() {
     failed(&hub, id, "changes", "unreadable").await;
     acme.behave(Way::Instead(Said::json(200, &json!({ "other": [] }))));
     failed(&hub, id, "things", "unreadable").await;
-    acme.behave(Way::Instead(Said { body: "x".repeat(11 << 20), ..garbled() }));
+    acme.behave(Way::Instead(Said { body: vec![b'x'; 11 << 20], ..garbled() }));
     failed(&hub, id, "changes", "unreadable").await;
+    // A text that is none, and one that ends in its middle, in the list of records.
+    let start = b"{\"things\": [{\"id\": \"1\", \"text\": \"".to_vec();
+    let text = [start.as_slice(), b"\xff\xfe\"}]}"].concat();
+    acme.behave(Way::Instead(Said { body: text, ..Said::json(200, &json!({})) }));
+    let unreadable = failed(&hub, id, "changes", "unreadable").await;
+    assert!(unreadable.error.unwrap().contains("UTF-8"));
+    acme.behave(Way::Instead(Said { body: start, cut: true, ..Said::json(200, &json!({})) }));
+    failed(&hub, id, "changes", "down").await;
+    assert_eq!(kept(&hub, id, "changes").await, []);
     acme.behave(Way::Well);
     well(&hub, id, "things").await;
     let now = integration::get(&hub.cx(), id).await.unwrap();
-    assert_eq!(run::success_rate(&now), Some(1.0 / 6.0));
+    assert_eq!(run::success_rate(&now), Some(1.0 / 8.0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
