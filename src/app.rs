@@ -60,7 +60,7 @@ use crate::{
         connector::Connector,
         verifier::Verifier,
     },
-    telemetry::Metrics,
+    telemetry::{Metrics, WebhookLabels},
     vault::Ring,
     worker::{self, runner},
 };
@@ -266,7 +266,11 @@ impl App {
         });
         self.follow();
         let jobs = runner::Settings { lease: self.lease, grace: self.serve.drain * 4 / 5 };
-        worker::start(&self.hub, jobs, self.observer(), &self.door.stopping);
+        let metrics = Arc::clone(&self.metrics);
+        let sent = Arc::new(move |outcome: &'static str, took: Duration| {
+            metrics.webhook_attempts.get_or_create(&WebhookLabels { outcome }).observe(took.as_secs_f64());
+        });
+        worker::start(&self.hub, jobs, self.observer(), sent, &self.door.stopping);
         serve(listener, self.router(), self.serve.clone(), stop, counter).await
     }
 

@@ -68,7 +68,11 @@ async fn write(db: DatabaseConnection, destinations: usize, changes: usize) {
                 id += 1;
                 let at = values.len();
                 rows.push(format!("(${}, ${}, ${}, 0)", at + 1, at + 2, at + 3));
-                values.extend([id.into(), i64::try_from(destination).unwrap().into(), body.clone().into()]);
+                values.extend::<[Value; 3]>([
+                    id.into(),
+                    i64::try_from(destination).unwrap().into(),
+                    body.clone().into(),
+                ]);
             }
         }
         let sql = format!("INSERT INTO outbox (id, destination, body, done) VALUES {}", rows.join(", "));

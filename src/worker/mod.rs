@@ -75,7 +75,13 @@ fn hub_schedules() -> Result<Vec<(NewJob, u32, u32)>> {
 }
 
 /// Starts the worker of this node and the chores; they end when `stop` is cancelled.
-pub fn start(hub: &Arc<Hub>, settings: Settings, observer: Observer, stop: &CancellationToken) {
+pub fn start(
+    hub: &Arc<Hub>,
+    settings: Settings,
+    observer: Observer,
+    sent: outbound::Observer,
+    stop: &CancellationToken,
+) {
     let runner = Runner::new(Arc::clone(hub), kinds(), settings, observer, stop.clone());
     let own = Arc::clone(hub);
     hub.tasks.spawn(async move {
@@ -86,7 +92,7 @@ pub fn start(hub: &Arc<Hub>, settings: Settings, observer: Observer, stop: &Canc
     });
     hub.tasks.spawn(Prober::new(Arc::clone(hub)).run(stop.clone()));
     hub.tasks.spawn(outbound::route(Arc::clone(hub), stop.clone()));
-    hub.tasks.spawn(Sender::new(Arc::clone(hub)).run(stop.clone()));
+    hub.tasks.spawn(Sender::new(Arc::clone(hub)).observed_by(sent).run(stop.clone()));
     repeat(hub, stop, "forget old health checks", Duration::from_mins(10), health::watch::retain);
     repeat(hub, stop, "finish key rotations", Duration::from_secs(20), keys::finish_rotations);
     repeat(hub, stop, "forget unwrapped keys", Duration::from_mins(1), keys::forget_old);

@@ -85,6 +85,9 @@ pub async fn route(hub: Arc<Hub>, stop: CancellationToken) {
     }
 }
 
+/// Hears how each attempt ended, `DELIVERED` or the class of what went wrong, and how long it took.
+pub type Observer = Arc<dyn Fn(&'static str, Duration) + Send + Sync>;
+
 /// How a destination takes what it is sent, on this node.
 struct Pace {
     /// Attempts under way.
@@ -111,6 +114,7 @@ pub struct Sender {
     first: Option<Instant>,
     /// Which destination was the last to get places.
     turn: Option<WebhookDestinationId>,
+    observer: Option<Observer>,
 }
 
 impl Sender {
@@ -126,7 +130,14 @@ impl Sender {
             answers: Vec::new(),
             first: None,
             turn: None,
+            observer: None,
         }
+    }
+
+    /// The same, with somebody who hears of each attempt.
+    #[must_use]
+    pub fn observed_by(self, observer: Observer) -> Self {
+        Self { observer: Some(observer), ..self }
     }
 
     /// Sends and notes until stopped.
@@ -267,6 +278,9 @@ impl Sender {
             if quick { (pace.allowed + 1).min(self.hub.outbound.at_once) } else { (pace.allowed / 2).max(1) };
         match ended {
             Ok((_, answer)) => {
+                if let Some(observer) = &self.observer {
+                    observer(answer.error.as_ref().map_or("DELIVERED", |(class, _)| *class), answer.latency);
+                }
                 self.answers.push(answer);
                 self.first.get_or_insert_with(Instant::now);
             }
