@@ -15,6 +15,8 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark fails by panicking and prints")]
 #![expect(clippy::cast_precision_loss, reason = "figures need no more than a float holds")]
 
+#[path = "../cores/mod.rs"]
+mod cores;
 mod hub;
 mod load;
 mod servers;
@@ -36,7 +38,7 @@ fn main() {
     let given: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     let counts = if given.is_empty() { vec![100, 1_000, 10_000] } else { given };
     servers::raise_limits();
-    servers::take_own_core();
+    cores::take_own_core();
     let mut works: Vec<_> = counts.iter().map(|sockets| Work::one_topic(*sockets)).collect();
     works.push(Work::documents(*counts.last().unwrap(), 20));
     works.push(Work::own_topics(2_000.min(*counts.last().unwrap())));

@@ -6,12 +6,11 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::LazyLock,
 };
 
 use tempfile::TempDir;
 
-use crate::hub;
+use crate::{cores::on_its_core, hub};
 
 /// Which server.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,33 +38,6 @@ pub(crate) struct Server {
     pub(crate) token: String,
     child: Child,
     _folder: TempDir,
-}
-
-/// Whether there is a core for each side, and a way to give it to them.
-fn has_cores() -> bool {
-    static HAS: LazyLock<bool> = LazyLock::new(|| {
-        let cores = std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
-        cores && Command::new("taskset").arg("--version").output().is_ok()
-    });
-    *HAS
-}
-
-/// Moves this process, the load, to the core that belongs to it.
-pub(crate) fn take_own_core() {
-    if has_cores() {
-        let own = std::process::id().to_string();
-        assert!(Command::new("taskset").args(["-cp", "0", &own]).output().unwrap().status.success());
-    }
-}
-
-/// A command on the core that belongs to servers.
-fn on_its_core(program: PathBuf) -> Command {
-    if !has_cores() {
-        return Command::new(program);
-    }
-    let mut command = Command::new("taskset");
-    command.args(["-c", "1"]).arg(program);
-    command
 }
 
 /// The other two servers, built when they are not there.

@@ -15,6 +15,8 @@
 #![expect(clippy::cast_precision_loss, reason = "figures need no more than a float holds")]
 
 mod bounds;
+#[path = "../cores/mod.rs"]
+mod cores;
 mod hub;
 mod load;
 mod servers;
@@ -37,7 +39,7 @@ fn main() {
     if targets.iter().any(named) {
         targets.retain(named);
     }
-    servers::take_own_core();
+    cores::take_own_core();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for store in Store::all() {
         for connections in &counts {

@@ -4,15 +4,14 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     net::SocketAddr,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
 };
 
 use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::{bounds, hub};
+use crate::{bounds, cores::on_its_core, hub};
 
 /// With what every server is told that it is one.
 const SERVE: &str = "--serve-";
@@ -90,28 +89,6 @@ pub(crate) struct Server {
     child: Child,
     postgres: Option<(String, String)>,
     _folder: TempDir,
-}
-
-fn has_cores() -> bool {
-    let cores = std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
-    cores && Command::new("taskset").arg("--version").output().is_ok()
-}
-
-/// Moves this process, the load, to the core that belongs to it.
-pub(crate) fn take_own_core() {
-    if has_cores() {
-        let own = std::process::id().to_string();
-        assert!(Command::new("taskset").args(["-cp", "0", &own]).output().unwrap().status.success());
-    }
-}
-
-fn on_its_core(program: PathBuf) -> Command {
-    if !has_cores() {
-        return Command::new(program);
-    }
-    let mut command = Command::new("taskset");
-    command.args(["-c", "1"]).arg(program);
-    command
 }
 
 impl Server {

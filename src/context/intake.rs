@@ -166,6 +166,12 @@ impl Intake {
         std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether there is any.
+    #[must_use]
+    pub fn has_touched(&self) -> bool {
+        !self.touched.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// The right to tell of what is new; nothing if somebody does.
     #[must_use]
     pub fn teller(&self) -> Option<OwnedSemaphorePermit> {

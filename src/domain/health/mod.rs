@@ -43,7 +43,11 @@ use crate::{
     context::{Cx, Txn},
     domain::integration::Integration,
     entity::health as entity,
-    kernel::{clock::Moment, error::Result},
+    kernel::{
+        clock::Moment,
+        error::Result,
+        id::{IntegrationId, TenantId},
+    },
 };
 
 pub use crate::entity::{
@@ -139,10 +143,14 @@ impl Source {
 /// What is known of an integration of which nothing is known yet.
 #[must_use]
 pub fn unknown(integration: &Integration, now: Moment) -> Health {
+    beginning(integration.id, integration.tenant_id, integration.enabled, now)
+}
+
+fn beginning(integration_id: IntegrationId, tenant_id: TenantId, watched: bool, now: Moment) -> Health {
     Health {
-        integration_id: integration.id,
-        tenant_id: integration.tenant_id,
-        watched: integration.enabled,
+        integration_id,
+        tenant_id,
+        watched,
         verdict: Verdict::Unknown,
         since: now,
         axis: None,

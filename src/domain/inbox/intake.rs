@@ -162,6 +162,10 @@ fn tell(hub: &Arc<Hub>) {
             tokio::time::sleep(PAUSE).await;
         }
         drop(place);
+        // As above.
+        if own.intake.has_touched() {
+            tell(&own);
+        }
     });
 }
 

@@ -163,7 +163,11 @@ impl<'a> Places<'a> {
             let name = entry.file_name().into_string().unwrap();
             // Segments are named in their order; those of before are none of ours.
             if name.len() == begun.len() && name >= begun {
+                let before = found.len();
                 read(&entry.path(), format!("write-ahead log: {name}"), self.begun, found);
+                for segment in &mut found[before..] {
+                    segment.bytes = without_heads(&segment.bytes);
+                }
             }
         }
         for name in ["server.log", "logfile", "log"] {
@@ -186,6 +190,13 @@ impl<'a> Places<'a> {
             self.left_out.push(what.to_owned());
         }
     }
+}
+
+/// A segment of the write-ahead log without the heads of its pages: what is written goes on after them, and would
+/// otherwise be torn wherever a page ends.
+fn without_heads(segment: &[u8]) -> Vec<u8> {
+    let pages = segment.chunks(8_192).enumerate();
+    pages.flat_map(|(at, page)| page.get(if at == 0 { 40 } else { 24 }..).unwrap_or_default()).copied().collect()
 }
 
 /// Every file of a folder, but the master key, which is the one that belongs there.

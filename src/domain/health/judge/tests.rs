@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
+    domain::health::beginning,
     kernel::id::{IntegrationId, TenantId},
     provider::{classify::Failure, probe},
 };
@@ -16,32 +17,7 @@ fn at(second: i64) -> Moment {
 }
 
 fn unknown() -> Health {
-    Health {
-        integration_id: IntegrationId::new(Uuid::nil()),
-        tenant_id: TenantId::new(Uuid::nil()),
-        watched: true,
-        verdict: Verdict::Unknown,
-        since: at(0),
-        axis: None,
-        reason: None,
-        class: None,
-        credential: Side::Unknown,
-        reachability: Side::Unknown,
-        quota: Side::Unknown,
-        permission: Side::Unknown,
-        freshness: Side::Unknown,
-        failures: 0,
-        troubles: 0,
-        successes: 0,
-        latency: None,
-        baseline: None,
-        samples: 0,
-        improved_at: None,
-        asked_at: None,
-        checked_at: None,
-        next_at: at(0),
-        every: None,
-    }
+    beginning(IntegrationId::new(Uuid::nil()), TenantId::new(Uuid::nil()), true, at(0))
 }
 
 /// What a probe sees that takes so many milliseconds.
