@@ -15,12 +15,17 @@
 #![expect(clippy::cast_precision_loss, reason = "figures need no more than a float holds")]
 
 mod bound;
+#[path = "../cores/mod.rs"]
+mod cores;
 mod hub;
 mod server;
 mod sink;
+#[path = "../stores/mod.rs"]
+mod stores;
 
-use server::{Server, Store, Target};
+use server::{Server, Target};
 use sink::Sink;
+use stores::Store;
 
 /// Rounds that are counted; one before them warms up.
 const ROUNDS: usize = 3;
@@ -80,7 +85,7 @@ fn main() {
     }
     let given: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
     let counts = if given.is_empty() { vec![1, 100] } else { given };
-    server::take_own_core();
+    cores::take_own_core();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for store in Store::all() {
         for destinations in &counts {

@@ -1,17 +1,17 @@
 //! The servers that are measured, each a process of its own that waits for a word before it begins.
 
 use std::{
-    fs,
     io::{BufRead, BufReader, Write},
     net::SocketAddr,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
 };
 
-use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
-use tempfile::TempDir;
-
-use crate::{bound, hub};
+use crate::{
+    bound,
+    cores::on_its_core,
+    hub,
+    stores::{Place, Store, cpu_of},
+};
 
 /// With what every server is told that it is one.
 const SERVE: &str = "--serve-";
@@ -40,27 +40,6 @@ impl Target {
     }
 }
 
-/// Where they keep what they send.
-pub(crate) enum Store {
-    Sqlite,
-    Postgres(String),
-}
-
-impl Store {
-    pub(crate) fn all() -> Vec<Self> {
-        let mut all = vec![Self::Sqlite];
-        all.extend(std::env::var("TEST_POSTGRES_URL").ok().map(Self::Postgres));
-        all
-    }
-
-    pub(crate) const fn name(&self) -> &'static str {
-        match self {
-            Self::Sqlite => "SQLite",
-            Self::Postgres(_) => "PostgreSQL",
-        }
-    }
-}
-
 /// Is one of the servers until it is killed: told where the sink is, how many destinations there are and how many
 /// changes.
 pub(crate) fn serve(target: Target, words: &[String]) {
@@ -85,30 +64,7 @@ pub(crate) fn ready() {
 /// A running server, with a database of its own.
 pub(crate) struct Server {
     child: Child,
-    postgres: Option<(String, String)>,
-    _folder: TempDir,
-}
-
-fn has_cores() -> bool {
-    let cores = std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
-    cores && Command::new("taskset").arg("--version").output().is_ok()
-}
-
-/// Moves this process, the sink, to the core that belongs to it.
-pub(crate) fn take_own_core() {
-    if has_cores() {
-        let own = std::process::id().to_string();
-        assert!(Command::new("taskset").args(["-cp", "0", &own]).output().unwrap().status.success());
-    }
-}
-
-fn on_its_core(program: PathBuf) -> Command {
-    if !has_cores() {
-        return Command::new(program);
-    }
-    let mut command = Command::new("taskset");
-    command.args(["-c", "1"]).arg(program);
-    command
+    place: Place,
 }
 
 impl Server {
@@ -119,27 +75,16 @@ impl Server {
         destinations: usize,
         changes: usize,
     ) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let place = Place::make(store).await;
         let mut command = on_its_core(std::env::current_exe().unwrap());
         command.arg(format!("{SERVE}{}", target.name()));
         command.args([sink.to_string(), destinations.to_string(), changes.to_string()]);
-        command.env_clear().env("PORTOLAN_DATA_DIR", folder.path());
-        let mut postgres = None;
-        if let Store::Postgres(server) = store {
-            let name = format!("bench_out_{}", std::process::id());
-            let admin = Database::connect(server).await.unwrap();
-            admin.execute_unprepared(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await.unwrap();
-            admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
-            admin.close().await.unwrap();
-            command.env("PORTOLAN_DATABASE_URL", format!("{}/{name}", server.rsplit_once('/').unwrap().0));
-            command.env("PORTOLAN_MASTER_KEY", "1:Zm9yIHRlc3RzIG9ubHksIDMyIGJ5dGVzIG9mIHRoZW0=");
-            postgres = Some((server.clone(), name));
-        }
+        place.tell(&mut command);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line.trim(), "ready");
-        Self { child, postgres, _folder: folder }
+        Self { child, place }
     }
 
     /// Says the word.
@@ -154,31 +99,13 @@ impl Server {
 
     /// CPU that those used so far who serve it in PostgreSQL, in microseconds.
     pub(crate) async fn database(&self) -> f64 {
-        let Some((server, name)) = &self.postgres else { return 0.0 };
-        let admin = Database::connect(server).await.unwrap();
-        let sql = format!("SELECT pid FROM pg_stat_activity WHERE datname = '{name}'");
-        let rows = admin.query_all_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap();
-        let pid = |row: &sea_orm::QueryResult| u32::try_from(row.try_get_by_index::<i32>(0).unwrap()).unwrap();
-        let all: f64 = rows.iter().filter_map(|row| cpu_of(pid(row))).sum();
-        admin.close().await.unwrap();
-        all
+        self.place.cpu().await
     }
 
     /// Ends it, and its database.
     pub(crate) async fn end(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        if let Some((server, name)) = &self.postgres {
-            let admin = Database::connect(server).await.unwrap();
-            admin.execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
-            admin.close().await.unwrap();
-        }
+        self.place.end().await;
     }
-}
-
-fn cpu_of(process: u32) -> Option<f64> {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    let fields: Vec<_> = stat.rsplit(") ").next()?.split(' ').collect();
-    let ticks: f64 = fields[11].parse::<f64>().ok()? + fields[12].parse::<f64>().ok()?;
-    Some(ticks * 10_000.0)
 }
