@@ -81,6 +81,8 @@ impl MigrationTrait for Migration {
             .col(required("hint", text.clone()))
             .col(required("role", text.clone()))
             .col(optional("scopes", ColumnType::Json))
+            // Of a partner; organisations are never deleted.
+            .col(optional("partner_organization_id", ColumnType::Uuid))
             .col(required("created_by", text))
             .col(required("created_at", MOMENT))
             .col(optional("expires_at", MOMENT))

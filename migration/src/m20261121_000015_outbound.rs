@@ -23,6 +23,8 @@ async fn destinations(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(required("patterns", ColumnType::Json))
         .col(required("topics", ColumnType::Json))
         .col(optional("filter", text.clone()))
+        // Where it is a partner's, which is told of its own orders and nothing else.
+        .col(optional("partner_integration_id", ColumnType::Uuid))
         .col(required("enabled", ColumnType::Boolean))
         .col(optional("disabled_at", MOMENT))
         .col(optional("disabled_because", text.clone()))

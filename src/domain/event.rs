@@ -1,7 +1,8 @@
 //! The event log: who may read which of it.
 //!
 //! Each topic asks for one scope, the same that its concern asks of who reads it elsewhere. Who names a topic
-//! without having the scope is refused; who names none gets what the scopes allow.
+//! without having the scope is refused; who names none gets what the scopes allow. A partner reads nothing here: the
+//! log is of all partners, and what is for one is told elsewhere.
 //!
 //! Events are kept for a time and up to a number; then they go, oldest first. Whoever comes with a cursor from
 //! before is told so, and from where on everything is there.
@@ -13,13 +14,13 @@ use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QuerySelect, Select};
 use crate::{
     context::{Cx, Hub, Txn},
     domain::keyring::HUB,
-    entity::{event as entity, event_head, page, webhook_destination, webhook_router},
+    entity::{event as entity, event_head, page, partner_integration, partner_reader, webhook_destination, webhook_router},
     event::{Entry, Interest, log},
     kernel::{
         error::{Error, Result},
         id::EventId,
         page::{Page, PageArgs},
-        scope::Scope,
+        scope::{Scope, Scopes},
     },
 };
 
@@ -35,6 +36,9 @@ const TOPICS: &[(&str, Scope)] = &[
     ("sync", Scope::IntegrationRead),
     ("inbox", Scope::IntegrationRead),
     ("outbound", Scope::IntegrationRead),
+    ("order", Scope::OrderRead),
+    ("partner", Scope::PartnerRead),
+    ("exchange", Scope::PartnerRead),
 ];
 
 /// Events that are removed at a time.
@@ -49,15 +53,21 @@ pub struct EventFilter {
     pub subjects: Option<Vec<String>>,
 }
 
+/// What decides what somebody reads here.
+fn scopes(cx: &Cx) -> Result<Scopes> {
+    let principal = cx.principal()?;
+    Ok(if principal.is_partner() { Scopes::NONE } else { principal.scopes })
+}
+
 /// The topics that the caller may read.
 pub fn readable(cx: &Cx) -> Result<Vec<&'static str>> {
-    let scopes = cx.principal()?.scopes;
+    let scopes = scopes(cx)?;
     Ok(TOPICS.iter().filter(|(_, scope)| scopes.has(*scope)).map(|(topic, _)| *topic).collect())
 }
 
 /// The events that the caller wants and may see.
 pub fn interest(cx: &Cx, filter: &EventFilter) -> Result<Interest> {
-    let scopes = cx.principal()?.scopes;
+    let scopes = scopes(cx)?;
     let mut topics = Vec::new();
     for (topic, scope) in TOPICS {
         match &filter.topics {
@@ -134,6 +144,11 @@ async fn remove(txn: &Txn) -> Result<u64> {
     // What somebody is still to be sent as a webhook is read here first.
     let newest = match webhook_destination::any().one(&**txn).await? {
         Some(_) => newest.min(1 + webhook_router::row().one(&**txn).await?.map_or(0, |row| row.position)),
+        None => newest,
+    };
+    // And what has to do with partners.
+    let newest = match partner_integration::any().one(&**txn).await? {
+        Some(_) => newest.min(1 + partner_reader::row().one(&**txn).await?.map_or(0, |row| row.position)),
         None => newest,
     };
     let old = rows.into_iter().take_while(|row| row.position < newest && (row.position <= most || row.at < due));

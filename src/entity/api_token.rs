@@ -4,7 +4,7 @@ use sea_orm::{Condition, SelectThree, TopologyStar, UpdateMany, entity::prelude:
 
 use super::{agent, tenant};
 use crate::kernel::{
-    id::{AgentId, ApiTokenId, TenantId},
+    id::{AgentId, ApiTokenId, PartnerOrganizationId, TenantId},
     scope::Role,
 };
 
@@ -23,6 +23,8 @@ pub struct Model {
     pub role: Role,
     /// Names of the scopes the token is narrowed to; null means all of its role.
     pub scopes: Option<Json>,
+    /// The organisation to which a partner's token is bound.
+    pub partner_organization_id: Option<PartnerOrganizationId>,
     pub created_by: String,
     pub created_at: DateTimeUtc,
     pub expires_at: Option<DateTimeUtc>,

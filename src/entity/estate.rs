@@ -9,6 +9,15 @@ use crate::kernel::id::{IntegrationId, TenantId};
 
 /// The tables that are emptied, in an order in which nothing still refers to what goes.
 pub const TABLES: &[&str] = &[
+    "partner_updates",
+    "status_mappings",
+    "order_references",
+    "order_changes",
+    "orders",
+    "order_heads",
+    "order_machines",
+    "partner_integrations",
+    "partner_organizations",
     "webhook_items",
     "webhook_refusals",
     "webhook_events",

@@ -3,7 +3,7 @@
 
 use sea_orm::{DbBackend, FromQueryResult, QueryOrder, QuerySelect, Statement, entity::prelude::*};
 
-use crate::kernel::id::{TenantId, WebhookDestinationId};
+use crate::kernel::id::{IntegrationId, TenantId, WebhookDestinationId};
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -20,6 +20,8 @@ pub struct Model {
     pub topics: Json,
     /// An expression that must hold for the body.
     pub filter: Option<String>,
+    /// The partner integration whose it is, if it is a partner's.
+    pub partner_integration_id: Option<IntegrationId>,
     pub enabled: bool,
     pub disabled_at: Option<DateTimeUtc>,
     pub disabled_because: Option<String>,

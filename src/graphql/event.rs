@@ -42,6 +42,12 @@ pub enum Topic {
     Inbox,
     /// Webhooks that went out, and where they go. Needs `INTEGRATION_READ`.
     Outbound,
+    /// Orders and their statuses. Needs `ORDER_READ`.
+    Order,
+    /// Partner organizations, how they are reached, what they say. Needs `PARTNER_READ`.
+    Partner,
+    /// What partners are told of their orders. Needs `PARTNER_READ`.
+    Exchange,
 }
 
 impl Topic {
@@ -58,13 +64,16 @@ impl Topic {
             Self::Sync => "sync",
             Self::Inbox => "inbox",
             Self::Outbound => "outbound",
+            Self::Order => "order",
+            Self::Partner => "partner",
+            Self::Exchange => "exchange",
         }
     }
 
     pub(super) fn of(name: &str) -> Option<Self> {
         let most = [Self::Tenant, Self::Access, Self::Keyring, Self::Job, Self::Alert, Self::Integration];
         most.into_iter()
-            .chain([Self::Health, Self::Sync, Self::Inbox, Self::Outbound])
+            .chain([Self::Health, Self::Sync, Self::Inbox, Self::Outbound, Self::Order, Self::Partner, Self::Exchange])
             .find(|topic| topic.name() == name)
     }
 }

@@ -9,7 +9,7 @@ use super::{attempt, context::Ask, error::ApiError};
 use crate::kernel::{error::Error, scope::Scope};
 
 /// Scopes that decide over credentials, keys and roles.
-const DECIDING: [Scope; 3] = [Scope::AccessWrite, Scope::IntegrationWrite, Scope::HubAdmin];
+const DECIDING: [Scope; 4] = [Scope::AccessWrite, Scope::IntegrationWrite, Scope::PartnerWrite, Scope::HubAdmin];
 
 /// Passes callers with the scope.
 pub struct Needs(pub Scope);

@@ -42,6 +42,16 @@ pub enum Scope {
     RecordRead,
     /// Read webhooks as they came, word for word.
     WebhookRead,
+    /// Read orders, their statuses and what happened to them.
+    OrderRead,
+    /// Create and change orders.
+    OrderWrite,
+    /// Read partner organizations, their integrations, mappings and updates.
+    PartnerRead,
+    /// Create and change partner organizations, their integrations with credentials, and mappings.
+    PartnerWrite,
+    /// Send orders and statuses as a partner does.
+    PartnerExchange,
     /// Read what should be looked at.
     AlertRead,
     /// Read the audit log.

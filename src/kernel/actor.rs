@@ -94,6 +94,14 @@ pub struct Principal {
     pub expires_at: Option<Moment>,
 }
 
+impl Principal {
+    /// Whether it is a partner's, who sees what is its organisation's and nothing else.
+    #[must_use]
+    pub fn is_partner(&self) -> bool {
+        self.partner.is_some() || self.role == Role::Partner
+    }
+}
+
 /// Who asks, and with what right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {

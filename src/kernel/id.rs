@@ -118,6 +118,14 @@ kinds! {
     HealthChange as HealthChangeId = "hch", "health change";
     /// An organisation that exchanges orders with a tenant.
     PartnerOrganization as PartnerOrganizationId = "par", "partner organization";
+    /// What a partner said of an order.
+    PartnerUpdate as PartnerUpdateId = "pup", "partner update";
+    /// A version of what the words of a partner mean.
+    StatusMapping as StatusMappingId = "smp", "status mapping";
+    /// An order.
+    Order as OrderId = "ord", "order";
+    /// A change of an order.
+    OrderChange as OrderChangeId = "och", "order change";
 }
 
 /// An id of kind `K`.

@@ -12,6 +12,7 @@ pub mod error;
 pub mod id;
 pub mod input;
 pub mod measure;
+pub mod money;
 pub mod network;
 pub mod page;
 pub mod retry;

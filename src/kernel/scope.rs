@@ -46,6 +46,16 @@ scopes! {
     RecordRead = "RECORD_READ";
     /// Read webhooks as they came, word for word.
     WebhookRead = "WEBHOOK_READ";
+    /// Read orders, their statuses and what happened to them.
+    OrderRead = "ORDER_READ";
+    /// Create and change orders.
+    OrderWrite = "ORDER_WRITE";
+    /// Read partner organisations, their integrations, mappings and updates.
+    PartnerRead = "PARTNER_READ";
+    /// Create and change partner organisations, their integrations with credentials, and mappings.
+    PartnerWrite = "PARTNER_WRITE";
+    /// Send orders and statuses as a partner does.
+    PartnerExchange = "PARTNER_EXCHANGE";
     /// Read what should be looked at.
     AlertRead = "ALERT_READ";
     /// Read the audit log.
@@ -181,7 +191,8 @@ impl Role {
     pub const fn scopes(self) -> Scopes {
         use Scope::{
             AccessRead, AccessWrite, AlertRead, AuditRead, IntegrationRead, IntegrationRun, IntegrationWrite, JobRead,
-            JobWrite, RecordRead, TenantRead, TenantWrite, WebhookRead,
+            JobWrite, OrderRead, OrderWrite, PartnerExchange, PartnerRead, PartnerWrite, RecordRead, TenantRead,
+            TenantWrite, WebhookRead,
         };
         match self {
             Self::SuperAdmin => Scopes::all(),
@@ -195,6 +206,11 @@ impl Role {
                 IntegrationRun,
                 RecordRead,
                 WebhookRead,
+                OrderRead,
+                OrderWrite,
+                PartnerRead,
+                PartnerWrite,
+                PartnerExchange,
                 AlertRead,
                 AuditRead,
                 JobRead,
@@ -206,12 +222,18 @@ impl Role {
                 IntegrationWrite,
                 IntegrationRun,
                 RecordRead,
+                OrderRead,
+                OrderWrite,
+                PartnerRead,
+                PartnerWrite,
+                PartnerExchange,
                 AlertRead,
                 JobRead,
                 JobWrite,
             ]),
-            Self::Viewer => Scopes::of(&[TenantRead, IntegrationRead, RecordRead, AlertRead]),
-            Self::Partner => Scopes::NONE,
+            Self::Viewer => Scopes::of(&[TenantRead, IntegrationRead, RecordRead, OrderRead, PartnerRead, AlertRead]),
+            // Of these, what belongs to its organisation.
+            Self::Partner => Scopes::of(&[OrderRead, PartnerRead, PartnerExchange]),
         }
     }
 }
@@ -241,9 +263,11 @@ mod tests {
 
     #[test]
     fn each_role_allows_no_more_than_the_one_above_it() {
-        for pair in Role::ALL.windows(2) {
+        for pair in Role::ALL[..4].windows(2) {
             assert!(pair[1].scopes().within(pair[0].scopes()), "{pair:?}");
         }
+        // A partner sends what a viewer may not.
+        assert!(Role::Partner.scopes().within(Role::Operator.scopes()));
     }
 
     #[test]

@@ -39,7 +39,10 @@ impl Needs {
     /// Whether a refusal is an entry of the audit log: what is reached for decides over credentials, keys or
     /// roles.
     pub fn is_noted(self) -> bool {
-        matches!(self, Self::Scope(Scope::AccessWrite | Scope::IntegrationWrite | Scope::HubAdmin))
+        matches!(
+            self,
+            Self::Scope(Scope::AccessWrite | Scope::IntegrationWrite | Scope::PartnerWrite | Scope::HubAdmin)
+        )
     }
 }
 
