@@ -37,6 +37,12 @@ impl New {
         Self { shared: standard::new_secret(chance), key: with_key.then(|| standard::new_key(chance)) }
     }
 
+    /// A shared secret that somebody else chose; nothing if it is none.
+    #[must_use]
+    pub fn given(shared: &Secret) -> Option<Self> {
+        Signer::new(std::slice::from_ref(shared), &[]).map(|_| Self { shared: shared.clone(), key: None })
+    }
+
     /// The public half of the key.
     #[must_use]
     pub fn public(&self) -> Option<String> {

@@ -100,37 +100,7 @@ pub async fn create(cx: &Cx, new: NewSource, key: Option<&str>) -> Result<Made> 
                 Once::Repeated(id) => return open_again(cx, txn, id).await,
                 Once::First(ticket) => ticket,
             };
-            let now = txn.now();
-            let row = WebhookSource {
-                id: txn.id(),
-                tenant_id: cx.tenant()?,
-                provider: provider.clone(),
-                integration_id: new.integration,
-                name: name.clone(),
-                digest: token::digest(address.expose()).to_vec(),
-                address: address.expose().to_owned(),
-                enabled: true,
-                hints: checked.hints.clone(),
-                overlap_until: None,
-                refused: 0,
-                compared_to: now,
-                compared: 0,
-                missed: 0,
-                created_by: cx.actor().to_string(),
-                created_at: now,
-                updated_at: now,
-            };
-            entity::Entity::insert(row.clone().into_active_model()).exec_without_returning(&**txn).await?;
-            webhook::put(txn, row.tenant_id, &row.id.to_string(), &checked, false).await?;
-            reconcile::fit(txn, &row).await?;
-            let fact = InboxEvent::SourceCreated {
-                source: row.id,
-                provider: provider.clone(),
-                integration: new.integration,
-                name: name.clone(),
-            };
-            txn.emit(&fact)?;
-            txn.audit(Audit::of(&fact).after(shown(&row)))?;
+            let row = insert(txn, &provider, new.integration, &name, &checked, &address).await?;
             ticket.created(txn, row.id).await?;
             Ok((row, true))
         })
@@ -139,6 +109,68 @@ pub async fn create(cx: &Cx, new: NewSource, key: Option<&str>) -> Result<Made> 
     // Who repeats a call has had what was shown once.
     let made = if is_new { checked.made.clone() } else { Vec::new() };
     Ok(Made { url: whole(cx, &source, webhook, &made), source, secrets: made })
+}
+
+async fn insert(
+    txn: &Txn,
+    provider: &str,
+    integration: Option<IntegrationId>,
+    name: &str,
+    checked: &Checked,
+    address: &Secret,
+) -> Result<WebhookSource> {
+    let (cx, now) = (txn.cx(), txn.now());
+    let row = WebhookSource {
+        id: txn.id(),
+        tenant_id: cx.tenant()?,
+        provider: provider.to_owned(),
+        integration_id: integration,
+        name: name.to_owned(),
+        digest: token::digest(address.expose()).to_vec(),
+        address: address.expose().to_owned(),
+        enabled: true,
+        hints: checked.hints.clone(),
+        overlap_until: None,
+        refused: 0,
+        compared_to: now,
+        compared: 0,
+        missed: 0,
+        created_by: cx.actor().to_string(),
+        created_at: now,
+        updated_at: now,
+    };
+    entity::Entity::insert(row.clone().into_active_model()).exec_without_returning(&**txn).await?;
+    webhook::put(txn, row.tenant_id, &row.id.to_string(), checked, false).await?;
+    reconcile::fit(txn, &row).await?;
+    let fact = InboxEvent::SourceCreated {
+        source: row.id,
+        provider: row.provider.clone(),
+        integration,
+        name: row.name.clone(),
+    };
+    txn.emit(&fact)?;
+    txn.audit(Audit::of(&fact).after(shown(&row)))?;
+    Ok(row)
+}
+
+/// Makes the source of an integration that is being made in the same transaction. Nothing, if its provider sends no
+/// webhooks. What is wrong with the secrets is said before: see [`secrets`].
+pub async fn put(
+    txn: &Txn,
+    integration: &integration::Integration,
+    secrets: &Checked,
+) -> Result<WebhookSource> {
+    let address = token::mint(token::Kind::Hook, &*txn.cx().hub().chance);
+    insert(txn, &integration.provider, Some(integration.id), &integration.name, secrets, &address).await
+}
+
+/// Holds secrets for a source of a provider against its file; nothing, if the provider sends no webhooks.
+pub fn secrets(cx: &Cx, provider: &str, given: &[(String, Secret)]) -> Result<Option<Checked>> {
+    let manifest = manifest(cx, provider, "provider")?;
+    match manifest.webhook.get() {
+        Some(webhook) => Ok(Some(webhook::check(cx, &manifest, webhook, given)?)),
+        None => Ok(None),
+    }
 }
 
 async fn open_again(cx: &Cx, txn: &Txn, id: WebhookSourceId) -> Result<(WebhookSource, bool)> {

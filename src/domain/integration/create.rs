@@ -286,8 +286,22 @@ pub(super) async fn ask(connector: &Connector, checked: &Checked, connection: Co
     Ok(asked)
 }
 
+/// An integration that may be made: what was given is right, and the provider was asked.
+pub struct Prepared {
+    new: NewIntegration,
+    checked: Checked,
+    asked: Asked,
+    texts: Texts,
+}
+
 /// Makes an integration.
 pub async fn create(cx: &Cx, new: NewIntegration, given: Option<Given>, key: Option<&str>) -> Result<Integration> {
+    let prepared = prepare(cx, new, given, key.is_some()).await?;
+    write(cx, prepared, key).await
+}
+
+/// Does everything that comes before the commit. Who repeats a call may find what it made then.
+pub async fn prepare(cx: &Cx, new: NewIntegration, given: Option<Given>, repeats: bool) -> Result<Prepared> {
     let mut check_of = Check::new();
     let name = check_of.take_some("name", new.name.as_deref(), input::name);
     let description = check_of.take_some("description", new.description.as_deref(), input::note);
@@ -302,7 +316,7 @@ pub async fn create(cx: &Cx, new: NewIntegration, given: Option<Given>, key: Opt
         (Err(error), _) => return Err(error),
         (Ok(()), checked) => checked?,
     };
-    if let Some(taken) = taken(cx, &checked.manifest).await?.filter(|_| key.is_none()) {
+    if let Some(taken) = taken(cx, &checked.manifest).await?.filter(|_| !repeats) {
         return Err(one_only(&checked.manifest, &taken));
     }
     let connector = connector(cx, new.place.timeout_ms);
@@ -319,7 +333,7 @@ pub async fn create(cx: &Cx, new: NewIntegration, given: Option<Given>, key: Opt
     let name = name.or(account_name).or_else(|| known.clone()).unwrap_or_else(|| checked.manifest.name.clone());
     // What a provider calls an account may be no name by our rules.
     let name = input::name(&name).unwrap_or_else(|_| checked.manifest.name.clone());
-    write(cx, &new, checked, asked, Texts { name, description, account: known }, key).await
+    Ok(Prepared { new, checked, asked, texts: Texts { name, description, account: known } })
 }
 
 fn within_bounds(check: &mut Check, new: &NewIntegration) {
@@ -369,79 +383,81 @@ struct Texts {
     account: Option<String>,
 }
 
-async fn write(
-    cx: &Cx,
-    new: &NewIntegration,
-    checked: Checked,
-    asked: Asked,
-    texts: Texts,
-    key: Option<&str>,
-) -> Result<Integration> {
-    let Checked { manifest, auth, fields, mut settings, details, .. } = checked;
-    let environment = details.environment.or_else(|| manifest.environments.first().map(|first| first.key.0.clone()));
-    if let Some(token) = &asked.token {
-        settings.extend(token.set.clone());
-    }
-    let tested = asked.verdict.is_some();
-    let kept: Option<Kept> = asked.token.as_ref().map(|bought| token::kept(bought, None, &auth, cx.now()));
+async fn write(cx: &Cx, prepared: Prepared, key: Option<&str>) -> Result<Integration> {
     let written = cx
         .write(async |txn| {
-            let ticket = match txn.once("createIntegration", key, new).await? {
+            let ticket = match txn.once("createIntegration", key, &prepared.new).await? {
                 Once::Repeated(id) => return Ok(id),
                 Once::First(ticket) => ticket,
             };
-            let now = txn.now();
-            let row = Integration {
-                id: txn.id(),
-                tenant_id: cx.tenant()?,
-                provider: manifest.key.0.clone(),
-                category: manifest.category.as_str().to_owned(),
-                slot: (manifest.per_tenant == PerTenant::One).then(|| manifest.key.0.clone()),
-                name: texts.name.clone(),
-                description: texts.description.clone(),
-                environment: environment.clone().unwrap_or_default(),
-                auth_method: auth.key().0.clone(),
-                settings: json!(settings),
-                metadata: Value::Object(new.metadata.clone().unwrap_or_default()),
-                status: if tested { Status::Active } else { Status::Pending },
-                enabled: true,
-                account: texts.account.clone(),
-                timeout_ms: new.place.timeout_ms,
-                can_sync: new.capabilities.can_sync.unwrap_or(true),
-                can_push: new.capabilities.can_push.unwrap_or(true),
-                can_webhook: new.capabilities.can_webhook.unwrap_or(true),
-                sync_frequency: new.capabilities.sync_frequency.clone(),
-                last_synced_at: None,
-                last_tested_at: tested.then_some(now),
-                last_success_at: tested.then_some(now),
-                last_error_at: None,
-                error_class: None,
-                error_message: None,
-                total_records: 0,
-                last_sync_count: 0,
-                failed_sync_count: 0,
-                sync_outcomes: String::new(),
-                deleted_at: None,
-                created_by: cx.actor().to_string(),
-                created_at: now,
-                updated_at: now,
-            };
-            insert(txn, &row, fields.as_ref(), kept.as_ref()).await?;
-            if new.import_catalogue {
-                action::import(txn, &row, &manifest).await?;
-            }
+            let row = put(txn, &prepared).await?;
             ticket.created(txn, row.id).await?;
             Ok(row.id)
         })
         .await;
+    let manifest = &prepared.checked.manifest;
     match written {
         Ok(id) => super::get(cx, id).await,
-        Err(error) => match taken(cx, &manifest).await? {
+        Err(error) => match taken(cx, manifest).await? {
             // Somebody was quicker.
-            Some(there) if conflicts(&error) => Err(one_only(&manifest, &there)),
+            Some(there) if conflicts(&error) => Err(one_only(manifest, &there)),
             _ => Err(error),
         },
     }
+}
+
+/// Writes an integration that may be made, with its credential and the provider's actions, within a transaction.
+pub async fn put(txn: &Txn, prepared: &Prepared) -> Result<Integration> {
+    let Prepared { new, checked, asked, texts } = prepared;
+    let Checked { manifest, auth, fields, details, .. } = checked;
+    let (cx, now) = (txn.cx(), txn.now());
+    let mut settings = checked.settings.clone();
+    let first = || manifest.environments.first().map(|first| first.key.0.clone());
+    if let Some(token) = &asked.token {
+        settings.extend(token.set.clone());
+    }
+    let tested = asked.verdict.is_some();
+    let kept: Option<Kept> = asked.token.as_ref().map(|bought| token::kept(bought, None, auth, now));
+    let row = Integration {
+        id: txn.id(),
+        tenant_id: cx.tenant()?,
+        provider: manifest.key.0.clone(),
+        category: manifest.category.as_str().to_owned(),
+        slot: (manifest.per_tenant == PerTenant::One).then(|| manifest.key.0.clone()),
+        name: texts.name.clone(),
+        description: texts.description.clone(),
+        environment: details.environment.clone().or_else(first).unwrap_or_default(),
+        auth_method: auth.key().0.clone(),
+        settings: json!(settings),
+        metadata: Value::Object(new.metadata.clone().unwrap_or_default()),
+        status: if tested { Status::Active } else { Status::Pending },
+        enabled: true,
+        account: texts.account.clone(),
+        timeout_ms: new.place.timeout_ms,
+        can_sync: new.capabilities.can_sync.unwrap_or(true),
+        can_push: new.capabilities.can_push.unwrap_or(true),
+        can_webhook: new.capabilities.can_webhook.unwrap_or(true),
+        sync_frequency: new.capabilities.sync_frequency.clone(),
+        last_synced_at: None,
+        last_tested_at: tested.then_some(now),
+        last_success_at: tested.then_some(now),
+        last_error_at: None,
+        error_class: None,
+        error_message: None,
+        total_records: 0,
+        last_sync_count: 0,
+        failed_sync_count: 0,
+        sync_outcomes: String::new(),
+        deleted_at: None,
+        created_by: cx.actor().to_string(),
+        created_at: now,
+        updated_at: now,
+    };
+    insert(txn, &row, fields.as_ref(), kept.as_ref()).await?;
+    if new.import_catalogue {
+        action::import(txn, &row, manifest).await?;
+    }
+    Ok(row)
 }
 
 fn conflicts(error: &Error) -> bool {

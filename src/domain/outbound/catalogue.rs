@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::wants::OWN;
+use super::{partner, wants::OWN};
 use crate::{
     context::Cx,
     domain::event,
@@ -13,7 +13,7 @@ use crate::{
 /// The kinds of events that the caller may read and that can be sent.
 pub fn kinds(cx: &Cx) -> Result<Vec<&'static EventKind>> {
     let readable = event::readable(cx)?;
-    let sent = |kind: &&EventKind| kind.topic != OWN && readable.contains(&kind.topic.as_str());
+    let sent = |kind: &&EventKind| kind.topic != OWN && kind.topic != partner::TOPIC && readable.contains(&kind.topic.as_str());
     Ok(catalogue::kinds().iter().filter(sent).collect())
 }
 

@@ -24,7 +24,7 @@ use crate::{
     event::{Changes, outbound::OutboundEvent},
     kernel::{
         error::{Error, Result},
-        id::WebhookDestinationId,
+        id::{IntegrationId, WebhookDestinationId},
         input::{self, Check, Patch},
         secret::Secret,
         token::hint,
@@ -87,7 +87,8 @@ pub struct Tried {
     pub attempt: WebhookAttempt,
 }
 
-fn url(cx: &Cx, text: &str) -> Result<String, String> {
+/// A URL to which webhooks may go.
+pub fn url(cx: &Cx, text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.len() > LONGEST_URL {
         return Err(format!("it has at most {LONGEST_URL} bytes"));
@@ -165,49 +166,80 @@ pub async fn create(cx: &Cx, new: NewDestination, key: Option<&str>) -> Result<M
                 Once::First(ticket) => ticket,
             };
             let (id, tenant): (WebhookDestinationId, _) = (txn.id(), cx.tenant()?);
-            if entity::of(tenant).count(&**txn).await? >= MOST {
+            if entity::of(tenant).filter(entity::Column::PartnerIntegrationId.is_null()).count(&**txn).await? >= MOST {
                 return Err(Error::conflict("name", format!("a tenant has at most {MOST} destinations; delete one")));
             }
-            signature::put(txn, tenant, &id.to_string(), &secrets, false).await?;
-            // What happens from now on goes there.
-            let now = txn.now();
-            let row = WebhookDestination {
-                id,
-                tenant_id: tenant,
+            let new = Filled {
                 name: name.clone(),
                 url: url.clone(),
-                patterns: json!(events),
-                topics: json!(topics),
+                patterns: events.clone(),
+                topics: topics.clone(),
                 filter: filter.clone(),
-                enabled: true,
-                disabled_at: None,
-                disabled_because: None,
-                failing_since: None,
-                failures: 0,
-                paused_until: None,
-                hint: hint(&secrets.shared),
-                public_key: secrets.public(),
-                secret_version: 1,
-                overlap_until: None,
-                created_by: cx.actor().to_string(),
-                created_at: now,
-                updated_at: now,
+                partner: None,
             };
-            entity::Entity::insert(row.clone().into_active_model()).exec_without_returning(&**txn).await?;
-            let fact = OutboundEvent::DestinationCreated {
-                destination: row.id,
-                name: name.clone(),
-                host: host(&url),
-                events: events.clone(),
-            };
-            txn.emit(&fact)?;
-            txn.audit(Audit::of(&fact).after(shown(&row)))?;
+            let row = insert(txn, id, new, &secrets).await?;
             ticket.created(txn, row.id).await?;
             Ok((row, true))
         })
         .await?;
     // Who repeats a call has had what was shown once.
     Ok(Made { destination, secret: is_new.then(|| secrets.shared.clone()) })
+}
+
+/// A destination with everything chosen.
+pub(super) struct Filled {
+    pub(super) name: String,
+    pub(super) url: String,
+    pub(super) patterns: Vec<String>,
+    pub(super) topics: Vec<&'static str>,
+    pub(super) filter: Option<String>,
+    pub(super) partner: Option<IntegrationId>,
+}
+
+/// Writes a destination with its secrets, its event and its audit entry.
+pub(super) async fn insert(
+    txn: &Txn,
+    id: WebhookDestinationId,
+    new: Filled,
+    secrets: &New,
+) -> Result<WebhookDestination> {
+    let (cx, tenant) = (txn.cx(), txn.cx().tenant()?);
+    signature::put(txn, tenant, &id.to_string(), secrets, false).await?;
+    // What happens from now on goes there.
+    let now = txn.now();
+    let row = WebhookDestination {
+        id,
+        tenant_id: tenant,
+        name: new.name.clone(),
+        url: new.url.clone(),
+        patterns: json!(new.patterns),
+        topics: json!(new.topics),
+        filter: new.filter,
+        partner_integration_id: new.partner,
+        enabled: true,
+        disabled_at: None,
+        disabled_because: None,
+        failing_since: None,
+        failures: 0,
+        paused_until: None,
+        hint: hint(&secrets.shared),
+        public_key: secrets.public(),
+        secret_version: 1,
+        overlap_until: None,
+        created_by: cx.actor().to_string(),
+        created_at: now,
+        updated_at: now,
+    };
+    entity::Entity::insert(row.clone().into_active_model()).exec_without_returning(&**txn).await?;
+    let fact = OutboundEvent::DestinationCreated {
+        destination: row.id,
+        name: new.name,
+        host: host(&new.url),
+        events: new.patterns,
+    };
+    txn.emit(&fact)?;
+    txn.audit(Audit::of(&fact).after(shown(&row)))?;
+    Ok(row)
 }
 
 async fn found(txn: &Txn, id: WebhookDestinationId) -> Result<WebhookDestination> {
@@ -231,6 +263,10 @@ pub async fn update(cx: &Cx, id: WebhookDestinationId, change: DestinationChange
     let events = change.events.as_deref().map(|texts| patterns(cx, texts)).transpose()?;
     cx.write(async |txn| {
         let before = held(txn, id).await?;
+        if before.partner_integration_id.is_some() {
+            let reason = "it is a partner's; change the partner integration instead";
+            return Err(Error::conflict("id", reason));
+        }
         let was = shown(&before);
         let mut after = before.clone();
         after.name = name.clone().unwrap_or(after.name);

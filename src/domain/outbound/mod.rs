@@ -28,6 +28,9 @@
 //! few places while it is slow. After half of `outbound.disable_after` without success there is an alert, after all of
 //! it the destination is disabled; one that answers 410 is disabled at once.
 //!
+//! **Partners** have destinations that are made with their partner integrations ([`partner`]): each is told of its own
+//! orders, in its words, and of nothing else.
+//!
 //! **What is told of this** in the log is one event for what ended alike in one commit, of a tenant and not of each
 //! destination. With a hundred destinations the log would otherwise be mostly about who has heard of it.
 //!
@@ -39,6 +42,7 @@ pub mod again;
 pub mod catalogue;
 pub mod destination;
 pub mod list;
+pub mod partner;
 pub mod retain;
 pub mod route;
 pub mod send;

@@ -13,7 +13,7 @@ use sea_orm::{EntityTrait, IntoActiveModel};
 use serde_json::{Value, json};
 
 use super::{
-    Status, WebhookDelivery, WebhookDestination, WebhookMessage,
+    Status, WebhookDelivery, WebhookDestination, WebhookMessage, partner,
     wants::{OWN, Wants},
 };
 use crate::{
@@ -139,7 +139,7 @@ impl<'a> Plan<'a> {
             if takers.is_empty() {
                 continue;
             }
-            let said = said(entry);
+            let said = if entry.topic == partner::TOPIC { partner::said(entry) } else { said(entry) };
             let text = said.to_string();
             let inside = takers.iter().any(|(_, wants)| wants.looks_inside()).then(|| Document::from(said));
             let before = plan.pairs.len();

@@ -1,8 +1,9 @@
 //! Which events a destination wants.
 
+use super::partner;
 use crate::{
     entity::{event::Model as Event, webhook_destination::Model as WebhookDestination},
-    kernel::clock::Moment,
+    kernel::{clock::Moment, id::IntegrationId},
     provider::expression::{Document, Expression},
 };
 
@@ -17,6 +18,7 @@ pub(super) struct Wants {
     patterns: Vec<String>,
     topics: Vec<String>,
     filter: Option<Expression>,
+    partner: Option<IntegrationId>,
     since: Moment,
 }
 
@@ -29,13 +31,18 @@ impl Wants {
             patterns: texts(&destination.patterns),
             topics: texts(&destination.topics),
             filter: destination.filter.as_deref().and_then(|text| Expression::parse(text).ok()),
+            partner: destination.partner_integration_id,
             since: destination.created_at,
         }
     }
 
     /// Whether an event is one of those, as far as can be said without its body.
     pub(super) fn takes(&self, event: &Event) -> bool {
+        if let Some(partner) = self.partner {
+            return event.at > self.since && partner::takes(partner, &self.patterns, event);
+        }
         event.topic != OWN
+            && event.topic != partner::TOPIC
             && event.at > self.since
             && self.topics.contains(&event.topic)
             && self.patterns.iter().any(|pattern| fits(pattern, &event.kind))
