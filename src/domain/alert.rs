@@ -36,6 +36,9 @@ impl Kind {
             Self::SyncStopped => "SYNC_STOPPED",
             Self::Undelivered => "UNDELIVERED",
             Self::DestinationDisabled => "DESTINATION_DISABLED",
+            Self::UnmappedStatus => "UNMAPPED_STATUS",
+            Self::ForbiddenStatus => "FORBIDDEN_STATUS",
+            Self::UnknownOrder => "UNKNOWN_ORDER",
         }
     }
 }

@@ -36,6 +36,12 @@ pub enum Kind {
     Undelivered,
     #[sea_orm(string_value = "destination_disabled")]
     DestinationDisabled,
+    #[sea_orm(string_value = "unmapped_status")]
+    UnmappedStatus,
+    #[sea_orm(string_value = "forbidden_status")]
+    ForbiddenStatus,
+    #[sea_orm(string_value = "unknown_order")]
+    UnknownOrder,
 }
 
 /// How bad it is.

@@ -33,6 +33,12 @@ pub enum AlertKind {
     Undelivered,
     /// A destination of webhooks was disabled because nothing arrived there: mend it, enable it and recover it.
     DestinationDisabled,
+    /// A status has no meaning between us and a partner: map it, or say that it is ignored.
+    UnmappedStatus,
+    /// A partner says a status that may not follow that of the order: move the order, or tell the partner.
+    ForbiddenStatus,
+    /// A partner spoke for a day of orders that nobody knows: make them, or tell the partner.
+    UnknownOrder,
 }
 
 /// How bad it is.

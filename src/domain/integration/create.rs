@@ -94,6 +94,8 @@ pub struct NewIntegration {
     pub skip_test: bool,
     /// Whether the provider's actions are taken over.
     pub import_catalogue: bool,
+    /// Whether it is not to be used yet.
+    pub disabled: bool,
 }
 
 /// What was given, held against the file.
@@ -430,8 +432,12 @@ pub async fn put(txn: &Txn, prepared: &Prepared) -> Result<Integration> {
         auth_method: auth.key().0.clone(),
         settings: json!(settings),
         metadata: Value::Object(new.metadata.clone().unwrap_or_default()),
-        status: if tested { Status::Active } else { Status::Pending },
-        enabled: true,
+        status: match (new.disabled, tested) {
+            (true, _) => Status::Inactive,
+            (false, true) => Status::Active,
+            (false, false) => Status::Pending,
+        },
+        enabled: !new.disabled,
         account: texts.account.clone(),
         timeout_ms: new.place.timeout_ms,
         can_sync: new.capabilities.can_sync.unwrap_or(true),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     Status, WebhookAttempt, WebhookDelivery, WebhookDestination,
     catalogue::kinds,
-    list, route, send,
+    list, partner, route, send,
     settle::{attempt, note},
     wants::{self, OWN},
 };
@@ -121,7 +121,7 @@ fn filter(text: &str) -> Result<String, String> {
 
 /// The topics that the caller may read and that can be sent.
 fn readable(cx: &Cx) -> Result<Vec<&'static str>> {
-    Ok(event::readable(cx)?.into_iter().filter(|topic| *topic != OWN).collect())
+    Ok(event::readable(cx)?.into_iter().filter(|topic| *topic != OWN && *topic != partner::TOPIC).collect())
 }
 
 fn texts(json: &Value) -> impl Iterator<Item = &str> {

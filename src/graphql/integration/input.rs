@@ -220,6 +220,7 @@ impl CreateIntegrationInput {
             account: self.account,
             skip_test: self.skip_test,
             import_catalogue: self.import_catalogue,
+            disabled: false,
         };
         (new, self.credentials.map(Into::into), self.idempotency_key)
     }

@@ -1,0 +1,291 @@
+//! The reader of the log for partners.
+//!
+//! It takes three kinds of events, of all tenants: what happened to orders of partners, of which they are told; what
+//! came by webhooks to partner integrations; and what syncs of them brought. Events that follow one another and are of
+//! one tenant have their effect in one commit, with the position behind them, under the row that holds it: so nothing
+//! has it twice, and a reader that starts again leaves nothing out. What nobody is concerned with costs a look.
+//!
+//! If a commit fails, its events are taken one by one. One that fails alone is passed over and noted where people look:
+//! it may not stand in the way of all tenants.
+
+use std::{collections::HashMap, sync::Arc};
+
+use sea_orm::{ColumnTrait, QueryFilter, QuerySelect, sea_query::Expr};
+use serde_json::Value;
+
+use super::{
+    Beside, State, Via, intake, tell,
+    update::{Desk, Heard, hear, keep_refused, usable, went_wrong},
+};
+use crate::{
+    context::{Cx, Hub, Txn},
+    entity::{
+        order, partner_integration as entity, partner_reader, record, sync_stream, webhook_item,
+    },
+    event::{Entry, log},
+    kernel::{
+        clock::Moment,
+        error::{Error, Result, chain},
+        id::{IntegrationId, TenantId, WebhookEventId},
+    },
+    provider::extract::moment,
+};
+
+/// Events that are read at a time.
+const BATCH: u64 = 500;
+
+/// Events of one commit.
+const TOGETHER: usize = 50;
+
+/// How far the row may fall behind the events with which nobody is concerned.
+const BEHIND: i64 = 1_000;
+
+/// Records that are seen to in one commit.
+const RECORDS: u64 = 200;
+
+/// The stream in which partners have their orders.
+const ORDERS: &str = "orders";
+
+/// How far a node has read.
+#[derive(Debug, Default)]
+pub struct Reached {
+    seen: i64,
+    kept: i64,
+}
+
+/// Reads on from where this node, or another one, has come. Says how many events it looked at.
+pub async fn follow(hub: &Arc<Hub>, reached: &mut Reached) -> Result<usize> {
+    let db = hub.database.reader();
+    if reached.seen == 0 {
+        reached.kept = partner_reader::row().one(db).await?.map_or(0, |row| row.position);
+        reached.seen = reached.kept;
+    }
+    let entries = log::beyond(db, reached.seen, BATCH).await?;
+    let Some(last) = entries.last().map(|entry| entry.position) else { return Ok(0) };
+    let ids: std::collections::BTreeSet<_> = entries.iter().filter_map(|entry| integration_of(entry)).collect();
+    let known = if ids.is_empty() { Vec::new() } else { entity::of_hub(ids).all(db).await? };
+    let known: HashMap<IntegrationId, TenantId> = known.into_iter().map(|row| (row.id, row.tenant_id)).collect();
+    let concerned: Vec<_> = entries
+        .iter()
+        .filter(|entry| {
+            integration_of(entry).is_some_and(|id| known.get(&id).is_some_and(|tenant| *tenant == entry.tenant_id))
+        })
+        .collect();
+    for run in concerned.chunk_by(|one, next| one.tenant_id == next.tenant_id) {
+        for some in run.chunks(TOGETHER) {
+            together(hub, some).await?;
+        }
+    }
+    if !concerned.is_empty() || last - reached.kept >= BEHIND {
+        partner_reader::moved(last).exec(hub.database.writer()).await?;
+        reached.kept = last;
+    }
+    reached.seen = last;
+    Ok(entries.len())
+}
+
+/// The partner integration with which an event may have to do.
+fn integration_of(entry: &Entry) -> Option<IntegrationId> {
+    let concerns = match entry.kind.as_str() {
+        "order.created" | "order.status_changed" | "inbox.received" => true,
+        "sync.run_progressed" | "sync.run_succeeded" => entry.data["stream"] == ORDERS,
+        _ => false,
+    };
+    if !concerns {
+        return None;
+    }
+    entry.data["integration"].as_str()?.parse().ok()
+}
+
+/// Lets events of one tenant have their effect, together or one by one.
+async fn together(hub: &Arc<Hub>, entries: &[&Entry]) -> Result<()> {
+    let Some(first) = entries.first() else { return Ok(()) };
+    let cx = Cx::system(Arc::clone(hub), "partner", first.tenant_id);
+    match commit(&cx, entries).await {
+        Ok(()) => Ok(()),
+        Err(error @ Error::Unavailable(..)) => Err(error),
+        Err(error) => {
+            tracing::warn!(error = chain(&error), "events for partners are seen to one by one");
+            for entry in entries {
+                match commit(&cx, std::slice::from_ref(entry)).await {
+                    Ok(()) => {}
+                    Err(error @ Error::Unavailable(..)) => return Err(error),
+                    Err(error) => pass_over(&cx, entry, &error).await?,
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn commit(cx: &Cx, entries: &[&Entry]) -> Result<()> {
+    cx.write(async |txn| {
+        let kept = partner_reader::held().one(&**txn).await?.map_or(0, |row| row.position);
+        for entry in entries.iter().filter(|entry| entry.position > kept) {
+            take(txn, entry).await?;
+        }
+        if let Some(last) = entries.last() {
+            partner_reader::moved(last.position).exec(&**txn).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Goes on behind an event that cannot have its effect.
+async fn pass_over(cx: &Cx, entry: &Entry, error: &Error) -> Result<()> {
+    tracing::error!(event = %entry.event_id, error = chain(error), "an event for a partner is passed over");
+    let reason = format!("event {} could not be seen to: {error}", entry.number);
+    cx.write(async |txn| {
+        if let Some(beside) = beside(txn, entry).await? {
+            went_wrong(txn, &beside, &reason).await?;
+        }
+        partner_reader::moved(entry.position).exec(&**txn).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// What the integration of an event has beside, held.
+async fn beside(txn: &Txn, entry: &Entry) -> Result<Option<Beside>> {
+    let Some(id) = integration_of(entry) else { return Ok(None) };
+    Ok(entity::held(txn.cx().tenant()?, id).one(&**txn).await?)
+}
+
+async fn take(txn: &Txn, entry: &Entry) -> Result<()> {
+    let Some(beside) = beside(txn, entry).await? else { return Ok(()) };
+    match usable(txn, &beside).await {
+        Ok(()) => {}
+        // Nothing is exchanged with who is switched off; records wait until it is on again.
+        Err(Error::Refused(_) | Error::NotFound(_)) => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    match entry.kind.as_str() {
+        "inbox.received" => received(txn, &beside, entry).await,
+        "sync.run_progressed" | "sync.run_succeeded" => synced(txn, beside).await,
+        _ => {
+            if entry.kind == "order.status_changed" && entry.data["origin"].is_null() {
+                decided(txn, &beside, entry).await?;
+            }
+            tell::tell(txn, &beside, entry).await
+        }
+    }
+}
+
+/// Somebody of the tenant moved an order: what the partner said before, and could not be, is too late now.
+async fn decided(txn: &Txn, beside: &Beside, entry: &Entry) -> Result<()> {
+    let Some(id) = entry.data["order"].as_str().and_then(|id| id.parse().ok()) else { return Ok(()) };
+    if let Some(order) = order::held(beside.tenant_id, id).one(&**txn).await? {
+        Desk::open(txn, beside).await?.look_again(txn, order, State::Applied).await?;
+    }
+    Ok(())
+}
+
+/// A webhook of a partner.
+async fn received(txn: &Txn, beside: &Beside, entry: &Entry) -> Result<()> {
+    let text = |field: &str| entry.data[field].as_str();
+    let about_orders = text("is").is_some_and(|is| is.starts_with("order."));
+    let webhook = text("webhook").and_then(|id| id.parse::<WebhookEventId>().ok());
+    let number = entry.data["number"].as_i64().and_then(|number| i32::try_from(number).ok());
+    let (true, Some(webhook), Some(number)) = (about_orders, webhook, number) else { return Ok(()) };
+    let item = webhook_item::of_webhooks(beside.tenant_id, &[webhook])
+        .filter(webhook_item::COLUMN.number.eq(number))
+        .one(&**txn)
+        .await?;
+    let Some(item) = item else { return Ok(()) };
+    let normalised: Value = serde_json::from_str(&item.normalised).unwrap_or_default();
+    let said = &normalised["data"];
+    let data = if said["data"].is_object() { &said["data"] } else { said };
+    let event = Some(item.event_key.clone());
+    tell_us(txn, beside, data, Some(item.at), event, Via::Webhook, item.happening.as_deref()).await
+}
+
+/// What a partner says of an order, by a webhook or as a record: the order itself, if it is new, and its status.
+async fn tell_us(
+    txn: &Txn,
+    beside: &Beside,
+    data: &Value,
+    at: Option<Moment>,
+    event: Option<String>,
+    via: Via,
+    happening: Option<&str>,
+) -> Result<()> {
+    let id = match &data["id"] {
+        Value::String(id) => id.clone(),
+        Value::Number(id) => id.to_string(),
+        _ => match data["partner_order_id"].as_str() {
+            Some(id) => id.to_owned(),
+            None => return Ok(()),
+        },
+    };
+    let at = ["status_changed_at", "changed_at", "updated_at"]
+        .into_iter()
+        .find_map(|name| data[name].as_str().and_then(|text| text.parse().ok()))
+        .or(at);
+    // A change alone does not make an order; one that is new, or read whole, does.
+    let whole = happening == Some("order.created") || via == Via::Sync;
+    let status = data["status"].as_str().map(str::to_owned);
+    let heard = Heard {
+        integration: beside.id,
+        partner_order_id: id,
+        status: status.clone().unwrap_or_default(),
+        at,
+        note: data["note"].as_str().map(|note| note.chars().take(1_000).collect()),
+        event,
+        via,
+    };
+    if whole && let Some(new) = intake::of_record(beside.id, data) {
+        match intake::ensure(txn, beside, &new).await {
+            Ok(_) => {}
+            Err(Error::Refused(issues)) => return refused(txn, beside, &heard, &issues).await,
+            Err(error) => return Err(error),
+        }
+    }
+    if status.is_none() {
+        return Ok(());
+    }
+    match hear(txn, beside, &heard).await {
+        Ok(_) => Ok(()),
+        Err(Error::Refused(issues)) => refused(txn, beside, &heard, &issues).await,
+        Err(error) => Err(error),
+    }
+}
+
+async fn refused(
+    txn: &Txn,
+    beside: &Beside,
+    heard: &Heard,
+    issues: &[crate::kernel::error::Issue],
+) -> Result<()> {
+    let reasons: Vec<_> = issues.iter().map(|issue| format!("{}: {}", issue.path.join("."), issue.message)).collect();
+    keep_refused(txn, beside, heard, &reasons.join("; ")).await
+}
+
+/// What syncs of a partner brought since the last time.
+async fn synced(txn: &Txn, beside: Beside) -> Result<()> {
+    let streams = sync_stream::of(beside.tenant_id)
+        .filter(sync_stream::Column::IntegrationId.eq(beside.id))
+        .filter(sync_stream::Column::Stream.eq(ORDERS));
+    let Some(stream) = streams.one(&**txn).await? else { return Ok(()) };
+    let mut seen = beside.records_seen;
+    loop {
+        let rows = record::of(beside.tenant_id, stream.id).filter(record::Column::ChangeNumber.gt(seen));
+        let rows = sea_orm::QueryOrder::order_by_asc(rows, record::Column::ChangeNumber).limit(RECORDS);
+        let rows = rows.all(&**txn).await?;
+        let Some(last) = rows.last().map(|row| row.change_number) else { break };
+        for row in rows.iter().filter(|row| row.deleted_at.is_none()) {
+            let mut data = row.data.clone();
+            if data["id"].is_null() && let Some(fields) = data.as_object_mut() {
+                fields.insert("id".to_owned(), row.external_id.clone().into());
+            }
+            let at = row.updated_at.or_else(|| moment(&data["updated_at"]));
+            tell_us(txn, &beside, &data, at, None, Via::Sync, None).await?;
+        }
+        seen = last;
+    }
+    if seen > beside.records_seen {
+        let update = entity::update_of(beside.tenant_id, beside.id);
+        update.col_expr(entity::Column::RecordsSeen, Expr::value(seen)).exec(&**txn).await?;
+    }
+    Ok(())
+}
