@@ -21,7 +21,7 @@ use crate::{
     },
     kernel::{
         error::Error,
-        id::ApiTokenId,
+        id::{ApiTokenId, PartnerOrganizationId},
         page::PageArgs,
         scope::{Role, Scope},
     },
@@ -47,6 +47,9 @@ enum Command {
         /// A name for people.
         #[arg(long, default_value = "command line")]
         name: String,
+        /// The organization of a partner's token, beginning with par_.
+        #[arg(long, value_name = "ORG")]
+        partner: Option<PartnerOrganizationId>,
         /// Narrows the role to this scope; may be given several times.
         #[arg(long = "scope", value_name = "SCOPE")]
         scopes: Vec<Scope>,
@@ -82,10 +85,10 @@ enum Command {
 impl Token {
     pub(super) fn run(self) -> Outcome {
         match self.command {
-            Command::Create { tenant, role, name, scopes, expires_at, settings } => {
+            Command::Create { tenant, role, name, partner, scopes, expires_at, settings } => {
                 let scopes = scopes.iter().map(|scope| scope.name().to_owned()).collect::<Vec<_>>();
                 let scopes = (!scopes.is_empty()).then_some(scopes);
-                let new = NewApiToken { name, role: RoleName(role), scopes, expires_at, agent: None };
+                let new = NewApiToken { name, role: RoleName(role), scopes, expires_at, agent: None, partner };
                 within(&settings, &tenant, async |cx| {
                     let (made, secret) = token::create(&cx, new, None).await?;
                     if let Some(secret) = secret {
@@ -147,6 +150,6 @@ fn as_json(token: &ApiToken) -> serde_json::Value {
         "id": token.id, "name": token.name, "hint": token.hint, "role": token.role.name(),
         "scopes": token.allowed().iter().map(Scope::name).collect::<Vec<_>>(),
         "createdAt": token.created_at, "expiresAt": token.expires_at,
-        "lastUsedAt": token.last_used_at, "revokedAt": token.revoked_at,
+        "lastUsedAt": token.last_used_at, "revokedAt": token.revoked_at, "partner": token.partner_organization_id,
     })
 }

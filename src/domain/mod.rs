@@ -29,3 +29,6 @@ pub mod sync;
 
 pub mod inbox;
 pub mod outbound;
+
+pub mod order;
+pub mod partner;

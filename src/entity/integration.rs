@@ -133,3 +133,8 @@ pub fn tested_since_before(moment: DateTimeUtc) -> Select<Entity> {
 pub fn of_hub(ids: impl IntoIterator<Item = IntegrationId>) -> Select<Entity> {
     there().filter(COLUMN.id.is_in(ids))
 }
+
+/// The ids of the tenant's integrations, for a condition on what belongs to them.
+pub fn ids_of(tenant: TenantId) -> sea_orm::sea_query::SelectStatement {
+    sea_orm::QueryTrait::into_query(of(tenant).select_only().column(Column::Id))
+}

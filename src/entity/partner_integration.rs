@@ -57,3 +57,9 @@ pub fn of_hub(ids: impl IntoIterator<Item = IntegrationId>) -> Select<Entity> {
 pub fn any() -> Select<Entity> {
     Entity::find().limit(1)
 }
+
+/// The ids of those of an organisation, for a condition on what belongs to them.
+pub fn ids_of(tenant: TenantId, partner: PartnerOrganizationId) -> sea_orm::sea_query::SelectStatement {
+    let own = of(tenant).filter(COLUMN.partner_organization_id.eq(partner));
+    sea_orm::QueryTrait::into_query(own.select_only().column(Column::Id))
+}

@@ -222,3 +222,28 @@ pub fn of_messages(messages: &[EventId]) -> DeleteMany<Entity> {
 pub fn forget_all(tenant: TenantId, destination: WebhookDestinationId) -> DeleteMany<Entity> {
     Entity::delete_many().filter(COLUMN.tenant_id.eq(tenant)).filter(COLUMN.destination_id.eq(destination))
 }
+
+/// How many deliveries there are to a destination in one state.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Count {
+    pub destination_id: WebhookDestinationId,
+    pub status: Status,
+    pub deliveries: i64,
+}
+
+/// How many were made for these destinations since a moment, by what became of them.
+pub fn counts(
+    tenant: TenantId,
+    destinations: &[WebhookDestinationId],
+    since: Moment,
+) -> sea_orm::Selector<sea_orm::SelectModel<Count>> {
+    of(tenant)
+        .filter(COLUMN.destination_id.is_in(destinations.iter().copied()))
+        .filter(COLUMN.id.gte(WebhookDeliveryId::first_of(since)))
+        .select_only()
+        .columns([Column::DestinationId, Column::Status])
+        .column_as(COLUMN.id.count(), "deliveries")
+        .group_by(Column::DestinationId)
+        .group_by(Column::Status)
+        .into_model::<Count>()
+}

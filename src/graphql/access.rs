@@ -25,7 +25,7 @@ use crate::{
     },
     event::{Entry, Interest},
     kernel::{
-        id::{AgentId, ApiTokenId, MembershipId, UserId},
+        id::{AgentId, ApiTokenId, MembershipId, PartnerOrganizationId, UserId},
         scope::{Scope, Scopes},
     },
 };
@@ -135,6 +135,11 @@ impl ApiToken {
             Some(agent) => Ok(ctx.loaders().load(agent).await?.map(Agent)),
             None => Ok(None),
         }
+    }
+
+    /// The id of the partner organization to which it is bound; null for all but partners' tokens.
+    async fn partner_organization_id(&self) -> Option<ID> {
+        self.0.partner_organization_id.map(id::out)
     }
 
     /// The role it carries; an agent's token allows no more than the agent may do.
@@ -269,6 +274,8 @@ pub struct CreateApiTokenInput {
     expires_at: Option<DateTime<Utc>>,
     /// The agent it is to act as; left out, the token acts as itself.
     agent_id: Option<AgentId>,
+    /// The organization to which a token with the role `PARTNER` is bound; for no other role.
+    partner_organization_id: Option<PartnerOrganizationId>,
     /// Repeat a request with the same key, and it has its effect once. Remembered for 48 hours.
     idempotency_key: Option<String>,
 }
@@ -403,6 +410,7 @@ impl AccessMutation {
             scopes: input.scopes.map(scope::names),
             expires_at: input.expires_at,
             agent: input.agent_id,
+            partner: input.partner_organization_id,
         };
         let made = token::create(ctx.cx(), new, input.idempotency_key.as_deref()).await;
         let (made, user_errors) = attempt_of(ctx, "agentId", made)?;

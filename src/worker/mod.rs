@@ -15,6 +15,7 @@ mod inbox;
 mod integration;
 mod keys;
 pub mod outbound;
+pub mod partner;
 pub mod prober;
 pub mod runner;
 mod sync;
@@ -40,6 +41,7 @@ use crate::{
         job::schedule::{self, NewSchedule},
         keyring::HUB,
         outbound as webhooks,
+        partner::{mapping::version::ReapplyUpdates, monitor},
         sync::{
             hint::HintSync,
             run::RunSync,
@@ -65,6 +67,7 @@ pub fn kinds() -> Vec<Kind> {
         Kind::of::<HintSync>(),
         Kind::of::<ProcessInbox>(),
         Kind::of::<ReconcileInbox>(),
+        Kind::of::<ReapplyUpdates>(),
     ]
 }
 
@@ -92,6 +95,7 @@ pub fn start(
     });
     hub.tasks.spawn(Prober::new(Arc::clone(hub)).run(stop.clone()));
     hub.tasks.spawn(outbound::route(Arc::clone(hub), stop.clone()));
+    hub.tasks.spawn(partner::follow(Arc::clone(hub), stop.clone()));
     hub.tasks.spawn(Sender::new(Arc::clone(hub)).observed_by(sent).run(stop.clone()));
     repeat(hub, stop, "forget old health checks", Duration::from_mins(10), health::watch::retain);
     repeat(hub, stop, "finish key rotations", Duration::from_secs(20), keys::finish_rotations);
@@ -110,6 +114,8 @@ pub fn start(
     repeat(hub, stop, "forget old webhooks", Duration::from_mins(10), retain::forget_old);
     repeat(hub, stop, "delete sources of deleted integrations", Duration::from_mins(1), source::orphans);
     repeat(hub, stop, "forget old deliveries", Duration::from_mins(10), webhooks::retain::forget_old);
+    repeat(hub, stop, "give up updates of unknown orders", Duration::from_mins(1), monitor::give_up);
+    repeat(hub, stop, "forget old partner updates", Duration::from_hours(1), monitor::forget_old);
     repeat(hub, stop, "prune the event log", Duration::from_mins(10), event::retain);
     repeat(hub, stop, "remove deleted tenants", Duration::from_mins(5), tenants::empty_deleted);
 }

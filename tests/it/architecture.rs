@@ -39,6 +39,8 @@ const CONCERNS: &[&str] = &[
     "sync",
     "inbox",
     "outbound",
+    "order",
+    "partner",
 ];
 
 /// Crates that a room must not name.

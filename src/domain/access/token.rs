@@ -28,16 +28,16 @@ use super::{
 use crate::{
     context::{Audit, Cx, Hub, Once, Whose},
     domain::tenant::{self, Status, Tenant},
-    entity::{api_token as entity, page},
+    entity::{api_token as entity, page, partner_organization},
     event::access::AccessEvent,
     kernel::{
         actor::{Actor, Caller, Principal},
         clock::Moment,
-        error::{Error, Result},
-        id::{AgentId, ApiTokenId, TenantId},
+        error::{Code, Error, Issue, Result},
+        id::{AgentId, ApiTokenId, PartnerOrganizationId, TenantId},
         input::{self, Check},
         page::{Page, PageArgs},
-        scope::{Scope, Scopes},
+        scope::{Role, Scope, Scopes},
         secret::Secret,
         token,
     },
@@ -62,6 +62,8 @@ pub struct NewApiToken {
     pub expires_at: Option<Moment>,
     /// The agent it is for; none for a token of its own.
     pub agent: Option<AgentId>,
+    /// The organisation it is bound to; for the role of a partner, and for no other.
+    pub partner: Option<PartnerOrganizationId>,
 }
 
 impl ApiToken {
@@ -107,7 +109,15 @@ pub async fn create(cx: &Cx, new: NewApiToken, key: Option<&str>) -> Result<(Api
             let name = check.take("name", input::name(&new.name));
             let scopes = new.scopes.as_ref().map(|names| check.take("scopes", narrowed::read(role, names)));
             check.that(new.expires_at.is_none_or(|end| end > now), "expiresAt", "a token must end in the future");
+            let bound = new.partner.is_some();
+            let of_partner = role == Role::Partner;
+            check.that(bound || !of_partner, "partnerOrganizationId", "a partner's token is bound to its organization");
+            check.that(of_partner || !bound, "role", "a token of a partner organization has the role PARTNER");
             check.done()?;
+            if let Some(partner) = new.partner {
+                let found = partner_organization::of(cx.tenant()?).filter(partner_organization::COLUMN.id.eq(partner));
+                found.one(&**txn).await?.ok_or_else(|| not_found("partnerOrganizationId"))?;
+            }
             let wanted = scopes.unwrap_or(role.scopes());
             match new.agent {
                 Some(id) => {
@@ -130,6 +140,7 @@ pub async fn create(cx: &Cx, new: NewApiToken, key: Option<&str>) -> Result<(Api
                 hint: token::hint(&secret),
                 role,
                 scopes: scopes.map(narrowed::stored),
+                partner_organization_id: new.partner,
                 created_by: cx.actor().to_string(),
                 created_at: now,
                 expires_at: new.expires_at,
@@ -156,8 +167,13 @@ pub async fn create(cx: &Cx, new: NewApiToken, key: Option<&str>) -> Result<(Api
 fn shown(token: &ApiToken) -> serde_json::Value {
     json!({
         "name": token.name, "hint": token.hint, "role": token.role.name(), "scopes": token.scopes,
-        "expiresAt": token.expires_at, "agent": token.agent_id,
+        "expiresAt": token.expires_at, "agent": token.agent_id, "partner": token.partner_organization_id,
     })
+}
+
+fn not_found(path: &str) -> Error {
+    let message = Error::NotFound("partner organization").to_string();
+    Error::Refused(vec![Issue { code: Code::NotFound, ..Issue::at(path, message) }])
 }
 
 /// Revokes a token; from the next request on it opens nothing. Revoking twice is no fault.
@@ -224,6 +240,14 @@ async fn principal(
     if home.state() == Status::Suspended {
         return Err(Error::Suspended.into());
     }
+    if let Some(partner) = row.partner_organization_id {
+        let found = partner_organization::of(row.tenant_id).filter(partner_organization::COLUMN.id.eq(partner));
+        if !found.one(hub.database.reader()).await?.is_some_and(|found| found.active) {
+            let refused = Error::Unauthenticated("this token is not valid");
+            let reason = "the partner organisation is not active";
+            return Err(TurnedAway::of(refused, Whose::Tenant(row.tenant_id), Actor::ApiToken(row.id), row.id, reason));
+        }
+    }
     let (role, scopes) = match agent {
         Some(agent) => (narrowed::lesser(row.role, agent.role), row.allowed().and(agent.allowed())),
         None => (row.role, row.allowed()),
@@ -233,7 +257,7 @@ async fn principal(
         home: row.tenant_id,
         role,
         scopes,
-        partner: None,
+        partner: row.partner_organization_id,
         session: None,
         token: Some(row.id),
         expires_at: row.expires_at,

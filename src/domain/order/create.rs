@@ -94,12 +94,15 @@ pub async fn create(cx: &Cx, new: NewOrder, key: Option<&str>) -> Result<Order> 
 pub async fn insert(txn: &Txn, content: &Content, references: &References, of: Of) -> Result<Order> {
     let (tenant, now) = (txn.cx().tenant()?, txn.now());
     let machine = machine::of(&**txn, tenant).await?;
+    // Before anything is written: who makes several orders in one commit may go on with the others.
+    let (partner, integration) = of.partner.unzip();
+    let called_by = integration.unwrap_or_else(reference::nobody);
+    reference::free(txn, None, called_by, references).await?;
     let number = txn
         .query_one_raw(order_head::next(txn.get_database_backend(), tenant))
         .await?
         .ok_or_else(|| Error::Internal("an order has no number", "the database gave none".into()))?
         .try_get_by_index(0)?;
-    let (partner, integration) = of.partner.unzip();
     let order = Order {
         id: txn.id(),
         tenant_id: tenant,
@@ -121,7 +124,7 @@ pub async fn insert(txn: &Txn, content: &Content, references: &References, of: O
         updated_at: now,
     };
     entity::Entity::insert(order.clone().into_active_model()).exec_without_returning(&**txn).await?;
-    reference::put(txn, &order, integration.unwrap_or_else(reference::nobody), references).await?;
+    reference::put(txn, &order, called_by, references).await?;
     let origin = integration.filter(|_| of.body.is_some());
     let change = OrderChange {
         id: txn.id(),

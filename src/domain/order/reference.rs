@@ -129,23 +129,34 @@ pub fn of_json(path: &str, json: &Map<String, Value>) -> Result<References, Vec<
     }
 }
 
-/// Writes references of an order that is held, in place of those of the same kinds.
-pub async fn put(txn: &Txn, order: &Order, integration: IntegrationId, given: &References) -> Result<()> {
+/// Whether no other order of an integration is called so, where it identifies.
+pub(super) async fn free(
+    txn: &Txn,
+    except: Option<OrderId>,
+    integration: IntegrationId,
+    given: &References,
+) -> Result<()> {
+    let tenant = txn.cx().tenant()?;
     for (kind, value) in given.iter().filter(|(kind, _)| identifies(kind)) {
-        let taken = entity::of(order.tenant_id)
+        let taken = entity::of(tenant)
             .filter(Column::PartnerIntegrationId.eq(integration))
             .filter(Column::Kind.eq(kind))
             .filter(Column::Value.eq(value))
-            .filter(Column::OrderId.ne(order.id))
             .one(&**txn)
             .await?;
-        if let Some(taken) = taken {
-            let other = order::of(order.tenant_id).filter(order::COLUMN.id.eq(taken.order_id)).one(&**txn).await?;
+        if let Some(taken) = taken.filter(|taken| Some(taken.order_id) != except) {
+            let other = order::of(tenant).filter(order::COLUMN.id.eq(taken.order_id)).one(&**txn).await?;
             let number = other.map(|other| other.number).unwrap_or_default();
             let message = format!("order {number} ({}) has the {kind} {value:?} already", taken.order_id);
             return Err(Error::conflict(&format!("references.{kind}"), message));
         }
     }
+    Ok(())
+}
+
+/// Writes references of an order that is held, in place of those of the same kinds.
+pub async fn put(txn: &Txn, order: &Order, integration: IntegrationId, given: &References) -> Result<()> {
+    free(txn, Some(order.id), integration, given).await?;
     let rows: Vec<_> = given
         .iter()
         .map(|(kind, value)| {

@@ -220,7 +220,7 @@ async fn tell_us(
     };
     let at = ["status_changed_at", "changed_at", "updated_at"]
         .into_iter()
-        .find_map(|name| data[name].as_str().and_then(|text| text.parse().ok()))
+        .find_map(|name| data[name].as_str().and_then(moment))
         .or(at);
     // A change alone does not make an order; one that is new, or read whole, does.
     let whole = happening == Some("order.created") || via == Via::Sync;
@@ -278,7 +278,7 @@ async fn synced(txn: &Txn, beside: Beside) -> Result<()> {
             if data["id"].is_null() && let Some(fields) = data.as_object_mut() {
                 fields.insert("id".to_owned(), row.external_id.clone().into());
             }
-            let at = row.updated_at.or_else(|| moment(&data["updated_at"]));
+            let at = row.updated_at;
             tell_us(txn, &beside, &data, at, None, Via::Sync, None).await?;
         }
         seen = last;

@@ -1,0 +1,59 @@
+//! Partners: what happens is taken to them, what they say is taken in, and what had no meaning is looked at again.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::handler::{Handler, Outcome, Task};
+use crate::{
+    context::Hub,
+    domain::partner::{
+        follow::{self as reader, Reached},
+        mapping::version::ReapplyUpdates,
+        update,
+    },
+    kernel::error::{Error, chain},
+};
+
+/// How often it looks by itself.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Topics in which something may concern a partner.
+const TOPICS: [&str; 3] = ["order", "inbox", "sync"];
+
+/// Reads the log until stopped.
+pub async fn follow(hub: Arc<Hub>, stop: CancellationToken) {
+    let woken = Arc::new(Notify::new());
+    let heard = Arc::clone(&woken);
+    hub.feed.observe(Box::new(move |entry| {
+        if TOPICS.contains(&entry.topic.as_str()) {
+            heard.notify_one();
+        }
+    }));
+    let mut reached = Reached::default();
+    while !stop.is_cancelled() {
+        match reader::follow(&hub, &mut reached).await {
+            Ok(0) => {}
+            Ok(_) => continue,
+            Err(error) => tracing::warn!(error = chain(&error), "events for partners wait, will try again"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = woken.notified() => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+impl Handler for ReapplyUpdates {
+    const SLOTS: usize = 2;
+
+    async fn run(self, task: Task) -> Outcome {
+        match update::reapply(&task.cx, self.integration).await {
+            // It is gone, and so is what waited.
+            Ok(_) | Err(Error::NotFound(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
