@@ -28,8 +28,10 @@ pub mod keyring;
 pub mod live;
 pub mod loader;
 pub mod node;
+pub mod order;
 pub mod outbound;
 pub mod page;
+pub mod partner;
 mod patch;
 pub mod provider;
 pub mod scope;
@@ -63,6 +65,10 @@ pub struct Query(
     sync::record::RecordQuery,
     inbox::InboxQuery,
     outbound::OutboundQuery,
+    order::OrderQuery,
+    partner::PartnerQuery,
+    partner::update::PartnerUpdateQuery,
+    partner::mapping::MappingQuery,
 );
 
 /// Everything that can be changed.
@@ -85,6 +91,10 @@ pub struct Mutation(
     inbox::change::SourceMutation,
     inbox::replay::ReplayMutation,
     outbound::change::OutboundMutation,
+    order::change::OrderMutation,
+    partner::change::PartnerMutation,
+    partner::mapping::MappingMutation,
+    partner::exchange::ExchangeMutation,
 );
 
 /// Everything that can be followed.
@@ -99,6 +109,8 @@ pub struct Subscription(
     sync::follow::SyncSubscription,
     inbox::follow::InboxSubscription,
     outbound::follow::OutboundSubscription,
+    order::follow::OrderSubscription,
+    partner::follow::PartnerSubscription,
 );
 
 /// The schema.

@@ -19,7 +19,9 @@ use super::{
     integration::{Integration, action::IntegrationAction, credential::ProviderApp},
     issuer::Issuer,
     job::Job,
+    order::Order,
     outbound::{WebhookDelivery, WebhookDestination},
+    partner::{PartnerOrganization, mapping::StatusMapping, update::PartnerUpdate},
     provider::Provider,
     sync::SyncRun,
     tenant::Tenant,
@@ -32,7 +34,7 @@ use crate::{
         credential::app,
         event, inbox,
         integration::{self, action},
-        job, outbound, provider, sync, tenant,
+        job, order, outbound, partner, provider, sync, tenant,
     },
     kernel::{
         error::Error,
@@ -84,6 +86,14 @@ pub enum Node {
     WebhookDestination(WebhookDestination),
     /// A webhook that goes, or went, to one destination.
     WebhookDelivery(WebhookDelivery),
+    /// An order.
+    Order(Order),
+    /// An organization with which orders are exchanged.
+    PartnerOrganization(PartnerOrganization),
+    /// What a partner said of an order.
+    PartnerUpdate(PartnerUpdate),
+    /// A version of what the words of a partner mean.
+    StatusMapping(StatusMapping),
 }
 
 /// The most ids that one `nodes` takes.
@@ -134,6 +144,32 @@ async fn outbound_nodes(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
     if !deliveries.is_empty() {
         let rows = outbound::list::by_ids(cx, &deliveries).await?;
         found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::WebhookDelivery(WebhookDelivery(row)))));
+    }
+    Ok(found)
+}
+
+/// Orders, and partners with what they say.
+async fn partner_nodes(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
+    let mut found = HashMap::new();
+    let orders = of_kind::<kind::Order>(cx, ids, Scope::OrderRead);
+    if !orders.is_empty() {
+        let rows = order::list::by_ids(cx, &orders).await?;
+        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::Order(Order(row)))));
+    }
+    let organizations = of_kind::<kind::PartnerOrganization>(cx, ids, Scope::PartnerRead);
+    if !organizations.is_empty() {
+        let rows = partner::organization::by_ids(cx, &organizations).await?.into_iter();
+        found.extend(rows.map(|row| (row.id.to_string(), Node::PartnerOrganization(PartnerOrganization(row)))));
+    }
+    let updates = of_kind::<kind::PartnerUpdate>(cx, ids, Scope::PartnerRead);
+    if !updates.is_empty() {
+        let rows = partner::list::updates_by_ids(cx, &updates).await?.into_iter();
+        found.extend(rows.map(|row| (row.id.to_string(), Node::PartnerUpdate(PartnerUpdate(row)))));
+    }
+    let mappings = of_kind::<kind::StatusMapping>(cx, ids, Scope::PartnerRead);
+    if !mappings.is_empty() {
+        let rows = partner::list::mappings_by_ids(cx, &mappings).await?.into_iter();
+        found.extend(rows.map(|row| (row.id.to_string(), Node::StatusMapping(StatusMapping(row)))));
     }
     Ok(found)
 }
@@ -192,6 +228,7 @@ async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
         found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::WebhookEvent(WebhookEvent(row)))));
     }
     found.extend(outbound_nodes(cx, ids).await?);
+    found.extend(partner_nodes(cx, ids).await?);
     let agents = of_kind::<kind::Agent>(cx, ids, Scope::AccessRead);
     if !agents.is_empty() {
         let rows = agent::by_ids(cx, &agents).await?;
