@@ -139,6 +139,7 @@ async fn token(cx: &Cx) -> String {
         scopes: None,
         expires_at: None,
         agent: None,
+        partner: None,
     };
     let (_, secret) = token::create(cx, new, None).await.unwrap();
     secret.unwrap().expose().to_owned()

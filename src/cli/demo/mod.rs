@@ -160,6 +160,7 @@ async fn api_token(cx: &Cx) -> Result<Secret, Error> {
         scopes: None,
         expires_at: None,
         agent: None,
+        partner: None,
     };
     let (_, secret) = token::create(cx, new, None).await?;
     secret.ok_or(Error::NotFound("token"))

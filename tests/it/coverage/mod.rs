@@ -19,6 +19,7 @@ mod case;
 mod cases;
 mod connection;
 mod matrix;
+mod partner;
 mod principal;
 mod proofs;
 mod rules;

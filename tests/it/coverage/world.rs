@@ -48,7 +48,7 @@ use uuid::Uuid;
 
 use super::{
     case::Case,
-    connection,
+    connection, partner,
     principal::{Credential, Principal},
 };
 use crate::support::{Reply, TestHub, played::Played, stream::Heard};
@@ -97,6 +97,7 @@ impl Side {
         ids.insert("webhookDestination", destination);
         ids.insert("webhookDelivery", delivery);
         ids.insert("webhookSince", (cx.now() - TimeDelta::days(1)).to_rfc3339());
+        ids.extend(Box::pin(partner::all(hub, played, &tenant)).await);
         ids.insert("deadJob", dead_job(hub, &cx).await);
         ids.insert("alert", alert(&cx, &ids["integration"]).await);
         let spare = hub.another_tenant(&format!("spare-of-{}", tenant.slug)).await;
@@ -332,6 +333,11 @@ impl World {
         let (hub, tenant) = (&self.hub, if who.elsewhere { &self.there.tenant } else { &self.here.tenant });
         let token = match who.credential {
             Credential::None => String::new(),
+            // A partner sees what is its own, and that there is something.
+            Credential::Token(Role::Partner, None) => {
+                let side = if who.elsewhere { &self.there } else { &self.here };
+                hub.partner_token(tenant, side["partnerOrganization"].parse().unwrap()).await
+            }
             Credential::Token(role, scopes) => {
                 let narrowed: Option<Vec<_>> = scopes.map(|scopes| scopes.iter().collect());
                 hub.new_token(tenant, role, narrowed.as_deref(), None).await.1

@@ -26,13 +26,14 @@ use portolan::{
             token::{self, NewApiToken},
             user::{self, NewUser, RoleName},
         },
+        partner::organization::{self, NewOrganization},
         tenant::{self, NewTenant, SettingsInput, Tenant},
     },
     event::sequencer,
     kernel::{
         chance::SeededChance,
         clock::ManualClock,
-        id::{AgentId, UserId},
+        id::{AgentId, PartnerOrganizationId, UserId},
         scope::{Role, Scope},
     },
 };
@@ -139,9 +140,30 @@ impl TestHub {
             scopes: scopes.map(|scopes| scopes.iter().map(|scope| scope.name().to_owned()).collect()),
             expires_at: lasting.map(|span| beginning() + span),
             agent: None,
+            // A partner's token is of some organisation.
+            partner: if role == Role::Partner { Some(self.partner_of(tenant, "Somebody").await) } else { None },
         };
         let (made, secret) = token::create(&self.cx_of(tenant), new, None).await.unwrap();
         (made.id.to_string(), secret.unwrap().expose().to_owned())
+    }
+
+    /// A partner organisation of a tenant.
+    pub async fn partner_of(&self, tenant: &Tenant, name: &str) -> PartnerOrganizationId {
+        let new = NewOrganization { name: name.to_owned(), kind: "partner_dealer".to_owned(), contacts: Vec::new() };
+        organization::create(&self.cx_of(tenant), new, None).await.unwrap().id
+    }
+
+    /// A token of a partner organisation.
+    pub async fn partner_token(&self, tenant: &Tenant, partner: PartnerOrganizationId) -> String {
+        let new = NewApiToken {
+            name: "test".to_owned(),
+            role: RoleName(Role::Partner),
+            scopes: None,
+            expires_at: None,
+            agent: None,
+            partner: Some(partner),
+        };
+        token::create(&self.cx_of(tenant), new, None).await.unwrap().1.unwrap().expose().to_owned()
     }
 
     /// An agent of a tenant, and its id.
@@ -153,7 +175,7 @@ impl TestHub {
     /// A token of an agent.
     pub async fn agent_token(&self, tenant: &Tenant, agent: AgentId, role: Role) -> String {
         let (name, role) = ("test".to_owned(), RoleName(role));
-        let new = NewApiToken { name, role, scopes: None, expires_at: None, agent: Some(agent) };
+        let new = NewApiToken { name, role, scopes: None, expires_at: None, agent: Some(agent), partner: None };
         token::create(&self.cx_of(tenant), new, None).await.unwrap().1.unwrap().expose().to_owned()
     }
 

@@ -27,7 +27,7 @@ pub const CASES: &[Case] = &[
         "query ApiTokens($after: String, $before: String) {
            apiTokens(first: 2, after: $after) {
              edges { cursor node { id } }
-             nodes { id name hint role scopes agent { id } createdBy createdAt expiresAt lastUsedAt revokedAt }
+             nodes { id name hint role scopes agent { id } partnerOrganizationId createdBy createdAt expiresAt lastUsedAt revokedAt }
              pageInfo { endCursor }
              totalCount
            }
@@ -81,6 +81,17 @@ pub const CASES: &[Case] = &[
             json!({ "input": {
                 "name": "New", "role": "VIEWER", "scopes": ["TENANT_READ"], "expiresAt": "2100-01-01T00:00:00Z",
                 "agentId": side["agent"], "idempotencyKey": side.fresh(),
+            } })
+        },
+    ),
+    Case::new(
+        Needs::Scope(Scope::AccessWrite),
+        "mutation CreatePartnerToken($input: CreateApiTokenInput!) {
+           createApiToken(input: $input) { apiToken { id } token userErrors { code path message } }
+         }",
+        |side| {
+            json!({ "input": {
+                "name": "New", "role": "PARTNER", "partnerOrganizationId": side["partnerOrganization"],
             } })
         },
     ),

@@ -17,7 +17,9 @@ mod integration;
 mod issuer;
 mod job;
 mod node;
+mod order;
 mod outbound;
+mod partner;
 mod provider;
 mod session;
 mod sync;
@@ -48,6 +50,8 @@ pub fn all() -> Vec<Case> {
         sync::CASES,
         inbox::CASES,
         outbound::CASES,
+        order::CASES,
+        partner::CASES,
         credential::CASES,
     ];
     of_concerns.concat()

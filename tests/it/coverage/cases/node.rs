@@ -73,6 +73,26 @@ pub const CASES: &[Case] = &[
         |side| json!({ "id": side["webhookDelivery"] }),
     ),
     Case::new(
+        Needs::Sight(Scope::OrderRead),
+        "query NodeOrder($id: ID!) { node(id: $id) { id ... on Order { number } } }",
+        |side| json!({ "id": side["order"] }),
+    ),
+    Case::new(
+        Needs::Sight(Scope::PartnerRead),
+        "query NodePartnerOrganization($id: ID!) { node(id: $id) { id ... on PartnerOrganization { name } } }",
+        |side| json!({ "id": side["partnerOrganization"] }),
+    ),
+    Case::new(
+        Needs::Sight(Scope::PartnerRead),
+        "query NodePartnerUpdate($id: ID!) { node(id: $id) { id ... on PartnerUpdate { said } } }",
+        |side| json!({ "id": side["partnerUpdate"] }),
+    ),
+    Case::new(
+        Needs::Sight(Scope::PartnerRead),
+        "query NodeStatusMapping($id: ID!) { node(id: $id) { id ... on StatusMapping { version } } }",
+        |side| json!({ "id": side["statusMapping"] }),
+    ),
+    Case::new(
         Needs::Sight(Scope::AlertRead),
         "query NodeAlert($id: ID!) { node(id: $id) { id ... on Alert { text } } }",
         |side| json!({ "id": side["alert"] }),
