@@ -14,7 +14,9 @@ use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QuerySelect, Select};
 use crate::{
     context::{Cx, Hub, Txn},
     domain::keyring::HUB,
-    entity::{event as entity, event_head, page, partner_integration, partner_reader, webhook_destination, webhook_router},
+    entity::{
+        event as entity, event_head, page, partner_integration, partner_reader, webhook_destination, webhook_router,
+    },
     event::{Entry, Interest, log},
     kernel::{
         error::{Error, Result},

@@ -30,7 +30,10 @@ pub fn of(tenant: TenantId) -> Select<Entity> {
 
 /// Those of these orders, by kind.
 pub fn of_orders(tenant: TenantId, orders: &[OrderId]) -> Select<Entity> {
-    of(tenant).filter(COLUMN.order_id.is_in(orders.iter().copied())).order_by_asc(Column::OrderId).order_by_asc(Column::Kind)
+    of(tenant)
+        .filter(COLUMN.order_id.is_in(orders.iter().copied()))
+        .order_by_asc(Column::OrderId)
+        .order_by_asc(Column::Kind)
 }
 
 /// The orders that are called so, for a condition on orders.

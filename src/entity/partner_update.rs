@@ -1,7 +1,8 @@
 //! What partners said of orders, and what came of it.
 
 use sea_orm::{
-    DbBackend, FromQueryResult, QueryOrder, QuerySelect, Statement, UpdateMany, entity::prelude::*,
+    DbBackend, FromQueryResult, QueryOrder, QuerySelect, Statement, UpdateMany,
+    entity::prelude::*,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 
@@ -168,7 +169,11 @@ pub struct Count {
 }
 
 /// How many came to these since a moment, by what came of them.
-pub fn counts(tenant: TenantId, ids: &[IntegrationId], since: Moment) -> sea_orm::Selector<sea_orm::SelectModel<Count>> {
+pub fn counts(
+    tenant: TenantId,
+    ids: &[IntegrationId],
+    since: Moment,
+) -> sea_orm::Selector<sea_orm::SelectModel<Count>> {
     of(tenant)
         .filter(COLUMN.partner_integration_id.is_in(ids.iter().copied()))
         .filter(COLUMN.received_at.gte(since))

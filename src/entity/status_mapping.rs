@@ -1,6 +1,10 @@
 //! Versions of what the words of a partner mean.
 
-use sea_orm::{QueryOrder, QuerySelect, UpdateMany, entity::prelude::*, sea_query::{Expr, ExprTrait}};
+use sea_orm::{
+    QueryOrder, QuerySelect, UpdateMany,
+    entity::prelude::*,
+    sea_query::{Expr, ExprTrait},
+};
 
 use crate::kernel::id::{IntegrationId, StatusMappingId, TenantId};
 

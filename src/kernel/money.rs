@@ -53,9 +53,13 @@ mod tests {
 
     #[test]
     fn amounts_are_kept_exactly_and_written_as_they_were() {
-        for (text, currency, kept) in
-            [("129.50", "EUR", 12_950), ("0.05", "AED", 5), ("-3.00", "EUR", -300), ("7.125", "KWD", 7_125), ("90", "JPY", 90)]
-        {
+        for (text, currency, kept) in [
+            ("129.50", "EUR", 12_950),
+            ("0.05", "AED", 5),
+            ("-3.00", "EUR", -300),
+            ("7.125", "KWD", 7_125),
+            ("90", "JPY", 90),
+        ] {
             assert_eq!(minor(text, currency), Ok(kept), "{text} {currency}");
             assert_eq!(written(kept, currency), text);
         }
@@ -64,9 +68,17 @@ mod tests {
 
     #[test]
     fn what_is_no_amount_of_the_currency_is_refused() {
-        for (text, currency) in
-            [("", "EUR"), ("1.234", "EUR"), ("1.5", "JPY"), ("1e3", "EUR"), (".5", "EUR"), ("5.", "EUR"), ("1,5", "EUR"), ("99999999999999999999", "EUR"), ("--1", "EUR")]
-        {
+        for (text, currency) in [
+            ("", "EUR"),
+            ("1.234", "EUR"),
+            ("1.5", "JPY"),
+            ("1e3", "EUR"),
+            (".5", "EUR"),
+            ("5.", "EUR"),
+            ("1,5", "EUR"),
+            ("99999999999999999999", "EUR"),
+            ("--1", "EUR"),
+        ] {
             assert!(minor(text, currency).is_err(), "{text} {currency}");
         }
     }

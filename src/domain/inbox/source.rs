@@ -155,11 +155,7 @@ async fn insert(
 
 /// Makes the source of an integration that is being made in the same transaction. Nothing, if its provider sends no
 /// webhooks. What is wrong with the secrets is said before: see [`secrets`].
-pub async fn put(
-    txn: &Txn,
-    integration: &integration::Integration,
-    secrets: &Checked,
-) -> Result<WebhookSource> {
+pub async fn put(txn: &Txn, integration: &integration::Integration, secrets: &Checked) -> Result<WebhookSource> {
     let address = token::mint(token::Kind::Hook, &*txn.cx().hub().chance);
     insert(txn, &integration.provider, Some(integration.id), &integration.name, secrets, &address).await
 }

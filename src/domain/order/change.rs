@@ -69,9 +69,11 @@ pub async fn update(cx: &Cx, id: OrderId, update: OrderUpdate) -> Result<Order> 
             addresses: update.addresses.clone().unwrap_or(given.addresses),
             notes: update.notes.clone().over(given.notes),
         };
-        let set = update.references.iter().enumerate().filter_map(|(at, (kind, value))| {
-            value.as_deref().map(|value| (at.to_string(), kind.as_str(), value))
-        });
+        let set = update
+            .references
+            .iter()
+            .enumerate()
+            .filter_map(|(at, (kind, value))| value.as_deref().map(|value| (at.to_string(), kind.as_str(), value)));
         let (content, references) = both(changed.checked(), reference::checked("references", set))?;
         let integration = before.partner_integration_id.unwrap_or_else(reference::nobody);
         let called = reference::of(txn, &before, integration).await?;
@@ -149,7 +151,8 @@ pub async fn change_status(cx: &Cx, id: OrderId, to: &str, reason: Option<&str>)
 #[must_use]
 pub fn forbidden(machine: &machine::Machine, order: &Order, to: &str) -> String {
     let ways: Vec<_> = machine.after(&order.status).collect();
-    let ways = if ways.is_empty() { "nothing follows it".to_owned() } else { format!("{} may follow", ways.join(", ")) };
+    let ways =
+        if ways.is_empty() { "nothing follows it".to_owned() } else { format!("{} may follow", ways.join(", ")) };
     format!("order {} is {} and cannot become {to}: {ways}", order.number, order.status)
 }
 

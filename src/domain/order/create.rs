@@ -1,6 +1,6 @@
 //! Making an order.
 
-use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -142,14 +142,8 @@ pub async fn insert(txn: &Txn, content: &Content, references: &References, of: O
         at: now,
     };
     order_change::Entity::insert(change.into_active_model()).exec_without_returning(&**txn).await?;
-    let fact = OrderEvent::Created {
-        order: order.id,
-        number,
-        status: order.status.clone(),
-        partner,
-        integration,
-        origin,
-    };
+    let fact =
+        OrderEvent::Created { order: order.id, number, status: order.status.clone(), partner, integration, origin };
     txn.emit(&fact)?;
     txn.audit(Audit::of(&fact).after(json!({
         "number": number, "status": order.status, "currency": order.currency, "total": order.total,

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter};
+use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -116,7 +116,9 @@ impl Machine {
         let reachable = self.reachable();
         let lost: Vec<_> = self.statuses.iter().filter(|status| !reachable.contains(status.as_str())).collect();
         match lost.first() {
-            Some(status) => Err(Error::invalid("transitions", format!("no way leads to {status:?} from the first status"))),
+            Some(status) => {
+                Err(Error::invalid("transitions", format!("no way leads to {status:?} from the first status")))
+            }
             None => Ok(()),
         }
     }
@@ -177,9 +179,11 @@ pub async fn set(cx: &Cx, machine: Machine) -> Result<Machine> {
         };
         let insert = entity::Entity::insert(row.into_active_model()).on_conflict(entity::replaced());
         insert.exec_without_returning(&**txn).await?;
-        let changes = Changes::new()
-            .field("statuses", &before.statuses, &machine.statuses)
-            .field("transitions", &before.transitions, &machine.transitions);
+        let changes = Changes::new().field("statuses", &before.statuses, &machine.statuses).field(
+            "transitions",
+            &before.transitions,
+            &machine.transitions,
+        );
         let fact = OrderEvent::MachineSet { tenant: id, changes: changes.clone() };
         txn.emit(&fact)?;
         txn.audit(Audit::of(&fact).before(changes.side("from")).after(changes.side("to")))?;
@@ -216,6 +220,9 @@ mod tests {
         assert_eq!(refused(&|machine| machine.statuses[1] = "New".to_owned())[0], "statuses.1");
         assert_eq!(refused(&|machine| machine.statuses.push("new".to_owned())), ["statuses.5"]);
         assert_eq!(refused(&|machine| machine.statuses.push("lost".to_owned())), ["transitions"]);
-        assert_eq!(refused(&|machine| drop(machine.transitions.insert("x".to_owned(), BTreeSet::new()))), ["transitions.x"]);
+        assert_eq!(
+            refused(&|machine| drop(machine.transitions.insert("x".to_owned(), BTreeSet::new()))),
+            ["transitions.x"]
+        );
     }
 }

@@ -13,7 +13,9 @@ use crate::{
 /// The kinds of events that the caller may read and that can be sent.
 pub fn kinds(cx: &Cx) -> Result<Vec<&'static EventKind>> {
     let readable = event::readable(cx)?;
-    let sent = |kind: &&EventKind| kind.topic != OWN && kind.topic != partner::TOPIC && readable.contains(&kind.topic.as_str());
+    let sent = |kind: &&EventKind| {
+        kind.topic != OWN && kind.topic != partner::TOPIC && readable.contains(&kind.topic.as_str())
+    };
     Ok(catalogue::kinds().iter().filter(sent).collect())
 }
 

@@ -68,7 +68,8 @@ pub fn misfits(path: &str, events: &[String], statuses: &[String]) -> Vec<Issue>
             let shown: String = event.chars().take(60).collect();
             let words: Vec<_> = statuses.iter().map(|status| format!("order_{status}")).collect();
             let all = words.join(", ");
-            let message = format!("there is no event {shown:?}; there are {CREATED}, {ANY}, {all}, {} and *", INSTALLED.0);
+            let message =
+                format!("there is no event {shown:?}; there are {CREATED}, {ANY}, {all}, {} and *", INSTALLED.0);
             Issue::at(&format!("{path}.{at}"), message)
         })
         .collect()

@@ -19,9 +19,7 @@ use super::{
 };
 use crate::{
     context::{Cx, Hub, Txn},
-    entity::{
-        order, partner_integration as entity, partner_reader, record, sync_stream, webhook_item,
-    },
+    entity::{order, partner_integration as entity, partner_reader, record, sync_stream, webhook_item},
     event::{Entry, log},
     kernel::{
         clock::Moment,
@@ -251,12 +249,7 @@ async fn tell_us(
     }
 }
 
-async fn refused(
-    txn: &Txn,
-    beside: &Beside,
-    heard: &Heard,
-    issues: &[crate::kernel::error::Issue],
-) -> Result<()> {
+async fn refused(txn: &Txn, beside: &Beside, heard: &Heard, issues: &[crate::kernel::error::Issue]) -> Result<()> {
     let reasons: Vec<_> = issues.iter().map(|issue| format!("{}: {}", issue.path.join("."), issue.message)).collect();
     keep_refused(txn, beside, heard, &reasons.join("; ")).await
 }
@@ -275,7 +268,9 @@ async fn synced(txn: &Txn, beside: Beside) -> Result<()> {
         let Some(last) = rows.last().map(|row| row.change_number) else { break };
         for row in rows.iter().filter(|row| row.deleted_at.is_none()) {
             let mut data = row.data.clone();
-            if data["id"].is_null() && let Some(fields) = data.as_object_mut() {
+            if data["id"].is_null()
+                && let Some(fields) = data.as_object_mut()
+            {
                 fields.insert("id".to_owned(), row.external_id.clone().into());
             }
             let at = row.updated_at;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Via, held,
-    update::{self, Heard, arrived, hear, moment, order_id, usable},
+    update::{Heard, arrived, hear, moment, order_id, usable},
 };
 use crate::{
     context::Cx,
@@ -90,7 +90,8 @@ pub async fn take(cx: &Cx, new: &PartnerOrder) -> Result<Taken> {
         (Ok(_), false) => return Err(Error::Refused(issues)),
     };
     references.insert(PARTNER_ORDER_ID.to_owned(), called.clone());
-    let body = serde_json::to_value(new).map_err(|error| Error::Internal("an order could not be kept", error.into()))?;
+    let body =
+        serde_json::to_value(new).map_err(|error| Error::Internal("an order could not be kept", error.into()))?;
     let (id, is_new) = cx
         .write(async |txn| {
             let beside = held(txn, new.integration).await?;
@@ -231,10 +232,11 @@ pub(super) async fn ensure(txn: &crate::context::Txn, beside: &super::Beside, ne
     let (content, mut references) =
         both(new.content.checked(), reference::of_json("partnerExternalReferences", &new.references))?;
     references.insert(PARTNER_ORDER_ID.to_owned(), called.clone());
-    let body = serde_json::to_value(new).map_err(|error| Error::Internal("an order could not be kept", error.into()))?;
+    let body =
+        serde_json::to_value(new).map_err(|error| Error::Internal("an order could not be kept", error.into()))?;
     let partner = Some((beside.partner_organization_id, beside.id));
     let order = create::insert(txn, &content, &references, Of { partner, body: Some(body), placed_at: None }).await?;
-    update::arrived(txn, beside, order, &called).await?;
+    arrived(txn, beside, order, &called).await?;
     Ok(true)
 }
 

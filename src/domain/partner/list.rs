@@ -68,7 +68,11 @@ fn filtered(cx: &Cx, partner: Option<PartnerOrganizationId>) -> Result<Select<en
 }
 
 /// One page of partner integrations, oldest first.
-pub async fn list(cx: &Cx, partner: Option<PartnerOrganizationId>, args: &PageArgs) -> Result<Page<PartnerIntegration>> {
+pub async fn list(
+    cx: &Cx,
+    partner: Option<PartnerOrganizationId>,
+    args: &PageArgs,
+) -> Result<Page<PartnerIntegration>> {
     let (select, column) = (filtered(cx, partner)?, entity::Column::Id);
     let page = page::by_key(cx.db(), "partner integrations", select, column, |row| row.id.uuid(), args).await?;
     let (cursors, rows): (Vec<_>, Vec<_>) = page.rows.into_iter().unzip();
@@ -166,7 +170,8 @@ async fn updates_seen(cx: &Cx, filter: &UpdateFilter) -> Result<Select<partner_u
     let tenant = cx.tenant()?;
     let mut select = partner_update::of(tenant);
     if let Some(partner) = Sight::of(cx)?.only() {
-        select = select.filter(partner_update::COLUMN.partner_integration_id.in_subquery(entity::ids_of(tenant, partner)));
+        select =
+            select.filter(partner_update::COLUMN.partner_integration_id.in_subquery(entity::ids_of(tenant, partner)));
     }
     if let Some(id) = filter.integration {
         select = select.filter(partner_update::COLUMN.partner_integration_id.eq(id));

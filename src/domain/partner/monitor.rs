@@ -187,7 +187,8 @@ pub async fn give_up(hub: Arc<Hub>) -> Result<u64> {
                 dead.reason = Set(Some(reason.clone()));
                 dead.settled_at = Set(Some(txn.now()));
                 let dead = dead.update(&**txn).await?;
-                let text = format!("The partner spoke of an order for a day that nobody knows: {:?}.", dead.partner_order_id);
+                let text =
+                    format!("The partner spoke of an order for a day that nobody knows: {:?}.", dead.partner_order_id);
                 let (kind, severity, subject) = (Kind::UnknownOrder, Severity::Warning, beside.id.to_string());
                 alert::raise(txn, NewAlert { kind, severity, subject, text }).await?;
                 went_wrong(txn, &beside, &reason).await?;

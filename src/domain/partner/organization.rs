@@ -1,9 +1,7 @@
 //! Organisations with which orders are exchanged: made, changed, switched off and on. They are never deleted, because
 //! orders name them.
 
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, Select,
-};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, Select};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 

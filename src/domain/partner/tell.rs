@@ -66,7 +66,8 @@ async fn word(txn: &Txn, beside: &Beside, status: &str) -> Result<Option<String>
         Some(Word::Said(word)) => Ok(Some(word.to_owned())),
         Some(Word::Ignored) | None => Ok(None),
         Some(Word::Unknown) => {
-            let text = format!("{status} has no word for the partner, which is not told of it: draft a mapping with it.");
+            let text =
+                format!("{status} has no word for the partner, which is not told of it: draft a mapping with it.");
             let (kind, severity, subject) = (Kind::UnmappedStatus, Severity::Warning, beside.id.to_string());
             alert::raise(txn, NewAlert { kind, severity, subject, text }).await?;
             went_wrong(txn, beside, &format!("{status} has no word for the partner")).await?;

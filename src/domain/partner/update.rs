@@ -27,9 +27,7 @@ use crate::{
     entity::{
         integration,
         partner_integration::{self, Column as BesideColumn},
-        partner_organization,
-        partner_update as entity,
-        status_mapping,
+        partner_organization, partner_update as entity, status_mapping,
     },
     event::partner::PartnerEvent,
     kernel::{
@@ -286,12 +284,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Sees to an update of an order that is held.
-    pub(super) async fn settle(
-        &self,
-        txn: &Txn,
-        row: PartnerUpdate,
-        order: Order,
-    ) -> Result<(PartnerUpdate, Order)> {
+    pub(super) async fn settle(&self, txn: &Txn, row: PartnerUpdate, order: Order) -> Result<(PartnerUpdate, Order)> {
         let meaning = self.active.as_ref().map_or(Meaning::Unknown, |(_, rules)| rules.meaning(&row.said));
         let meant = match &meaning {
             Meaning::Status(to) => Some((*to).to_owned()),

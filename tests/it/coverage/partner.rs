@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use portolan::{
     domain::{
+        order::content::{Address, AddressKind, Customer, LineKind, NewContent, NewLine},
         outbound::destination,
         partner::{
             Via,
@@ -13,7 +14,6 @@ use portolan::{
             mapping::version,
             update::{self, Heard},
         },
-        order::content::{Address, AddressKind, Customer, LineKind, NewContent, NewLine},
         tenant::Tenant,
     },
     kernel::id::{IntegrationId, PartnerOrganizationId},

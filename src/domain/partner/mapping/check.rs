@@ -137,7 +137,8 @@ fn of_partner(rules: &Rules, machine: &Machine, (there, back): (&str, &str), fou
 fn alike(rules: &Rules, back: &str, found: &mut Findings) {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     for word in rules.partner_words() {
-        let plain: String = word.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+        let plain: String =
+            word.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect();
         if let Some(other) = seen.insert(plain, word) {
             let message = format!("{:?} and {:?} differ in letters' case or signs alone", shown(other), shown(word));
             found.add(Severity::Fault, [back, word], message);

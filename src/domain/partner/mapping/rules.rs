@@ -116,16 +116,18 @@ pub fn word(text: &str) -> Result<String, String> {
 pub fn read(path: &str, json: &Value) -> Result<Rules, Vec<Issue>> {
     let mut reader = Reader { issues: Vec::new() };
     let Some(fields) = json.as_object() else {
-        return Err(vec![Issue::at(path, "a mapping is an object with two objects: ours_to_partner and partner_to_ours")]);
+        return Err(vec![Issue::at(
+            path,
+            "a mapping is an object with two objects: ours_to_partner and partner_to_ours",
+        )]);
     };
     let named = |fits: &dyn Fn(&str) -> bool| -> Vec<&String> { fields.keys().filter(|key| fits(key)).collect() };
     let there = named(&|key| key.ends_with("_to_partner"));
     let back = named(&|key| key.starts_with("partner_to_"));
     let mut rules = Rules::default();
-    for (found, example, into) in [
-        (&there, "chargecars_to_partner", &mut rules.keys.0),
-        (&back, "partner_to_chargecars", &mut rules.keys.1),
-    ] {
+    for (found, example, into) in
+        [(&there, "chargecars_to_partner", &mut rules.keys.0), (&back, "partner_to_chargecars", &mut rules.keys.1)]
+    {
         match found[..] {
             [only] => into.clone_from(only),
             [] => reader.wrong(path, format!("one side is missing; it is called like {example:?}")),
@@ -232,20 +234,23 @@ mod tests {
     /// As the seed has it, word for word.
     #[test]
     fn the_mapping_of_the_seed_is_read() {
-        let rules = read("statusMapping", &json!({
-            "chargecars_to_partner": {
-              "new": "RECEIVED",
-              "approved": "CONFIRMED",
-              "in_progress": "IN_PROGRESS",
-              "completed": "DELIVERED"
-            },
-            "partner_to_chargecars": {
-              "RECEIVED": "new",
-              "CONFIRMED": "approved",
-              "IN_PROGRESS": "in_progress",
-              "DELIVERED": "completed"
-            }
-        }))
+        let rules = read(
+            "statusMapping",
+            &json!({
+                "chargecars_to_partner": {
+                  "new": "RECEIVED",
+                  "approved": "CONFIRMED",
+                  "in_progress": "IN_PROGRESS",
+                  "completed": "DELIVERED"
+                },
+                "partner_to_chargecars": {
+                  "RECEIVED": "new",
+                  "CONFIRMED": "approved",
+                  "IN_PROGRESS": "in_progress",
+                  "DELIVERED": "completed"
+                }
+            }),
+        )
         .unwrap();
         assert_eq!(rules.meaning("DELIVERED"), Meaning::Status("completed"));
         assert_eq!(rules.word("approved"), Word::Said("CONFIRMED"));
@@ -265,7 +270,10 @@ mod tests {
         assert_eq!(wrong(json!({})), ["m"]);
         let sides = |there: Value, back: Value| json!({ "us_to_partner": there, "partner_to_us": back });
         assert_eq!(wrong(sides(json!({ "new": 5 }), json!("x"))), ["m.partner_to_us", "m.us_to_partner.new"]);
-        assert_eq!(wrong(sides(json!({ "new": "" }), json!({ "A": ["new"] }))), ["m.partner_to_us.A", "m.us_to_partner.new"]);
+        assert_eq!(
+            wrong(sides(json!({ "new": "" }), json!({ "A": ["new"] }))),
+            ["m.partner_to_us.A", "m.us_to_partner.new"]
+        );
         let mut more = sides(json!({}), json!({}));
         more["ignored"] = json!({ "theirs": [], "ours": [5] });
         more["other"] = json!(1);

@@ -1,6 +1,8 @@
 //! Versions of a mapping: drafted, validated, simulated, run beside, activated, retired.
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -62,7 +64,14 @@ async fn next_version(txn: &Txn, integration: IntegrationId) -> Result<i32> {
     Ok(newest.map_or(0, |row| row.version) + 1)
 }
 
-async fn insert(txn: &Txn, beside: &Beside, given: &Value, rules: &Rules, stage: Stage, machine: &Machine) -> Result<StatusMapping> {
+async fn insert(
+    txn: &Txn,
+    beside: &Beside,
+    given: &Value,
+    rules: &Rules,
+    stage: Stage,
+    machine: &Machine,
+) -> Result<StatusMapping> {
     let now = txn.now();
     let row = StatusMapping {
         id: txn.id(),
@@ -110,7 +119,13 @@ pub fn beginning(json: &Value, machine: &Machine) -> Result<Rules> {
 }
 
 /// Writes the mapping with which an integration begins, in use at once.
-pub async fn begin(txn: &Txn, beside: &Beside, json: &Value, rules: &Rules, machine: &Machine) -> Result<StatusMapping> {
+pub async fn begin(
+    txn: &Txn,
+    beside: &Beside,
+    json: &Value,
+    rules: &Rules,
+    machine: &Machine,
+) -> Result<StatusMapping> {
     insert(txn, beside, json, rules, Stage::Active, machine).await
 }
 
