@@ -42,6 +42,7 @@ mod migration;
 mod once;
 mod outbound;
 mod pages;
+mod partner;
 mod process;
 mod provider;
 mod refresh;

@@ -8,7 +8,7 @@ mod kill;
 mod neighbours;
 mod order;
 mod sent;
-mod sink;
+pub mod sink;
 
 use std::sync::Arc;
 

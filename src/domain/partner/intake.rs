@@ -159,7 +159,8 @@ fn differences(path: &mut Vec<String>, before: &Value, now: &Value, found: &mut 
             for key in keys {
                 // In the words of the input.
                 path.push(if key == "references" { "partnerExternalReferences".to_owned() } else { key.clone() });
-                differences(path, &one[key.as_str()], &other[key.as_str()], found);
+                let of = |side: &Map<String, Value>| side.get(key).cloned().unwrap_or_default();
+                differences(path, &of(one), &of(other), found);
                 path.pop();
             }
         }
