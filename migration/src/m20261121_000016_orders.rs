@@ -119,6 +119,8 @@ async fn orders(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(optional("partner_integration_id", ColumnType::Uuid))
         // As the partner sent it, to tell whether it sends the same again.
         .col(optional("partner_body", ColumnType::Json))
+        // How many lines its history has.
+        .col(required("changes", ColumnType::Integer))
         .col(required("created_by", text.clone()))
         .col(required("created_at", MOMENT))
         .col(required("updated_at", MOMENT))
@@ -143,6 +145,8 @@ async fn orders(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(id())
         .col(required("tenant_id", ColumnType::Uuid))
         .col(required("order_id", ColumnType::Uuid))
+        // Its place in the history of the order, from 1.
+        .col(required("number", ColumnType::Integer))
         .col(required("kind", text.clone()))
         .col(optional("from_status", text.clone()))
         .col(optional("to_status", text.clone()))
@@ -155,7 +159,8 @@ async fn orders(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(required("at", MOMENT))
         .foreign_key(&mut of_order("order_changes"));
     manager.create_table(changes).await?;
-    manager.create_index(index("order_changes", "order_changes_of", &["order_id", "id"])).await?;
+    let of = index("order_changes", "order_changes_of", &["order_id", "number"]).unique().to_owned();
+    manager.create_index(of).await?;
     manager.create_index(index("order_changes", "order_changes_of_tenant", &["tenant_id", "id"])).await?;
 
     let mut references = Table::create();

@@ -29,6 +29,8 @@ pub struct Model {
     pub partner_integration_id: Option<IntegrationId>,
     /// As the partner sent it.
     pub partner_body: Option<Json>,
+    /// How many lines its history has.
+    pub changes: i32,
     pub created_by: String,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,

@@ -12,6 +12,8 @@ pub struct Model {
     pub id: OrderChangeId,
     pub tenant_id: TenantId,
     pub order_id: OrderId,
+    /// Its place in the history of the order, from 1.
+    pub number: i32,
     pub kind: Kind,
     pub from_status: Option<String>,
     pub to_status: Option<String>,
@@ -47,5 +49,6 @@ pub fn of_orders(tenant: TenantId, orders: &[OrderId]) -> Select<Entity> {
     Entity::find()
         .filter(COLUMN.tenant_id.eq(tenant))
         .filter(COLUMN.order_id.is_in(orders.iter().copied()))
-        .order_by_asc(Column::Id)
+        .order_by_asc(Column::OrderId)
+        .order_by_asc(Column::Number)
 }

@@ -3,6 +3,7 @@
 mod exchange;
 mod mapping;
 mod orders;
+mod random;
 mod seed;
 mod sight;
 mod webhooks;

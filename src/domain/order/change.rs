@@ -92,6 +92,7 @@ pub async fn update(cx: &Cx, id: OrderId, update: OrderUpdate) -> Result<Order> 
             total: content.total,
             addresses: content.addresses,
             notes: content.notes,
+            changes: before.changes + 1,
             updated_at: txn.now(),
             ..before.clone()
         };
@@ -172,6 +173,7 @@ pub async fn into_status(txn: &Txn, before: Order, to: &str, cause: Cause) -> Re
         status: to.to_owned(),
         status_at: Some(cause.happened_at),
         partner_status: partner_status.clone(),
+        changes: before.changes + 1,
         updated_at: txn.now(),
         ..before
     };
@@ -233,6 +235,7 @@ async fn write(txn: &Txn, order: &Order, line: Line) -> Result<()> {
         id: txn.id(),
         tenant_id: order.tenant_id,
         order_id: order.id,
+        number: order.changes,
         kind: line.kind,
         from_status: line.from,
         to_status: line.to,

@@ -19,6 +19,10 @@
 //! So what one partner says is seen to one thing after the other, on however many nodes, and an order that is made
 //! finds every update that waits for it.
 //!
+//! **Convergence.** A history that the machine allows in the order of the partner's clock ends where it ended at the
+//! partner, in whichever order it arrives: what is later than what counts is applied or kept, and what is kept is
+//! looked at again after each step.
+//!
 //! **Once.** The same order under the same id of the partner is the same order. The same word for the same moment of
 //! the same order is the same update.
 //!
