@@ -17,6 +17,7 @@ use crate::{
         error::{Error, Result},
         id::{IntegrationId, TenantId, WebhookSourceId},
         input::{self, Check},
+        scope::Scope,
         secret::Secret,
         token,
     },
@@ -39,6 +40,8 @@ pub struct NewSource {
     pub provider: Option<String>,
     /// The integration whose webhooks come, if all are of one.
     pub integration: Option<IntegrationId>,
+    /// Whether webhooks of other tenants' integrations come, too.
+    pub hub_wide: bool,
     /// For people; the name of the integration or of the provider if left out.
     pub name: Option<String>,
     /// What the provider signs with, by name.
@@ -86,6 +89,9 @@ pub async fn create(cx: &Cx, new: NewSource, key: Option<&str>) -> Result<Made> 
     };
     let manifest = manifest(cx, &provider, path)?;
     let webhook = webhook_of(&manifest, path)?;
+    if new.hub_wide {
+        serves_many(cx, &new, &manifest, webhook)?;
+    }
     let usual = if new.integration.is_some() { usual } else { manifest.name.clone() };
     let mut check = Check::new();
     let name = check.take("name", input::name(new.name.as_deref().unwrap_or(&usual)));
@@ -93,7 +99,7 @@ pub async fn create(cx: &Cx, new: NewSource, key: Option<&str>) -> Result<Made> 
     let checked = webhook::check(cx, &manifest, webhook, &new.secrets)?;
     let address = token::mint(token::Kind::Hook, &*cx.hub().chance);
     // The secrets are no part of what is compared: a digest of them is nothing to keep.
-    let input = json!({ "provider": provider, "integration": new.integration, "name": name });
+    let input = json!({ "provider": provider, "integration": new.integration, "name": name, "hubWide": new.hub_wide });
     let source = cx
         .write(async |txn| {
             let ticket = match txn.once("createWebhookSource", key, &input).await? {
@@ -110,6 +116,7 @@ pub async fn create(cx: &Cx, new: NewSource, key: Option<&str>) -> Result<Made> 
                 digest: token::digest(address.expose()).to_vec(),
                 address: address.expose().to_owned(),
                 enabled: true,
+                hub_wide: new.hub_wide,
                 hints: checked.hints.clone(),
                 overlap_until: None,
                 refused: 0,
@@ -141,6 +148,20 @@ pub async fn create(cx: &Cx, new: NewSource, key: Option<&str>) -> Result<Made> 
     Ok(Made { url: whole(cx, &source, webhook, &made), source, secrets: made })
 }
 
+/// Whether a source can serve every tenant.
+fn serves_many(cx: &Cx, new: &NewSource, manifest: &Manifest, webhook: &Webhook) -> Result<()> {
+    cx.needs(Scope::HubAdmin)
+        .map_err(|_| Error::forbidden("hubWide", "only who runs the hub makes what serves every tenant"))?;
+    if new.integration.is_some() {
+        return Err(Error::invalid("hubWide", "what serves every tenant is for no single integration"));
+    }
+    if webhook.account.get().is_none() {
+        let reason = format!("webhooks of {} do not say whose they are; each tenant needs its own", manifest.name);
+        return Err(Error::conflict("hubWide", reason));
+    }
+    Ok(())
+}
+
 async fn open_again(cx: &Cx, txn: &Txn, id: WebhookSourceId) -> Result<(WebhookSource, bool)> {
     let found = entity::of(cx.tenant()?).filter(entity::Column::Id.eq(id)).one(&**txn).await?;
     Ok((found.ok_or(Error::NotFound("webhook source"))?, false))
@@ -163,6 +184,7 @@ fn shown(source: &WebhookSource) -> serde_json::Value {
         "integration": source.integration_id,
         "name": source.name,
         "enabled": source.enabled,
+        "hubWide": source.hub_wide,
         "secrets": source.hints,
         "overlapUntil": source.overlap_until,
     })
