@@ -54,13 +54,15 @@ use crate::{
         connector::Connector,
         verifier::Verifier,
     },
-    telemetry::Metrics,
+    telemetry::{Metrics, WebhookLabels},
     vault::Ring,
     worker::{self, runner},
 };
 
 pub use keys::{KeysError, check as check_keys};
-use settings::{access_settings, door_settings, endpoint_settings, health_settings, narrow, serve_limits, span};
+use settings::{
+    access_settings, door_settings, endpoint_settings, health_settings, narrow, outbound_settings, serve_limits, span,
+};
 pub use settings::{database_settings, limits};
 
 /// Public halves of signing keys that are kept at hand.
@@ -197,6 +199,8 @@ impl App {
             intake: Intake::new(config.inbox.queue, config.inbox.queue_bytes.bytes(), writers),
             verifier,
             sync: SyncSettings { watchdog: span(config.sync.watchdog), retention: span(config.sync.retention) },
+            outbound: outbound_settings(config),
+            deliveries: Notify::new(),
             feed: Feed::default(),
             chores: Notify::new(),
             jobs: Notify::new(),
@@ -257,7 +261,11 @@ impl App {
         });
         self.follow();
         let jobs = runner::Settings { lease: self.lease, grace: self.serve.drain * 4 / 5 };
-        worker::start(&self.hub, jobs, self.observer(), &self.door.stopping);
+        let metrics = Arc::clone(&self.metrics);
+        let sent = Arc::new(move |outcome: &'static str, took: Duration| {
+            metrics.webhook_attempts.get_or_create(&WebhookLabels { outcome }).observe(took.as_secs_f64());
+        });
+        worker::start(&self.hub, jobs, self.observer(), sent, &self.door.stopping);
         serve(listener, self.router(), self.serve.clone(), stop, counter).await
     }
 

@@ -82,7 +82,7 @@ label! {
     StatementLabels { outcome }
     /// How a job of a kind ended.
     JobLabels { kind, outcome }
-    /// How a webhook was taken.
+    /// How a webhook was taken, or an attempt to deliver one ended.
     WebhookLabels { outcome }
     /// In which state jobs of a kind are.
     JobStateLabels { kind, state }
@@ -121,6 +121,8 @@ pub struct Metrics {
     pub jobs_oldest: Gauge,
     /// Webhooks that came, by how they were taken.
     pub webhooks_in: Family<WebhookLabels, Counter>,
+    /// Attempts to deliver webhooks, by how they ended, in seconds.
+    pub webhook_attempts: Family<WebhookLabels, Histogram>,
     jobs_shown: Mutex<HashSet<JobStateLabels>>,
 }
 
@@ -150,6 +152,7 @@ impl Metrics {
             jobs: Family::default(),
             jobs_oldest: Gauge::default(),
             webhooks_in: Family::default(),
+            webhook_attempts: Family::new_with_constructor(seconds),
             jobs_shown: Mutex::default(),
         };
         registry.register("build", "The program that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
@@ -200,6 +203,12 @@ impl Metrics {
             new.jobs_oldest.clone(),
         );
         registry.register("webhook_in", "Webhooks that came, by how they were taken", new.webhooks_in.clone());
+        registry.register_with_unit(
+            "webhook_out_attempt_duration",
+            "Attempts to deliver webhooks, by how they ended",
+            Unit::Seconds,
+            new.webhook_attempts.clone(),
+        );
         Self { registry, ..new }
     }
 

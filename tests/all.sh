@@ -108,6 +108,7 @@ step_js() {
   node "$js/authorize.mjs" "$CARGO_TARGET_DIR/debug/portolan" || refused=1
   node "$js/lint.mjs" || refused=1
   node "$js/signatures.mjs" check "$CARGO_TARGET_DIR/debug/portolan" || refused=1
+  node "$js/outbound.mjs" "$CARGO_TARGET_DIR/debug/portolan" || refused=1
   no_breaking_changes || refused=1
   return $refused
 }

@@ -16,7 +16,10 @@ use tokio::{
     task::LocalSet,
 };
 
-use crate::servers::{SECRET, Server, Store, Target};
+use crate::{
+    servers::{SECRET, Server, Target},
+    stores::Store,
+};
 
 /// How long a round is.
 const ROUND: Duration = Duration::from_secs(5);

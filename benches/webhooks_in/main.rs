@@ -20,9 +20,12 @@ mod cores;
 mod hub;
 mod load;
 mod servers;
+#[path = "../stores/mod.rs"]
+mod stores;
 
 use load::Figures;
-use servers::{Store, Target};
+use servers::Target;
+use stores::Store;
 
 /// Rounds that are counted; one before them warms up.
 const ROUNDS: usize = 3;

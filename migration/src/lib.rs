@@ -24,6 +24,7 @@ mod m20261121_000011_health;
 mod m20261121_000012_syncs;
 mod m20261121_000013_alerts;
 mod m20261121_000014_inbox;
+mod m20261121_000015_outbound;
 
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait};
 
@@ -49,6 +50,7 @@ impl MigratorTrait for Migrator {
             whole(m20261121_000012_syncs::Migration),
             whole(m20261121_000013_alerts::Migration),
             whole(m20261121_000014_inbox::Migration),
+            whole(m20261121_000015_outbound::Migration),
         ]
     }
 }

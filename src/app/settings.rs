@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use crate::{
     config::{self, Config, TrustedDocuments},
     context::{
-        AccessSettings, HealthSettings,
+        AccessSettings, HealthSettings, OutboundSettings,
         database::{self, Place},
     },
     graphql::{
@@ -99,6 +99,17 @@ pub(super) fn health_settings(config: &Config) -> HealthSettings {
         down_after: of.down_after,
         healthy_after: of.healthy_after,
         window: span(of.window),
+        retention: span(of.retention),
+    }
+}
+
+pub(super) fn outbound_settings(config: &Config) -> OutboundSettings {
+    let of = &config.outbound;
+    OutboundSettings {
+        schedule: of.schedule.iter().copied().map(span).collect(),
+        timeout: of.timeout,
+        at_once: of.at_once,
+        disable_after: span(of.disable_after),
         retention: span(of.retention),
     }
 }

@@ -255,6 +255,21 @@ settings! {
         queue_bytes: Size = "64MiB",
     }
 
+    /// Webhooks that the hub sends.
+    outbound: Outbound, keys "outbound." {
+        /// How long to wait after each attempt that failed, joined by commas; a tenth more or less. The first attempt is
+        /// at once, and after as many as there are waits and one more it is given up.
+        schedule: Vec<Duration> = "5s,5m,30m,2h,5h,10h,14h,20h,1d",
+        /// How long a destination may take to answer.
+        timeout: Duration = "15s",
+        /// Most attempts that are under way at once on a node, those that take longer than a second not counted.
+        at_once: usize = "64",
+        /// After how long without success a destination is disabled. After half of it there is an alert.
+        disable_after: Duration = "5d",
+        /// How long webhooks are kept that arrived or were given up.
+        retention: Duration = "30d",
+    }
+
     /// Calls to other servers.
     outgoing: Outgoing, keys "outgoing." {
         /// Networks, addresses and hosts that may be called although they are not of the public

@@ -90,6 +90,21 @@ pub struct InboxSettings {
     pub retention: TimeDelta,
 }
 
+/// How webhooks are sent.
+#[derive(Clone, Debug)]
+pub struct OutboundSettings {
+    /// How long after each failed attempt the next one is; after the last of them there is none.
+    pub schedule: Vec<TimeDelta>,
+    /// How long a destination may take to answer.
+    pub timeout: Duration,
+    /// Attempts that are under way at once on a node.
+    pub at_once: usize,
+    /// After how long without success a destination is disabled.
+    pub disable_after: TimeDelta,
+    /// How long messages, deliveries and attempts are kept.
+    pub retention: TimeDelta,
+}
+
 /// The shared means of the program.
 pub struct Hub {
     /// The database.
@@ -142,6 +157,10 @@ pub struct Hub {
     pub intake: Intake,
     /// Checks webhooks.
     pub verifier: Verifier,
+    /// How webhooks are sent.
+    pub outbound: OutboundSettings,
+    /// Wakes whoever sends webhooks: there are new ones.
+    pub deliveries: Notify,
     /// New events, for who follows them.
     pub feed: Feed,
     /// Wakes the chores that would otherwise wait for their turn.

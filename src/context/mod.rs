@@ -27,7 +27,7 @@ mod txn;
 pub use cx::{Cx, RequestInfo};
 pub use data_keys::DataKeys;
 pub use database::Database;
-pub use hub::{AccessSettings, EventSettings, HealthSettings, Hub, InboxSettings, SyncSettings};
+pub use hub::{AccessSettings, EventSettings, HealthSettings, Hub, InboxSettings, OutboundSettings, SyncSettings};
 pub use job::{Ending, Lease, Lines, NewJob, Work};
 pub use once::Once;
 pub use refusals::{Attempt, Refusals, Whose};

@@ -19,7 +19,7 @@ use crate::{
     event::{Entry, alert::AlertEvent},
     kernel::{
         error::Result,
-        id::AlertId,
+        id::{AlertId, TenantId},
         page::{Page, PageArgs},
     },
 };
@@ -34,6 +34,8 @@ impl Kind {
             Self::NeedsReauth => "NEEDS_REAUTH",
             Self::Unhealthy => "UNHEALTHY",
             Self::SyncStopped => "SYNC_STOPPED",
+            Self::Undelivered => "UNDELIVERED",
+            Self::DestinationDisabled => "DESTINATION_DISABLED",
         }
     }
 }
@@ -65,9 +67,14 @@ pub struct NewAlert {
 
 /// Raises an alert of the caller's tenant, unless it is open already.
 pub async fn raise(txn: &Txn, new: NewAlert) -> Result<()> {
+    raise_in(txn, txn.cx().tenant()?, new).await
+}
+
+/// Raises an alert of another tenant, for who works for all of them.
+pub async fn raise_in(txn: &Txn, tenant: TenantId, new: NewAlert) -> Result<()> {
     let row = Alert {
         id: txn.id(),
-        tenant_id: txn.cx().tenant()?,
+        tenant_id: tenant,
         kind: new.kind,
         severity: new.severity,
         subject: new.subject,
@@ -85,14 +92,19 @@ pub async fn raise(txn: &Txn, new: NewAlert) -> Result<()> {
     };
     let insert = entity::Entity::insert(row.into_active_model()).on_conflict(entity::raised_meanwhile());
     match insert.try_insert().exec_without_returning(&**txn).await? {
-        TryInsertResult::Inserted(1..) => txn.emit(&fact),
+        TryInsertResult::Inserted(1..) => txn.emit_in(tenant, &fact),
         _ => Ok(()),
     }
 }
 
 /// Resolves the alert of that kind about a subject, if one is open.
 pub async fn resolve(txn: &Txn, kind: Kind, subject: &str) -> Result<()> {
-    close(txn, entity::open(txn.cx().tenant()?, subject).filter(Column::Kind.eq(kind))).await
+    resolve_in(txn, txn.cx().tenant()?, kind, subject).await
+}
+
+/// Resolves one of another tenant, for who works for all of them.
+pub async fn resolve_in(txn: &Txn, tenant: TenantId, kind: Kind, subject: &str) -> Result<()> {
+    close(txn, entity::open(tenant, subject).filter(Column::Kind.eq(kind))).await
 }
 
 /// Resolves whatever is open about a subject that is gone.
@@ -108,10 +120,11 @@ async fn close(txn: &Txn, open: Select<entity::Entity>) -> Result<()> {
             severity: found.severity.name().to_owned(),
             subject: found.subject.clone(),
         };
+        let tenant = found.tenant_id;
         let mut row = found.into_active_model();
         row.resolved_at = Set(Some(txn.now()));
         row.update(&**txn).await?;
-        txn.emit(&fact)?;
+        txn.emit_in(tenant, &fact)?;
     }
     Ok(())
 }

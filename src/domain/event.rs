@@ -13,7 +13,7 @@ use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QuerySelect, Select};
 use crate::{
     context::{Cx, Hub, Txn},
     domain::keyring::HUB,
-    entity::{event as entity, event_head, page},
+    entity::{event as entity, event_head, page, webhook_destination, webhook_router},
     event::{Entry, Interest, log},
     kernel::{
         error::{Error, Result},
@@ -34,6 +34,7 @@ const TOPICS: &[(&str, Scope)] = &[
     ("health", Scope::IntegrationRead),
     ("sync", Scope::IntegrationRead),
     ("inbox", Scope::IntegrationRead),
+    ("outbound", Scope::IntegrationRead),
 ];
 
 /// Events that are removed at a time.
@@ -46,6 +47,12 @@ pub struct EventFilter {
     pub topics: Option<Vec<&'static str>>,
     /// About these ids.
     pub subjects: Option<Vec<String>>,
+}
+
+/// The topics that the caller may read.
+pub fn readable(cx: &Cx) -> Result<Vec<&'static str>> {
+    let scopes = cx.principal()?.scopes;
+    Ok(TOPICS.iter().filter(|(_, scope)| scopes.has(*scope)).map(|(topic, _)| *topic).collect())
 }
 
 /// The events that the caller wants and may see.
@@ -124,6 +131,11 @@ async fn remove(txn: &Txn) -> Result<u64> {
     let most = newest - i64::try_from(settings.most).unwrap_or(i64::MAX);
     let due = txn.now() - settings.retention;
     let rows = entity::oldest().limit(BATCH).all(&**txn).await?;
+    // What somebody is still to be sent as a webhook is read here first.
+    let newest = match webhook_destination::any().one(&**txn).await? {
+        Some(_) => newest.min(1 + webhook_router::row().one(&**txn).await?.map_or(0, |row| row.position)),
+        None => newest,
+    };
     let old = rows.into_iter().take_while(|row| row.position < newest && (row.position <= most || row.at < due));
     let mut oldest = BTreeMap::new();
     let (mut last, mut count) = (None, 0);

@@ -28,3 +28,4 @@ pub mod health;
 pub mod sync;
 
 pub mod inbox;
+pub mod outbound;

@@ -32,6 +32,10 @@ pub enum Kind {
     Unhealthy,
     #[sea_orm(string_value = "sync_stopped")]
     SyncStopped,
+    #[sea_orm(string_value = "undelivered")]
+    Undelivered,
+    #[sea_orm(string_value = "destination_disabled")]
+    DestinationDisabled,
 }
 
 /// How bad it is.

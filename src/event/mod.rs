@@ -15,6 +15,7 @@
 pub mod access;
 pub mod alert;
 pub mod bus;
+pub mod catalogue;
 pub mod feed;
 pub mod health;
 pub mod inbox;
@@ -23,6 +24,7 @@ mod interest;
 pub mod job;
 pub mod keyring;
 pub mod log;
+pub mod outbound;
 mod reader;
 pub mod sequencer;
 pub mod sync;

@@ -29,6 +29,10 @@ pub enum AlertKind {
     Unhealthy,
     /// Records are not read any more, since runs failed one after the other: mend what is wrong and resume.
     SyncStopped,
+    /// Webhooks do not arrive at a destination: mend it before it is disabled.
+    Undelivered,
+    /// A destination of webhooks was disabled because nothing arrived there: mend it, enable it and recover it.
+    DestinationDisabled,
 }
 
 /// How bad it is.

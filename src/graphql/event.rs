@@ -40,6 +40,8 @@ pub enum Topic {
     Sync,
     /// Webhooks that came, and where they come. Needs `INTEGRATION_READ`.
     Inbox,
+    /// Webhooks that went out, and where they go. Needs `INTEGRATION_READ`.
+    Outbound,
 }
 
 impl Topic {
@@ -55,12 +57,15 @@ impl Topic {
             Self::Health => "health",
             Self::Sync => "sync",
             Self::Inbox => "inbox",
+            Self::Outbound => "outbound",
         }
     }
 
-    fn of(name: &str) -> Option<Self> {
+    pub(super) fn of(name: &str) -> Option<Self> {
         let most = [Self::Tenant, Self::Access, Self::Keyring, Self::Job, Self::Alert, Self::Integration];
-        most.into_iter().chain([Self::Health, Self::Sync, Self::Inbox]).find(|topic| topic.name() == name)
+        most.into_iter()
+            .chain([Self::Health, Self::Sync, Self::Inbox, Self::Outbound])
+            .find(|topic| topic.name() == name)
     }
 }
 

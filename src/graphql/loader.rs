@@ -48,12 +48,16 @@ use crate::{
         inbox::{self, WebhookItem, list::Statistics},
         integration::action::{self, IntegrationAction},
         keyring::data_key::{self, TenantKey},
+        outbound::{self, WebhookAttempt, WebhookDestination, WebhookMessage},
         sync::{self, SyncRun, SyncStream},
     },
     kernel::{
         self,
         error::Error,
-        id::{AgentId, IntegrationId, SyncRunId, TenantId, UserId, WebhookEventId, WebhookSourceId},
+        id::{
+            AgentId, EventId, IntegrationId, SyncRunId, TenantId, UserId, WebhookDeliveryId, WebhookDestinationId,
+            WebhookEventId, WebhookSourceId,
+        },
         page::Page,
     },
 };
@@ -228,6 +232,51 @@ impl Key for StatisticsOf {
         let ids: Vec<_> = keys.into_iter().map(|key| key.0).collect();
         let found = inbox::list::statistics(cx, &ids).await?;
         Ok(found.into_iter().map(|(id, statistics)| (Self(id), statistics)).collect())
+    }
+}
+
+/// Where webhooks go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DestinationOf(pub WebhookDestinationId);
+
+impl Key for DestinationOf {
+    type Value = WebhookDestination;
+
+    async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, WebhookDestination>> {
+        let ids: Vec<_> = keys.into_iter().map(|key| key.0).collect();
+        let found = outbound::list::destinations_by_ids(cx, &ids).await?;
+        Ok(found.into_iter().map(|row| (Self(row.id), row)).collect())
+    }
+}
+
+/// The attempts at a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AttemptsOf(pub WebhookDeliveryId);
+
+impl Key for AttemptsOf {
+    type Value = Vec<WebhookAttempt>;
+
+    async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, Vec<WebhookAttempt>>> {
+        let ids: Vec<_> = keys.into_iter().map(|key| key.0).collect();
+        let mut found: HashMap<_, Vec<_>> = HashMap::new();
+        for attempt in outbound::list::attempts(cx, &ids).await? {
+            found.entry(Self(attempt.delivery_id)).or_default().push(attempt);
+        }
+        Ok(found)
+    }
+}
+
+/// What a webhook says that goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MessageOf(pub EventId);
+
+impl Key for MessageOf {
+    type Value = WebhookMessage;
+
+    async fn read(cx: &Cx, keys: Vec<Self>) -> Result<HashMap<Self, WebhookMessage>> {
+        let ids: Vec<_> = keys.into_iter().map(|key| key.0).collect();
+        let found = outbound::list::messages(cx, &ids).await?;
+        Ok(found.into_iter().map(|row| (Self(row.id), row)).collect())
     }
 }
 

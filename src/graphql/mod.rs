@@ -28,6 +28,7 @@ pub mod keyring;
 pub mod live;
 pub mod loader;
 pub mod node;
+pub mod outbound;
 pub mod page;
 mod patch;
 pub mod provider;
@@ -61,6 +62,7 @@ pub struct Query(
     sync::log::SyncLogQuery,
     sync::record::RecordQuery,
     inbox::InboxQuery,
+    outbound::OutboundQuery,
 );
 
 /// Everything that can be changed.
@@ -82,6 +84,7 @@ pub struct Mutation(
     sync::change::SyncMutation,
     inbox::change::SourceMutation,
     inbox::replay::ReplayMutation,
+    outbound::change::OutboundMutation,
 );
 
 /// Everything that can be followed.
@@ -95,6 +98,7 @@ pub struct Subscription(
     health::follow::HealthSubscription,
     sync::follow::SyncSubscription,
     inbox::follow::InboxSubscription,
+    outbound::follow::OutboundSubscription,
 );
 
 /// The schema.

@@ -19,6 +19,7 @@ use super::{
     integration::{Integration, action::IntegrationAction, credential::ProviderApp},
     issuer::Issuer,
     job::Job,
+    outbound::{WebhookDelivery, WebhookDestination},
     provider::Provider,
     sync::SyncRun,
     tenant::Tenant,
@@ -31,7 +32,7 @@ use crate::{
         credential::app,
         event, inbox,
         integration::{self, action},
-        job, provider, sync, tenant,
+        job, outbound, provider, sync, tenant,
     },
     kernel::{
         error::Error,
@@ -79,6 +80,10 @@ pub enum Node {
     WebhookSource(WebhookSource),
     /// A webhook that came.
     WebhookEvent(WebhookEvent),
+    /// Where webhooks go.
+    WebhookDestination(WebhookDestination),
+    /// A webhook that goes, or went, to one destination.
+    WebhookDelivery(WebhookDelivery),
 }
 
 /// The most ids that one `nodes` takes.
@@ -114,6 +119,23 @@ impl NodeQuery {
         let found = read(ctx.cx(), &ids).await?;
         Ok(ids.iter().map(|id| found.get(id.as_str()).cloned()).collect())
     }
+}
+
+/// Where webhooks go, and those that go there.
+async fn outbound_nodes(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
+    let mut found = HashMap::new();
+    let destinations = of_kind::<kind::WebhookDestination>(cx, ids, Scope::IntegrationRead);
+    if !destinations.is_empty() {
+        let rows = outbound::list::destinations_by_ids(cx, &destinations).await?;
+        let rows = rows.into_iter();
+        found.extend(rows.map(|row| (row.id.to_string(), Node::WebhookDestination(WebhookDestination(row)))));
+    }
+    let deliveries = of_kind::<kind::WebhookDelivery>(cx, ids, Scope::IntegrationRead);
+    if !deliveries.is_empty() {
+        let rows = outbound::list::by_ids(cx, &deliveries).await?;
+        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::WebhookDelivery(WebhookDelivery(row)))));
+    }
+    Ok(found)
 }
 
 /// What the caller may see of the ids, by id.
@@ -169,6 +191,7 @@ async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
         let rows = inbox::list::by_ids(cx, &webhooks).await?;
         found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::WebhookEvent(WebhookEvent(row)))));
     }
+    found.extend(outbound_nodes(cx, ids).await?);
     let agents = of_kind::<kind::Agent>(cx, ids, Scope::AccessRead);
     if !agents.is_empty() {
         let rows = agent::by_ids(cx, &agents).await?;

@@ -106,6 +106,12 @@ kinds! {
     WebhookRefusal as WebhookRefusalId = "whr", "refused webhook";
     /// What somebody should look at.
     Alert as AlertId = "alr", "alert";
+    /// Where webhooks go.
+    WebhookDestination as WebhookDestinationId = "whd", "webhook destination";
+    /// A webhook that goes, or went, to one destination.
+    WebhookDelivery as WebhookDeliveryId = "dlv", "webhook delivery";
+    /// An attempt to deliver a webhook.
+    WebhookAttempt as WebhookAttemptId = "att", "webhook attempt";
     /// A check of an integration's health.
     HealthCheck as HealthCheckId = "hck", "health check";
     /// A change of an integration's health.

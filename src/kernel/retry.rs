@@ -25,9 +25,14 @@ impl Retry {
     pub fn wait(&self, failures: i32, chance: &dyn Chance) -> TimeDelta {
         let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or_default().min(30);
         let planned = self.first.checked_mul(1 << doublings).unwrap_or(self.longest).min(self.longest);
-        let spread = planned.num_milliseconds() * JITTER_PERCENT / 100;
-        planned + TimeDelta::milliseconds(up_to(2 * spread, chance) - spread)
+        around(planned, chance)
     }
+}
+
+/// A wait as planned, a little more or less.
+pub fn around(planned: TimeDelta, chance: &dyn Chance) -> TimeDelta {
+    let spread = planned.num_milliseconds() * JITTER_PERCENT / 100;
+    planned + TimeDelta::milliseconds(up_to(2 * spread, chance) - spread)
 }
 
 /// A whole number from 0 to `most`, each about as likely as the others.

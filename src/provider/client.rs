@@ -61,8 +61,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How long a connection is kept that nobody uses.
 const KEPT: Duration = Duration::from_secs(30);
 
-/// How many of those for one origin.
-const KEPT_EACH: usize = 8;
+/// How many of those for one origin: as many as webhooks are under way to one destination, which would otherwise dial
+/// anew for most of them.
+const KEPT_EACH: usize = 64;
 
 /// Most header lines of an answer, and bytes of its head.
 const HEADERS: usize = 100;

@@ -14,6 +14,7 @@ pub mod handler;
 mod inbox;
 mod integration;
 mod keys;
+pub mod outbound;
 pub mod prober;
 pub mod runner;
 mod sync;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     handler::Kind,
+    outbound::Sender,
     prober::Prober,
     runner::{Observer, Runner, Settings},
 };
@@ -37,6 +39,7 @@ use crate::{
         integration::{mend, removal::RemoveIntegration},
         job::schedule::{self, NewSchedule},
         keyring::HUB,
+        outbound as webhooks,
         sync::{
             hint::HintSync,
             run::RunSync,
@@ -72,7 +75,13 @@ fn hub_schedules() -> Result<Vec<(NewJob, u32, u32)>> {
 }
 
 /// Starts the worker of this node and the chores; they end when `stop` is cancelled.
-pub fn start(hub: &Arc<Hub>, settings: Settings, observer: Observer, stop: &CancellationToken) {
+pub fn start(
+    hub: &Arc<Hub>,
+    settings: Settings,
+    observer: Observer,
+    sent: outbound::Observer,
+    stop: &CancellationToken,
+) {
     let runner = Runner::new(Arc::clone(hub), kinds(), settings, observer, stop.clone());
     let own = Arc::clone(hub);
     hub.tasks.spawn(async move {
@@ -82,6 +91,8 @@ pub fn start(hub: &Arc<Hub>, settings: Settings, observer: Observer, stop: &Canc
         runner.run().await;
     });
     hub.tasks.spawn(Prober::new(Arc::clone(hub)).run(stop.clone()));
+    hub.tasks.spawn(outbound::route(Arc::clone(hub), stop.clone()));
+    hub.tasks.spawn(Sender::new(Arc::clone(hub)).observed_by(sent).run(stop.clone()));
     repeat(hub, stop, "forget old health checks", Duration::from_mins(10), health::watch::retain);
     repeat(hub, stop, "finish key rotations", Duration::from_secs(20), keys::finish_rotations);
     repeat(hub, stop, "forget unwrapped keys", Duration::from_mins(1), keys::forget_old);
@@ -98,6 +109,7 @@ pub fn start(hub: &Arc<Hub>, settings: Settings, observer: Observer, stop: &Canc
     repeat(hub, stop, "look for webhooks that wait", Duration::from_secs(10), intake::sweep);
     repeat(hub, stop, "forget old webhooks", Duration::from_mins(10), retain::forget_old);
     repeat(hub, stop, "delete sources of deleted integrations", Duration::from_mins(1), source::orphans);
+    repeat(hub, stop, "forget old deliveries", Duration::from_mins(10), webhooks::retain::forget_old);
     repeat(hub, stop, "prune the event log", Duration::from_mins(10), event::retain);
     repeat(hub, stop, "remove deleted tenants", Duration::from_mins(5), tenants::empty_deleted);
 }

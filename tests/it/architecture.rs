@@ -38,6 +38,7 @@ const CONCERNS: &[&str] = &[
     "health",
     "sync",
     "inbox",
+    "outbound",
 ];
 
 /// Crates that a room must not name.

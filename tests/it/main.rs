@@ -40,6 +40,7 @@ mod localstripe;
 mod metrics;
 mod migration;
 mod once;
+mod outbound;
 mod pages;
 mod process;
 mod provider;

@@ -30,6 +30,10 @@ const SYNCS: &str = "subscription Syncs { syncRunChanged { at integrationId stre
 /// What providers tell by webhooks.
 const WEBHOOKS: &str = "subscription Webhooks { webhookEventReceived { at providerKey happening subject cursor } }";
 
+/// What is told by webhooks, and whether it arrives.
+const DELIVERIES: &str = "subscription Deliveries { deliveryChanged { at kind count cursor \
+                          deliveries { kind destination { name } attemptCount lastStatus } } }";
+
 /// What the words are made of.
 pub(super) struct Known<'a> {
     pub(super) places: Places,
@@ -48,7 +52,7 @@ pub(super) fn greet(known: &Known<'_>) {
 }
 
 fn words(known: &Known<'_>) -> String {
-    let Known { places: Places { hub: address, simulator }, integrations, tenant, folder, .. } = known;
+    let Known { places: Places { hub: address, simulator, .. }, integrations, tenant, folder, .. } = known;
     let (sign_in, token) = (known.sign_in.expose(), known.token.expose());
     let version = env!("CARGO_PKG_VERSION");
     let playground = if known.playground {
@@ -74,6 +78,7 @@ fn words(known: &Known<'_>) -> String {
          Their health alone: {HEALTH}\n\n\
          What they read: {SYNCS}\n\n\
          What they tell by webhooks: {WEBHOOKS}\n\n\
+         What is told by webhooks to two others, of which one is often out of order: {DELIVERIES}\n\n\
          Ctrl-C stops it and {end} {}.\n",
         curl(*address, token),
         folder.display(),

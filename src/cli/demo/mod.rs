@@ -8,7 +8,7 @@
 //!
 //! **What it does not touch.** No setting of the environment or of a file counts, so that a `PORTOLAN_DATABASE_URL` in
 //! somebody's shell does not lead the play into their database. Nobody is asked over a network: all providers are
-//! looked for at the simulator, and of the addresses that are not public only the loopback may be called.
+//! looked for at the simulator, webhooks go to the [`sink`], and of the addresses that are not public only the loopback may be called.
 //!
 //! **How it ends.** As a server does: the first signal drains, a second one ends it at once; closing its window is a
 //! signal, too. Either way the folder is removed, unless it was asked to be kept. Only a process that is killed without
@@ -18,6 +18,7 @@ mod cast;
 mod consent;
 mod director;
 mod greeting;
+mod sink;
 
 use std::{
     fs, io,
@@ -50,6 +51,7 @@ use crate::{
     telemetry,
 };
 use cast::Member;
+use sink::Sink;
 
 /// Who acts, as it stands in events and in the audit log.
 const ACTOR: &str = "demo";
@@ -70,7 +72,7 @@ impl Demo {
         block_on(async {
             let listener = bind(self.port).await?;
             let address = listener.local_addr()?;
-            let played = bind(0).await?;
+            let (played, taking) = (bind(0).await?, bind(0).await?);
             let origin = origin(played.local_addr()?)?;
             let folder = Folder::make(self.keep)?;
             // From here on somebody has to clear away.
@@ -80,13 +82,15 @@ impl Demo {
             let config = config(folder.path(), address, &origin)?;
             telemetry::start_logging(&config.log.level, config.log.format)?;
             let (app, prepared) = App::start(&config, World::default()).await?;
-            let places = Places { hub: address, simulator: played.local_addr()? };
+            let places = Places { hub: address, simulator: played.local_addr()?, sink: taking.local_addr()? };
             let simulator = Simulator::new(Catalogue::embedded().iter().cloned(), origin, Arc::new(SystemClock));
             let playing = simulator.clone().serve(played);
+            let sink = Sink::default();
+            let taking = sink.clone().serve(taking);
             let shown = async {
                 let outcome = tokio::select! {
                     // In a box, as all that it awaits is too much for a stack.
-                    outcome = Box::pin(show(&app, &prepared, simulator, places, &folder)) => outcome,
+                    outcome = Box::pin(show(&app, &prepared, (simulator, sink), places, &folder)) => outcome,
                     _ = hangup.recv() => Ok(()),
                     () = stop.cancelled() => Ok(()),
                 };
@@ -101,6 +105,7 @@ impl Demo {
             let outcome = tokio::select! {
                 outcome = served => outcome,
                 ended = playing => ended.map_err(Failure::from),
+                ended = taking => ended.map_err(Failure::from),
             };
             app.close().await;
             watched.abort();
@@ -115,15 +120,23 @@ impl Demo {
 struct Places {
     hub: SocketAddr,
     simulator: SocketAddr,
+    sink: SocketAddr,
 }
 
 /// Makes the cast, says how to look at it, and directs it until somebody stops that.
-async fn show(app: &App, prepared: &Prepared, simulator: Simulator, places: Places, folder: &Folder) -> Outcome {
+async fn show(
+    app: &App,
+    prepared: &Prepared,
+    (simulator, sink): (Simulator, Sink),
+    places: Places,
+    folder: &Folder,
+) -> Outcome {
     let (Some(tenant), Some(sign_in)) = (&prepared.tenant, &prepared.sign_in) else {
         return Err(Failure::Usage("there is a tenant in this folder already; choose an empty one".to_owned()));
     };
     let cx = Cx::system(Arc::clone(app.hub()), ACTOR, tenant.id);
     let token = api_token(&cx).await?;
+    sink.connect(&cx, places.sink).await?;
     let stage = Stage { cast: cast::make(&cx, &simulator).await?, cx, simulator };
     greeting::greet(&greeting::Known {
         places,

@@ -22,6 +22,7 @@ pub mod app;
 mod at_hand;
 pub mod given;
 pub mod resolve;
+pub mod signature;
 pub mod token;
 pub mod webhook;
 

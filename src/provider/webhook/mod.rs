@@ -31,6 +31,7 @@ pub mod hmac;
 pub mod part;
 pub mod shared;
 pub mod sign;
+pub mod standard;
 
 use std::net::IpAddr;
 

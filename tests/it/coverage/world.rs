@@ -31,6 +31,10 @@ use portolan::{
             source::{self, NewSource},
         },
         job::queue,
+        outbound::{
+            again,
+            destination::{self, NewDestination},
+        },
         sync::{run, work},
         tenant::{Tenant, lifecycle},
     },
@@ -89,6 +93,10 @@ impl Side {
         let (source, webhook) = Box::pin(heard(hub, played, &cx, ids["integration"].parse().unwrap())).await;
         ids.insert("webhookSource", source);
         ids.insert("webhookEvent", webhook);
+        let (destination, delivery) = Box::pin(sent(played, &cx)).await;
+        ids.insert("webhookDestination", destination);
+        ids.insert("webhookDelivery", delivery);
+        ids.insert("webhookSince", (cx.now() - TimeDelta::days(1)).to_rfc3339());
         ids.insert("deadJob", dead_job(hub, &cx).await);
         ids.insert("alert", alert(&cx, &ids["integration"]).await);
         let spare = hub.another_tenant(&format!("spare-of-{}", tenant.slug)).await;
@@ -192,6 +200,22 @@ async fn heard(hub: &TestHub, played: &Played, cx: &Cx, id: IntegrationId) -> (S
     let args = cx.page(None, None, None, None).unwrap();
     let page = webhooks::list(cx, &WebhookFilter::default(), &args).await.unwrap();
     (made.source.id.to_string(), page.rows[0].1.id.to_string())
+}
+
+/// A destination of webhooks to which two were sent and did not arrive, of which one is to be sent again.
+async fn sent(played: &Played, cx: &Cx) -> (String, String) {
+    let new = NewDestination {
+        name: "A destination".to_owned(),
+        url: format!("http://{}/nobody", played.address),
+        events: vec!["job.*".to_owned()],
+        filter: None,
+        with_key: false,
+    };
+    let made = destination::create(cx, new, None).await.unwrap();
+    let again = destination::test(cx, made.destination.id).await.unwrap();
+    let over = destination::test(cx, made.destination.id).await.unwrap();
+    again::resend(cx, again.delivery.id).await.unwrap();
+    (made.destination.id.to_string(), over.delivery.id.to_string())
 }
 
 /// Work that failed for good.

@@ -17,6 +17,7 @@ mod integration;
 mod issuer;
 mod job;
 mod node;
+mod outbound;
 mod provider;
 mod session;
 mod sync;
@@ -46,6 +47,7 @@ pub fn all() -> Vec<Case> {
         health::CASES,
         sync::CASES,
         inbox::CASES,
+        outbound::CASES,
         credential::CASES,
     ];
     of_concerns.concat()

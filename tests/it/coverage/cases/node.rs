@@ -63,6 +63,16 @@ pub const CASES: &[Case] = &[
         |side| json!({ "id": side["webhookEvent"] }),
     ),
     Case::new(
+        Needs::Sight(Scope::IntegrationRead),
+        "query NodeWebhookDestination($id: ID!) { node(id: $id) { id ... on WebhookDestination { name } } }",
+        |side| json!({ "id": side["webhookDestination"] }),
+    ),
+    Case::new(
+        Needs::Sight(Scope::IntegrationRead),
+        "query NodeWebhookDelivery($id: ID!) { node(id: $id) { id ... on WebhookDelivery { status } } }",
+        |side| json!({ "id": side["webhookDelivery"] }),
+    ),
+    Case::new(
         Needs::Sight(Scope::AlertRead),
         "query NodeAlert($id: ID!) { node(id: $id) { id ... on Alert { text } } }",
         |side| json!({ "id": side["alert"] }),

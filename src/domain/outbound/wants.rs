@@ -1,0 +1,102 @@
+//! Which events a destination wants.
+
+use crate::{
+    entity::{event::Model as Event, webhook_destination::Model as WebhookDestination},
+    kernel::clock::Moment,
+    provider::expression::{Document, Expression},
+};
+
+/// Nothing of this topic is ever sent: a webhook about a webhook would bring forth the next one.
+pub(super) const OWN: &str = "outbound";
+
+/// Most patterns of a destination.
+pub(super) const MOST: usize = 50;
+
+/// What a destination wants, ready to be asked.
+pub(super) struct Wants {
+    patterns: Vec<String>,
+    topics: Vec<String>,
+    filter: Option<Expression>,
+    since: Moment,
+}
+
+impl Wants {
+    pub(super) fn of(destination: &WebhookDestination) -> Self {
+        let texts = |json: &serde_json::Value| -> Vec<String> {
+            json.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+        };
+        Self {
+            patterns: texts(&destination.patterns),
+            topics: texts(&destination.topics),
+            filter: destination.filter.as_deref().and_then(|text| Expression::parse(text).ok()),
+            since: destination.created_at,
+        }
+    }
+
+    /// Whether an event is one of those, as far as can be said without its body.
+    pub(super) fn takes(&self, event: &Event) -> bool {
+        event.topic != OWN
+            && event.at > self.since
+            && self.topics.contains(&event.topic)
+            && self.patterns.iter().any(|pattern| fits(pattern, &event.kind))
+    }
+
+    /// Whether what else must hold does.
+    pub(super) fn holds(&self, body: &Document) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.holds(body))
+    }
+
+    /// Whether the body matters.
+    pub(super) fn looks_inside(&self) -> bool {
+        self.filter.is_some()
+    }
+}
+
+/// Whether a kind is as a pattern says; a star stands for any letters, at the end.
+pub(super) fn fits(pattern: &str, kind: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => kind.starts_with(beginning),
+        None => kind == pattern,
+    }
+}
+
+/// A pattern as it is kept, or why it is none.
+pub(super) fn pattern(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let body = text.strip_suffix('*').unwrap_or(text);
+    let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_.".contains(letter);
+    if text.is_empty() || text.len() > 100 || !body.chars().all(plain) {
+        let example = "such as `integration.created`, `integration.*` or `*`";
+        return Err(format!(
+            "{text:?} is no kind of event: it has small letters and dots, with a star at most at its end, {example}"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_the_rest() {
+        for (pattern, kind, fit) in [
+            ("*", "sync.logged", true),
+            ("sync.*", "sync.logged", true),
+            ("sync.run_*", "sync.logged", false),
+            ("sync.logged", "sync.logged", true),
+            ("sync", "sync.logged", false),
+            ("sync.*", "synchronous.logged", false),
+        ] {
+            assert_eq!(fits(pattern, kind), fit, "{pattern} {kind}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused() {
+        for text in ["", "*.created", "Integration.created", "a b", "sync.**", "sync.logged\n*"] {
+            assert!(pattern(text).is_err(), "{text}");
+        }
+        assert_eq!(pattern(" sync.* ").unwrap(), "sync.*");
+    }
+}

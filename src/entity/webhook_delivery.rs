@@ -1,0 +1,224 @@
+//! Webhooks on their way to destinations, and what became of them.
+//!
+//! Statements that many nodes run at once stand here as they are sent. Both databases read `$1`.
+
+use std::fmt::Write;
+
+use sea_orm::{
+    DbBackend, DeleteMany, FromQueryResult, QueryOrder, QuerySelect, Statement, UpdateMany, Value,
+    entity::prelude::*,
+    sea_query::{Expr, ExprTrait},
+};
+
+use crate::kernel::{
+    clock::Moment,
+    id::{EventId, TenantId, WebhookDeliveryId, WebhookDestinationId},
+};
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "webhook_deliveries")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: WebhookDeliveryId,
+    pub tenant_id: TenantId,
+    pub destination_id: WebhookDestinationId,
+    pub message_id: EventId,
+    /// The place of the event in the log of all tenants.
+    pub position: i64,
+    /// Within one key the order is kept.
+    pub key: String,
+    pub kind: String,
+    pub status: Status,
+    /// Whether it is the first of its key that waits.
+    pub head: bool,
+    /// When it is to be tried; who tries it moves this on, and so has until then.
+    pub next_at: DateTimeUtc,
+    /// How often it was taken; what was begun under an older number cannot be settled.
+    pub fence: i64,
+    pub attempts: i32,
+    pub last_status: Option<i32>,
+    pub last_error: Option<String>,
+    /// Microseconds.
+    pub last_latency: Option<i64>,
+    pub created_at: DateTimeUtc,
+    pub settled_at: Option<DateTimeUtc>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum Status {
+    #[sea_orm(string_value = "PENDING")]
+    Pending,
+    #[sea_orm(string_value = "DELIVERED")]
+    Delivered,
+    #[sea_orm(string_value = "FAILED")]
+    Failed,
+    #[sea_orm(string_value = "SKIPPED")]
+    Skipped,
+}
+
+/// The deliveries of the tenant.
+pub fn of(tenant: TenantId) -> Select<Entity> {
+    Entity::find().filter(COLUMN.tenant_id.eq(tenant))
+}
+
+/// What a destination of the tenant missed since a moment, behind a place, in order.
+pub fn missed(
+    tenant: TenantId,
+    destination: WebhookDestinationId,
+    since: Moment,
+    after: Option<(i64, WebhookDeliveryId)>,
+    most: u64,
+) -> Select<Entity> {
+    let missed = of(tenant)
+        .filter(COLUMN.destination_id.eq(destination))
+        .filter(COLUMN.status.is_in([Status::Failed, Status::Skipped]))
+        .filter(COLUMN.created_at.gte(since))
+        .order_by_asc(Column::Position)
+        .order_by_asc(Column::Id)
+        .limit(most);
+    match after {
+        Some((position, id)) => {
+            missed.filter(COLUMN.position.gt(position).or(COLUMN.position.eq(position).and(COLUMN.id.gt(id))))
+        }
+        None => missed,
+    }
+}
+
+/// Something that waits in a line.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, FromQueryResult)]
+pub struct Place {
+    pub destination_id: WebhookDestinationId,
+    pub key: String,
+}
+
+/// In which of these lines something waits.
+pub fn waiting(
+    destinations: impl IntoIterator<Item = WebhookDestinationId>,
+    keys: impl IntoIterator<Item = String>,
+) -> Select<Entity> {
+    Entity::find()
+        .select_only()
+        .column(Column::DestinationId)
+        .column(Column::Key)
+        .filter(COLUMN.status.eq(Status::Pending))
+        .filter(COLUMN.destination_id.is_in(destinations))
+        .filter(COLUMN.key.is_in(keys))
+        .distinct()
+}
+
+/// Takes the first so many that are due of each of several destinations: nobody else does until that moment.
+pub fn take(backend: DbBackend, of: &[(WebhookDestinationId, usize)], now: Moment, until: Moment) -> Statement {
+    let mut values: Vec<Value> = vec![now.into(), until.into()];
+    let each: Vec<_> = of
+        .iter()
+        .map(|(destination, most)| {
+            values.push((*destination).into());
+            format!(
+                "SELECT * FROM (SELECT id FROM webhook_deliveries WHERE destination_id = ${} AND head \
+                 AND status = 'PENDING' AND next_at <= $1 ORDER BY next_at, position LIMIT {most}) AS part",
+                values.len()
+            )
+        })
+        .collect();
+    // Whoever else takes the same at this moment is waited for, and has then moved it on.
+    let sql = format!(
+        "UPDATE webhook_deliveries SET next_at = $2, fence = fence + 1 \
+         WHERE id IN ({}) AND head AND status = 'PENDING' AND next_at <= $1 RETURNING *",
+        each.join(" UNION ALL ")
+    );
+    Statement::from_sql_and_values(backend, sql, values)
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    pub id: WebhookDeliveryId,
+    pub fence: i64,
+    pub status: Status,
+    pub next_at: Moment,
+    pub last_status: Option<i32>,
+    pub last_error: Option<String>,
+    pub last_latency: i64,
+}
+
+/// Writes how attempts ended, where nobody has taken the delivery again since; gives the ids of those.
+pub fn settle(backend: DbBackend, endings: &[Ending], now: Moment) -> Statement {
+    const COLUMNS: usize = 7;
+    let mut values: Vec<Value> = vec![now.into()];
+    let mut rows = String::new();
+    for ending in endings {
+        let first = values.len() + 1;
+        let _ = write!(rows, "{}(", if rows.is_empty() { "" } else { ", " });
+        // A server has to be told what a bare value is.
+        let types = ["uuid", "bigint", "text", "timestamptz", "integer", "text", "bigint"];
+        for (at, kind) in types.iter().enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            let cast = if backend == DbBackend::Postgres { format!("::{kind}") } else { String::new() };
+            let _ = write!(rows, "{comma}${}{cast}", first + at);
+        }
+        rows.push(')');
+        values.extend::<[Value; COLUMNS]>([
+            ending.id.into(),
+            ending.fence.into(),
+            ending.status.to_value().into(),
+            ending.next_at.into(),
+            ending.last_status.into(),
+            ending.last_error.clone().into(),
+            ending.last_latency.into(),
+        ]);
+    }
+    let returning = if backend == DbBackend::Postgres { "webhook_deliveries.*" } else { "*" };
+    let sql = format!(
+        "WITH ended (id, fence, status, next_at, last_status, last_error, last_latency) AS (VALUES {rows}) \
+         UPDATE webhook_deliveries SET status = ended.status, next_at = ended.next_at, \
+           head = (ended.status = 'PENDING'), attempts = attempts + 1, last_status = ended.last_status, \
+           last_error = ended.last_error, last_latency = ended.last_latency, \
+           settled_at = CASE WHEN ended.status = 'PENDING' THEN NULL ELSE $1 END \
+         FROM ended WHERE webhook_deliveries.id = ended.id AND webhook_deliveries.fence = ended.fence \
+           AND webhook_deliveries.status = 'PENDING' RETURNING {returning}"
+    );
+    Statement::from_sql_and_values(backend, sql, values)
+}
+
+/// Makes the oldest that waits behind each of these the head of its line.
+pub fn promote(backend: DbBackend, settled: &[WebhookDeliveryId]) -> Statement {
+    let gaps: Vec<_> = (1..=settled.len()).map(|at| format!("${at}")).collect();
+    let sql = format!(
+        "UPDATE webhook_deliveries SET head = TRUE WHERE id IN ( \
+           SELECT (SELECT n.id FROM webhook_deliveries n WHERE n.destination_id = s.destination_id \
+                     AND n.key = s.key AND n.status = 'PENDING' ORDER BY n.position, n.id LIMIT 1) \
+           FROM webhook_deliveries s WHERE s.id IN ({}) AND NOT EXISTS ( \
+             SELECT 1 FROM webhook_deliveries h WHERE h.destination_id = s.destination_id AND h.key = s.key \
+               AND h.status = 'PENDING' AND h.head))",
+        gaps.join(", ")
+    );
+    Statement::from_sql_and_values(backend, sql, settled.iter().map(|id| Value::from(*id)))
+}
+
+/// Lets deliveries that are over begin anew, each behind whatever waits in its line.
+pub fn begin_anew(ids: &[WebhookDeliveryId], now: Moment) -> UpdateMany<Entity> {
+    Entity::update_many()
+        .col_expr(Column::Status, Expr::value(Status::Pending))
+        .col_expr(Column::Head, Expr::value(false))
+        .col_expr(Column::Attempts, Expr::value(0))
+        .col_expr(Column::NextAt, Expr::value(now))
+        .col_expr(Column::Fence, Expr::col(Column::Fence).add(1))
+        .col_expr(Column::SettledAt, Expr::value(None::<Moment>))
+        .filter(COLUMN.id.is_in(ids.iter().copied()))
+        .filter(COLUMN.status.ne(Status::Pending))
+}
+
+/// The deliveries of messages, to forget.
+pub fn of_messages(messages: &[EventId]) -> DeleteMany<Entity> {
+    Entity::delete_many().filter(COLUMN.message_id.is_in(messages.iter().copied()))
+}
+
+/// All deliveries to a destination, to forget.
+pub fn forget_all(tenant: TenantId, destination: WebhookDestinationId) -> DeleteMany<Entity> {
+    Entity::delete_many().filter(COLUMN.tenant_id.eq(tenant)).filter(COLUMN.destination_id.eq(destination))
+}

@@ -1,0 +1,96 @@
+//! Where webhooks go. Who settles deliveries and who adds some holds the rows of their destinations, always in the
+//! order of their ids: so what is first in line is known to both.
+
+use sea_orm::{DbBackend, FromQueryResult, QueryOrder, QuerySelect, Statement, entity::prelude::*};
+
+use crate::kernel::id::{TenantId, WebhookDestinationId};
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "webhook_destinations")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: WebhookDestinationId,
+    pub tenant_id: TenantId,
+    pub name: String,
+    pub url: String,
+    /// Kinds of events, with wildcards.
+    pub patterns: Json,
+    /// The topics that who chose the patterns may read.
+    pub topics: Json,
+    /// An expression that must hold for the body.
+    pub filter: Option<String>,
+    pub enabled: bool,
+    pub disabled_at: Option<DateTimeUtc>,
+    pub disabled_because: Option<String>,
+    /// When the first attempt failed since which none succeeded.
+    pub failing_since: Option<DateTimeUtc>,
+    /// Attempts that failed in a row.
+    pub failures: i32,
+    /// Before that nothing is tried.
+    pub paused_until: Option<DateTimeUtc>,
+    /// What may be seen of the secret.
+    pub hint: String,
+    /// The public half of the key of the second signature, if there is one.
+    pub public_key: Option<String>,
+    /// Goes up when the secrets change.
+    pub secret_version: i32,
+    /// Until then the secrets before sign as well.
+    pub overlap_until: Option<DateTimeUtc>,
+    pub created_by: String,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// The destinations of the tenant.
+pub fn of(tenant: TenantId) -> Select<Entity> {
+    Entity::find().filter(COLUMN.tenant_id.eq(tenant))
+}
+
+/// One of them, held until the commit.
+pub fn held(tenant: TenantId, id: WebhookDestinationId) -> Select<Entity> {
+    of(tenant).filter(COLUMN.id.eq(id)).lock_exclusive()
+}
+
+/// Those of several tenants, for who follows the log of all.
+pub fn of_tenants(tenants: impl IntoIterator<Item = TenantId>) -> Select<Entity> {
+    Entity::find().filter(COLUMN.tenant_id.is_in(tenants)).order_by_asc(Column::Id)
+}
+
+/// Those of the whole hub to which something goes.
+pub fn of_hub(ids: impl IntoIterator<Item = WebhookDestinationId>) -> Select<Entity> {
+    Entity::find().filter(COLUMN.id.is_in(ids))
+}
+
+/// The same, held until the commit, always in one order.
+pub fn held_of_hub(ids: impl IntoIterator<Item = WebhookDestinationId>) -> Select<Entity> {
+    of_hub(ids).order_by_asc(Column::Id).lock_exclusive()
+}
+
+/// Whether the hub has any, for who removes what they may still want.
+pub fn any() -> Select<Entity> {
+    Entity::find().limit(1)
+}
+
+/// A destination that may be sent to, and when something for it is due next.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Line {
+    pub id: WebhookDestinationId,
+    pub failures: i32,
+    pub paused_until: Option<DateTimeUtc>,
+    pub due: DateTimeUtc,
+}
+
+/// The destinations of the whole hub that wait for something, and for when. Tenants that are suspended wait.
+pub fn lines(backend: DbBackend) -> Statement {
+    let sql = "SELECT id, failures, paused_until, due FROM ( \
+                 SELECT d.id, d.failures, d.paused_until, \
+                        (SELECT MIN(w.next_at) FROM webhook_deliveries w \
+                          WHERE w.destination_id = d.id AND w.head AND w.status = 'PENDING') AS due \
+                 FROM webhook_destinations d WHERE d.enabled AND NOT EXISTS \
+                   (SELECT 1 FROM tenants t WHERE t.id = d.tenant_id AND t.status <> 'ACTIVE') \
+               ) AS lines WHERE due IS NOT NULL ORDER BY due";
+    Statement::from_string(backend, sql)
+}
