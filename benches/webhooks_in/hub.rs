@@ -45,6 +45,7 @@ pub(crate) async fn serve(whole: bool) {
     let new = NewSource {
         provider: None,
         integration: Some(integration.id),
+        hub_wide: false,
         name: None,
         secrets: vec![("webhook_secret".to_owned(), SECRET.to_owned().into())],
     };

@@ -27,6 +27,8 @@ async fn sources(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(required("digest", ColumnType::Blob))
         .col(required("address", text.clone()))
         .col(required("enabled", ColumnType::Boolean))
+        // Whether webhooks of other tenants' integrations come here, too.
+        .col(required("hub_wide", ColumnType::Boolean))
         .col(required("hints", ColumnType::Json))
         // Until then the secrets before count as well.
         .col(optional("overlap_until", MOMENT))
@@ -100,7 +102,8 @@ async fn said(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(required("normalised", text.clone()))
         .primary_key(Index::create().col(Alias::new("webhook_id")).col(Alias::new("number")));
     manager.create_table(items).await?;
-    let once = index("webhook_items", "webhook_items_once", &["source_id", "event_key"]).unique().to_owned();
+    let once =
+        index("webhook_items", "webhook_items_once", &["tenant_id", "source_id", "event_key"]).unique().to_owned();
     manager.create_index(once).await?;
     let about = index("webhook_items", "webhook_items_about", &["integration_id", "subject", "at"]);
     manager.create_index(about).await?;

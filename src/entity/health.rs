@@ -120,7 +120,7 @@ pub fn due(now: Moment, most: u64) -> Select<Entity> {
         .filter(Expr::cust(asleep))
         .order_by_asc(Column::NextAt)
         .limit(most)
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked)
 }
 
 /// The one of the whole hub that is due first.
@@ -128,19 +128,23 @@ pub fn next() -> Select<Entity> {
     Entity::find().filter(COLUMN.watched.eq(true)).order_by_asc(Column::NextAt).limit(1)
 }
 
-/// The integrations that rows belong to, to be held before those: deleting one takes them in that order.
+/// The integrations that rows belong to, to be held before those: deleting one takes them in that order. Whoever writes
+/// a line that leads to one of them is not kept waiting by that.
 pub fn owners(ids: impl IntoIterator<Item = IntegrationId>) -> Select<integration::Entity> {
     integration::Entity::find()
         .select_only()
         .column(integration::Column::Id)
         .filter(integration::COLUMN.id.is_in(ids))
         .order_by_asc(integration::Column::Id)
-        .lock(LockType::Update)
+        .lock(LockType::NoKeyUpdate)
 }
 
 /// Those of the whole hub about which something was observed, held until the commit, always in one order.
 pub fn held(ids: impl IntoIterator<Item = IntegrationId>) -> Select<Entity> {
-    Entity::find().filter(COLUMN.integration_id.is_in(ids)).order_by_asc(Column::IntegrationId).lock(LockType::Update)
+    Entity::find()
+        .filter(COLUMN.integration_id.is_in(ids))
+        .order_by_asc(Column::IntegrationId)
+        .lock(LockType::NoKeyUpdate)
 }
 
 /// Rows that are there and are written as they are now: that many in one statement.

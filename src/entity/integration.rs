@@ -1,6 +1,10 @@
 //! Integrations: a tenant's connections to providers.
 
-use sea_orm::{DeleteMany, QueryOrder, QuerySelect, UpdateMany, entity::prelude::*};
+use sea_orm::{
+    DeleteMany, QueryOrder, QuerySelect, UpdateMany,
+    entity::prelude::*,
+    sea_query::{Expr, ExprTrait, LockType},
+};
 
 use crate::kernel::id::{IntegrationId, TenantId};
 
@@ -110,9 +114,15 @@ pub fn update_of(tenant: TenantId, integration: IntegrationId) -> UpdateMany<Ent
     Entity::update_many().filter(COLUMN.tenant_id.eq(tenant)).filter(COLUMN.id.eq(integration))
 }
 
-/// One of them, held until the commit.
+/// One of them, held until the commit. Whoever writes what leads to it does not wait for that.
 pub fn held(tenant: TenantId, integration: IntegrationId) -> Select<Entity> {
-    of(tenant).filter(COLUMN.id.eq(integration)).lock_exclusive()
+    of(tenant).filter(COLUMN.id.eq(integration)).lock(LockType::NoKeyUpdate)
+}
+
+/// Those of the whole hub with a provider of which a setting has one of these values.
+pub fn of_hub_with(provider: &str, setting: &str, values: impl IntoIterator<Item = String>) -> Select<Entity> {
+    let setting = Expr::cust_with_values("settings ->> $1", [setting]);
+    there().filter(COLUMN.provider.eq(provider)).filter(setting.is_in(values))
 }
 
 /// Those of the whole hub behind an id, in order, for chores that look at each.

@@ -59,5 +59,5 @@ pub fn of_old(webhooks: &[WebhookEventId]) -> DeleteMany<Entity> {
 
 /// It was told before.
 pub fn known() -> OnConflict {
-    OnConflict::columns([Column::SourceId, Column::EventKey]).do_nothing().to_owned()
+    OnConflict::columns([Column::TenantId, Column::SourceId, Column::EventKey]).do_nothing().to_owned()
 }

@@ -1,6 +1,7 @@
-//! Where providers send webhooks. A source is the tenant's, or the hub's own where one application serves many.
+//! Where providers send webhooks. What comes to one may be of integrations of other tenants, where one application at
+//! the provider serves many.
 
-use sea_orm::{QueryOrder, QuerySelect, UpdateMany, entity::prelude::*};
+use sea_orm::{QueryOrder, QuerySelect, UpdateMany, entity::prelude::*, sea_query::ExprTrait};
 
 use crate::kernel::id::{IntegrationId, TenantId, WebhookSourceId};
 
@@ -21,6 +22,8 @@ pub struct Model {
     /// The last part of its URL.
     pub address: String,
     pub enabled: bool,
+    /// Whether webhooks of other tenants' integrations come here, too.
+    pub hub_wide: bool,
     /// What may be seen of each secret, by name.
     pub hints: Json,
     /// Until then the secrets before count as well.
@@ -38,9 +41,14 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// The sources of the tenant, or of the hub.
+/// The sources of the tenant.
 pub fn of(tenant: TenantId) -> Select<Entity> {
     Entity::find().filter(COLUMN.tenant_id.eq(tenant))
+}
+
+/// Those by which a tenant's webhooks are read: its own, and those that serve every tenant.
+pub fn serving(tenant: TenantId) -> Select<Entity> {
+    Entity::find().filter(COLUMN.tenant_id.eq(tenant).or(COLUMN.hub_wide.eq(true)))
 }
 
 /// One of them, held until the commit.

@@ -8,13 +8,14 @@ mod missed;
 mod people;
 mod providers;
 mod settle;
+mod shared;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::ConnectInfo, http::Request};
 use chrono::TimeDelta;
 use portolan::{
-    context::Hub,
+    context::{Cx, Hub},
     domain::{
         credential::{app, given::Given},
         inbox::{
@@ -139,15 +140,22 @@ async fn told(hub: &TestHub, kind: &str) -> Vec<Entry> {
 
 /// An integration of a provider, made as a person would, without asking the provider.
 async fn connect(hub: &TestHub, provider: &str, name: &str) -> Integration {
-    let cx = hub.cx();
+    connect_as(&hub.cx(), provider, name, &[]).await
+}
+
+/// The same for any tenant, with other settings than the examples.
+async fn connect_as(cx: &Cx, provider: &str, name: &str, other: &[(&str, &str)]) -> Integration {
     let manifest = Catalogue::embedded().get(provider).unwrap().clone();
     if let Some(fields) = &manifest.app {
         let fields: Vec<_> =
             fields.iter().map(|field| (field.name.0.clone(), Secret::from(field.example.clone()))).collect();
-        app::put(&cx, provider, false, &fields).await.unwrap();
+        app::put(cx, provider, false, &fields).await.unwrap();
     }
     let settings = manifest.settings.all().iter().filter(|setting| setting.default.is_none());
-    let settings = settings.filter_map(|setting| Some((setting.name.0.clone(), setting.example.clone()?)));
+    let settings = settings.filter_map(|setting| {
+        let given = other.iter().find(|(name, _)| *name == setting.name.0).map(|(_, value)| (*value).to_owned());
+        Some((setting.name.0.clone(), given.or_else(|| setting.example.clone())?))
+    });
     let auth = manifest.auth.iter().find(|auth| !matches!(auth, Auth::AuthorizationCode(_)));
     let given = auth.map(|auth| Given::Fields {
         method: auth.key().as_str().to_owned(),
@@ -160,7 +168,7 @@ async fn connect(hub: &TestHub, provider: &str, name: &str) -> Integration {
         skip_test: true,
         ..NewIntegration::default()
     };
-    create::create(&cx, new, given, None).await.unwrap()
+    create::create(cx, new, given, None).await.unwrap()
 }
 
 /// A source with the secrets that the fake signs with.
@@ -174,6 +182,7 @@ async fn make(hub: &TestHub, played: &Played, provider: &str, integration: Optio
     let new = NewSource {
         provider: integration.is_none().then(|| provider.to_owned()),
         integration,
+        hub_wide: false,
         name: None,
         secrets: secrets.collect(),
     };

@@ -161,7 +161,7 @@ async fn hook(cx: &Cx, part: &Part, id: IntegrationId, simulator: &Simulator) ->
     };
     let fields = webhook.fields.iter().flatten();
     let secrets = fields.filter_map(|field| Some((field.name.0.clone(), value(field.name.as_str())?))).collect();
-    let new = NewSource { provider: None, integration: Some(id), name: None, secrets };
+    let new = NewSource { provider: None, integration: Some(id), hub_wide: false, name: None, secrets };
     let made = source::create(cx, new, None).await?;
     Ok(Url::parse(&source::url(cx, &made.source)).ok())
 }

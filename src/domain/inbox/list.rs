@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QueryOrder, Select};
 
-use super::{Status, WebhookEvent, WebhookItem, WebhookSource, open};
+use super::{Status, WebhookEvent, WebhookItem, WebhookSource};
 use crate::{
     context::Cx,
     domain::integration,
     entity::{page, webhook_event as entity, webhook_item, webhook_source},
     kernel::{
         clock::Moment,
-        error::Result,
+        error::{Error, Result},
         id::{IntegrationId, WebhookEventId, WebhookSourceId},
         page::{Page, PageArgs},
     },
@@ -20,6 +20,12 @@ use crate::{
 /// Those of the ids that belong to the tenant.
 pub async fn sources_by_ids(cx: &Cx, ids: &[WebhookSourceId]) -> Result<Vec<WebhookSource>> {
     let select = webhook_source::of(cx.tenant()?).filter(webhook_source::Column::Id.is_in(ids.iter().copied()));
+    Ok(select.all(cx.db()).await?)
+}
+
+/// Those of the ids by which the tenant's webhooks are read: its own, and those that serve every tenant.
+pub(super) async fn serving(cx: &Cx, ids: &[WebhookSourceId]) -> Result<Vec<WebhookSource>> {
+    let select = webhook_source::serving(cx.tenant()?).filter(webhook_source::Column::Id.is_in(ids.iter().copied()));
     Ok(select.all(cx.db()).await?)
 }
 
@@ -60,7 +66,7 @@ pub struct WebhookFilter {
 /// Whether what a filter names is the tenant's.
 pub async fn check(cx: &Cx, filter: &WebhookFilter) -> Result<()> {
     if let Some(id) = filter.source {
-        open::get(cx, id).await?;
+        serving(cx, &[id]).await?.pop().ok_or(Error::NotFound("webhook source"))?;
     }
     if let Some(id) = filter.integration {
         integration::get(cx, id).await?;

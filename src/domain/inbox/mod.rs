@@ -15,6 +15,9 @@
 //! **Once.** The same webhook is told by the provider's id of it, or by a digest of its bytes; the same thing that
 //! happened by the provider's id of that. Jobs commit under their lease: a node that was given up changes nothing.
 //!
+//! **Whose it is** a webhook says itself, by the account, where one address serves many integrations. Where one serves
+//! many tenants, each gets its own part of what came ([`share`]).
+//!
 //! **What is not believed** is kept apart, the newest hundred of each source for a week ([`refusal`]), and nothing ever
 //! acts on it.
 //!
@@ -35,6 +38,7 @@ pub mod refusal;
 pub mod replay;
 pub mod retain;
 pub mod route;
+mod share;
 pub mod source;
 
 pub use crate::{

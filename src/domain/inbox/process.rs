@@ -9,7 +9,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
@@ -20,7 +20,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use super::{Happening, Status, WebhookEvent, WebhookItem, WebhookSource, list, receive::fit, route};
+use super::{
+    Happening, Status, WebhookEvent, WebhookItem, WebhookSource, list, receive::fit, route, share, share::Others,
+};
 use crate::{
     context::{
         Cx, NewJob, Txn, Work,
@@ -57,6 +59,12 @@ const ROUNDS: usize = 50;
 /// Items of one statement.
 const ITEMS: usize = 500;
 
+/// Where a webhook that is kept came from, as far as that matters to who reads it again.
+static NOWHERE: LazyLock<Url> = LazyLock::new(|| {
+    #[expect(clippy::unwrap_used, reason = "it is a constant")]
+    Url::parse("https://portolan.invalid/").unwrap()
+});
+
 /// How often a webhook is tried.
 const ATTEMPTS: i32 = 8;
 
@@ -85,7 +93,8 @@ pub(super) struct Told {
 
 /// What is to be done with a webhook.
 enum Plan {
-    Keep(WebhookEvent, Vec<Told>),
+    /// Kept, and what others get of it.
+    Keep(WebhookEvent, Vec<Told>, Vec<WebhookEvent>),
     Later(WebhookEvent, String),
     GiveUp(WebhookEvent, String),
 }
@@ -93,7 +102,7 @@ enum Plan {
 impl Plan {
     const fn row(&self) -> &WebhookEvent {
         match self {
-            Self::Keep(row, _) | Self::Later(row, _) | Self::GiveUp(row, _) => row,
+            Self::Keep(row, ..) | Self::Later(row, _) | Self::GiveUp(row, _) => row,
         }
     }
 }
@@ -111,6 +120,10 @@ impl Owners {
         let Some(manifest) = cx.hub().catalogue.get(&source.provider).cloned() else { return Ok(None) };
         let all = integration::of(cx.tenant()?).filter(integration::Column::Provider.eq(&source.provider));
         Ok(Some(Self { manifest, source: source.integration_id, all: all.all(cx.db()).await? }))
+    }
+
+    pub(super) fn provider(&self) -> &str {
+        self.manifest.key.as_str()
     }
 
     pub(super) fn webhook(&self) -> Option<&Webhook> {
@@ -166,6 +179,11 @@ impl Owners {
 
 /// What a webhook that is kept says.
 fn read(webhook: &Webhook, row: &WebhookEvent) -> Result<Vec<Event>, Unread> {
+    received_of(row, |received| event::read(webhook, received))
+}
+
+/// Does something with a webhook that is kept, as it was when it came.
+pub(super) fn received_of<T>(row: &WebhookEvent, with: impl FnOnce(Received<'_>) -> T) -> T {
     let mut headers = HeaderMap::new();
     let kept: Vec<(String, String)> = serde_json::from_value(row.headers.clone()).unwrap_or_default();
     for (name, value) in kept {
@@ -173,11 +191,11 @@ fn read(webhook: &Webhook, row: &WebhookEvent) -> Result<Vec<Event>, Unread> {
             headers.append(name, value);
         }
     }
-    let mut url = Url::parse("https://portolan.invalid/").map_err(|_| Unread::NoKind)?;
+    let mut url = NOWHERE.clone();
     url.set_query((!row.query.is_empty()).then_some(&row.query));
     let from = row.address.as_deref().and_then(|address| address.parse().ok());
     let from = from.unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
-    event::read(webhook, Received { url: &url, headers: &headers, body: &row.body, from })
+    with(Received { url: &url, headers: &headers, body: &row.body, from })
 }
 
 /// Something that happened, in our words. The order of the fields is part of what is kept.
@@ -208,7 +226,7 @@ pub(super) fn normalised(event: &Event) -> Result<String> {
 
 /// Sees to what waits at a source of the caller's tenant. Says whether it came to an end.
 pub async fn process(cx: &Cx, id: WebhookSourceId, stopping: impl Fn() -> bool) -> Result<bool> {
-    let Some(source) = list::sources_by_ids(cx, &[id]).await?.pop() else {
+    let Some(source) = list::serving(cx, &[id]).await?.pop() else {
         return cx.write(async |txn| txn.finish()).await.map(|()| true);
     };
     let owners = Owners::of(cx, &source).await?;
@@ -220,7 +238,13 @@ pub async fn process(cx: &Cx, id: WebhookSourceId, stopping: impl Fn() -> bool) 
         if stopping() {
             return Ok(false);
         }
-        let plans = rows.into_iter().map(|row| plan(owners.as_ref(), row)).collect();
+        let others = match &owners {
+            Some(owners) if source.hub_wide && source.tenant_id == cx.tenant()? => {
+                Some(Others::of(cx, owners, &rows).await?)
+            }
+            _ => None,
+        };
+        let plans = rows.into_iter().map(|row| plan(cx, owners.as_ref(), others.as_ref(), row)).collect();
         settle(cx, plans).await?;
     }
     cx.write(async |txn| {
@@ -235,15 +259,24 @@ pub async fn process(cx: &Cx, id: WebhookSourceId, stopping: impl Fn() -> bool) 
     Ok(true)
 }
 
-fn plan(owners: Option<&Owners>, row: WebhookEvent) -> Plan {
+fn plan(cx: &Cx, owners: Option<&Owners>, others: Option<&Others>, row: WebhookEvent) -> Plan {
     let Some(owners) = owners else {
         let reason = format!("the hub knows no provider {:?} any more", row.provider);
         return Plan::Later(row, reason);
     };
+    let parts = match others.map(|others| others.parts(cx, owners, &row)).transpose() {
+        Err(reason) => return Plan::GiveUp(row, reason),
+        Ok(parts) => parts.unwrap_or_default(),
+    };
     match owners.read(&row) {
         Err(unread) => Plan::GiveUp(row, unread.to_string()),
+        // What is of others is theirs to read.
+        Ok((mut told, _)) if !parts.is_empty() => {
+            told.retain(|told| told.integration.is_some());
+            Plan::Keep(row, told, parts)
+        }
         Ok((told, Some(reason))) if told.iter().all(|told| told.integration.is_none()) => Plan::Later(row, reason),
-        Ok((told, _)) => Plan::Keep(row, told),
+        Ok((told, _)) => Plan::Keep(row, told, parts),
     }
 }
 
@@ -275,14 +308,14 @@ async fn commit(cx: &Cx, plans: &[Plan]) -> Result<()> {
         let kept: Vec<_> = plans
             .iter()
             .filter_map(|plan| match plan {
-                Plan::Keep(row, told) => Some((row, told)),
+                Plan::Keep(row, told, _) => Some((row, told)),
                 _ => None,
             })
             .collect();
         keep(txn, &kept).await?;
         for plan in plans {
             match plan {
-                Plan::Keep(..) => {}
+                Plan::Keep(row, _, parts) => share::hand_on(txn, row.source_id, parts.clone()).await?,
                 Plan::Later(row, reason) if row.attempts + 1 < ATTEMPTS => later(txn, row, reason).await?,
                 Plan::Later(row, reason) | Plan::GiveUp(row, reason) => give_up(txn, row, reason).await?,
             }
@@ -404,7 +437,7 @@ fn witness(cx: &Cx, plans: &[Plan]) -> Result<()> {
     let tenant = cx.tenant()?;
     let mut seen: BTreeMap<IntegrationId, Moment> = BTreeMap::new();
     for plan in plans {
-        if let Plan::Keep(row, told) = plan {
+        if let Plan::Keep(row, told, _) = plan {
             seen.extend(told.iter().filter_map(|told| Some((told.integration?, row.arrived_at))));
         }
     }

@@ -105,7 +105,7 @@ async fn chosen(cx: &Cx, which: &Which, most: u64) -> Result<Vec<WebhookEvent>> 
 
 async fn again(cx: &Cx, rows: Vec<WebhookEvent>) -> Result<()> {
     let sources: BTreeSet<WebhookSourceId> = rows.iter().map(|row| row.source_id).collect();
-    let there = list::sources_by_ids(cx, &sources.iter().copied().collect::<Vec<_>>()).await?;
+    let there = list::serving(cx, &sources.iter().copied().collect::<Vec<_>>()).await?;
     if there.len() < sources.len() {
         return Err(Error::conflict(
             "input",
@@ -140,7 +140,7 @@ async fn again(cx: &Cx, rows: Vec<WebhookEvent>) -> Result<()> {
 
 async fn preview(cx: &Cx, rows: Vec<WebhookEvent>) -> Result<Vec<Preview>> {
     let sources: BTreeSet<WebhookSourceId> = rows.iter().map(|row| row.source_id).collect();
-    let sources = list::sources_by_ids(cx, &sources.into_iter().collect::<Vec<_>>()).await?;
+    let sources = list::serving(cx, &sources.into_iter().collect::<Vec<_>>()).await?;
     let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
     let kept = list::items(cx, &ids).await?;
     let mut owners = BTreeMap::new();

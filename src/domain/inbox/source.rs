@@ -17,6 +17,7 @@ use crate::{
         error::{Error, Result},
         id::{IntegrationId, TenantId, WebhookSourceId},
         input::{self, Check},
+        scope::Scope,
         secret::Secret,
         token,
     },
@@ -39,6 +40,8 @@ pub struct NewSource {
     pub provider: Option<String>,
     /// The integration whose webhooks come, if all are of one.
     pub integration: Option<IntegrationId>,
+    /// Whether webhooks of other tenants' integrations come, too.
+    pub hub_wide: bool,
     /// For people; the name of the integration or of the provider if left out.
     pub name: Option<String>,
     /// What the provider signs with, by name.
@@ -86,6 +89,9 @@ pub async fn create(cx: &Cx, new: NewSource, key: Option<&str>) -> Result<Made> 
     };
     let manifest = manifest(cx, &provider, path)?;
     let webhook = webhook_of(&manifest, path)?;
+    if new.hub_wide {
+        serves_many(cx, &new, &manifest, webhook)?;
+    }
     let usual = if new.integration.is_some() { usual } else { manifest.name.clone() };
     let mut check = Check::new();
     let name = check.take("name", input::name(new.name.as_deref().unwrap_or(&usual)));
@@ -93,14 +99,20 @@ pub async fn create(cx: &Cx, new: NewSource, key: Option<&str>) -> Result<Made> 
     let checked = webhook::check(cx, &manifest, webhook, &new.secrets)?;
     let address = token::mint(token::Kind::Hook, &*cx.hub().chance);
     // The secrets are no part of what is compared: a digest of them is nothing to keep.
-    let input = json!({ "provider": provider, "integration": new.integration, "name": name });
+    let input = json!({ "provider": provider, "integration": new.integration, "name": name, "hubWide": new.hub_wide });
     let source = cx
         .write(async |txn| {
             let ticket = match txn.once("createWebhookSource", key, &input).await? {
                 Once::Repeated(id) => return open_again(cx, txn, id).await,
                 Once::First(ticket) => ticket,
             };
-            let row = insert(txn, &provider, new.integration, &name, &checked, &address).await?;
+            let filled = Filled {
+                provider: provider.clone(),
+                integration: new.integration,
+                name: name.clone(),
+                hub_wide: new.hub_wide,
+            };
+            let row = insert(txn, filled, &checked, &address).await?;
             ticket.created(txn, row.id).await?;
             Ok((row, true))
         })
@@ -111,24 +123,26 @@ pub async fn create(cx: &Cx, new: NewSource, key: Option<&str>) -> Result<Made> 
     Ok(Made { url: whole(cx, &source, webhook, &made), source, secrets: made })
 }
 
-async fn insert(
-    txn: &Txn,
-    provider: &str,
+/// A source with everything chosen.
+struct Filled {
+    provider: String,
     integration: Option<IntegrationId>,
-    name: &str,
-    checked: &Checked,
-    address: &Secret,
-) -> Result<WebhookSource> {
+    name: String,
+    hub_wide: bool,
+}
+
+async fn insert(txn: &Txn, new: Filled, checked: &Checked, address: &Secret) -> Result<WebhookSource> {
     let (cx, now) = (txn.cx(), txn.now());
     let row = WebhookSource {
         id: txn.id(),
         tenant_id: cx.tenant()?,
-        provider: provider.to_owned(),
-        integration_id: integration,
-        name: name.to_owned(),
+        provider: new.provider,
+        integration_id: new.integration,
+        name: new.name,
         digest: token::digest(address.expose()).to_vec(),
         address: address.expose().to_owned(),
         enabled: true,
+        hub_wide: new.hub_wide,
         hints: checked.hints.clone(),
         overlap_until: None,
         refused: 0,
@@ -145,7 +159,7 @@ async fn insert(
     let fact = InboxEvent::SourceCreated {
         source: row.id,
         provider: row.provider.clone(),
-        integration,
+        integration: new.integration,
         name: row.name.clone(),
     };
     txn.emit(&fact)?;
@@ -153,11 +167,17 @@ async fn insert(
     Ok(row)
 }
 
-/// Makes the source of an integration that is being made in the same transaction. Nothing, if its provider sends no
-/// webhooks. What is wrong with the secrets is said before: see [`secrets`].
+/// Makes the source of an integration that is being made in the same transaction. What is wrong with the
+/// secrets is said before: see [`secrets`].
 pub async fn put(txn: &Txn, integration: &integration::Integration, secrets: &Checked) -> Result<WebhookSource> {
     let address = token::mint(token::Kind::Hook, &*txn.cx().hub().chance);
-    insert(txn, &integration.provider, Some(integration.id), &integration.name, secrets, &address).await
+    let filled = Filled {
+        provider: integration.provider.clone(),
+        integration: Some(integration.id),
+        name: integration.name.clone(),
+        hub_wide: false,
+    };
+    insert(txn, filled, secrets, &address).await
 }
 
 /// Holds secrets for a source of a provider against its file; nothing, if the provider sends no webhooks.
@@ -167,6 +187,20 @@ pub fn secrets(cx: &Cx, provider: &str, given: &[(String, Secret)]) -> Result<Op
         Some(webhook) => Ok(Some(webhook::check(cx, &manifest, webhook, given)?)),
         None => Ok(None),
     }
+}
+
+/// Whether a source can serve every tenant.
+fn serves_many(cx: &Cx, new: &NewSource, manifest: &Manifest, webhook: &Webhook) -> Result<()> {
+    cx.needs(Scope::HubAdmin)
+        .map_err(|_| Error::forbidden("hubWide", "only who runs the hub makes what serves every tenant"))?;
+    if new.integration.is_some() {
+        return Err(Error::invalid("hubWide", "what serves every tenant is for no single integration"));
+    }
+    if webhook.account.get().is_none() {
+        let reason = format!("webhooks of {} do not say whose they are; each tenant needs its own", manifest.name);
+        return Err(Error::conflict("hubWide", reason));
+    }
+    Ok(())
 }
 
 async fn open_again(cx: &Cx, txn: &Txn, id: WebhookSourceId) -> Result<(WebhookSource, bool)> {
@@ -191,6 +225,7 @@ fn shown(source: &WebhookSource) -> serde_json::Value {
         "integration": source.integration_id,
         "name": source.name,
         "enabled": source.enabled,
+        "hubWide": source.hub_wide,
         "secrets": source.hints,
         "overlapUntil": source.overlap_until,
     })

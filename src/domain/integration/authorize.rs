@@ -10,10 +10,7 @@
 //! comes from another issuer is refused. What proves the challenge is sealed, and forgotten with the state.
 
 use chrono::TimeDelta;
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
-    sea_query::Expr,
-};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, IntoActiveModel, QueryFilter, sea_query::Expr};
 use serde_json::json;
 use url::Url;
 
@@ -240,9 +237,8 @@ async fn refuse(cx: &Cx, integration: &Integration, reason: &str) -> Result<Erro
 }
 
 async fn said(txn: &Txn, id: IntegrationId, reason: &str) -> Result<()> {
-    let tenant = txn.cx().tenant()?;
-    let select = integration::of(tenant).filter(integration::COLUMN.id.eq(id)).lock_exclusive();
-    let Some(found) = select.one(&**txn).await? else { return Ok(()) };
+    let held = integration::held(txn.cx().tenant()?, id);
+    let Some(found) = held.one(&**txn).await? else { return Ok(()) };
     let mut row = found.into_active_model();
     row.error_message = Set(Some(reason.to_owned()));
     row.last_error_at = Set(Some(txn.now()));

@@ -41,7 +41,7 @@ pub mod warning;
 
 use std::collections::BTreeMap;
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, IntoActiveModel, QueryFilter, QuerySelect};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, IntoActiveModel, QueryFilter};
 use serde_json::{Value, json};
 
 use crate::{
@@ -91,8 +91,7 @@ pub fn may_be_used(integration: &Integration) -> Result<()> {
 
 /// An integration of the tenant, held until the commit.
 pub(super) async fn held(txn: &Txn, id: IntegrationId) -> Result<Integration> {
-    let select = entity::of(txn.cx().tenant()?).filter(entity::COLUMN.id.eq(id)).lock_exclusive();
-    select.one(&**txn).await?.ok_or(Error::NotFound("integration"))
+    entity::held(txn.cx().tenant()?, id).one(&**txn).await?.ok_or(Error::NotFound("integration"))
 }
 
 /// Writes another status of an integration that is held, with its event; nothing if it has it already.

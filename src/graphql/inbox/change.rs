@@ -27,6 +27,10 @@ pub struct CreateWebhookSourceInput {
     integration_id: Option<IntegrationId>,
     /// The key of the provider, if webhooks of several integrations come; they say themselves whose they are.
     provider: Option<String>,
+    /// Whether webhooks of every tenant's integrations with that provider come, as where one application at the provider
+    /// serves them all: each tenant gets what is of its accounts. For who runs the hub.
+    #[graphql(default = false)]
+    hub_wide: bool,
     /// A name for people; that of the integration or of the provider if left out.
     name: Option<String>,
     /// What the provider signs with, as it shows it when an address is added. Left out what is ours to choose: it is
@@ -158,6 +162,7 @@ impl SourceMutation {
         let new = NewSource {
             provider: input.provider,
             integration: input.integration_id,
+            hub_wide: input.hub_wide,
             name: input.name,
             secrets: input.secrets.into_iter().map(CredentialFieldInput::split).collect(),
         };

@@ -128,6 +128,11 @@ impl WebhookSource {
         self.0.integration_id.map(id::out)
     }
 
+    /// Whether webhooks of other tenants' integrations come here, too; each gets what is of its accounts.
+    async fn hub_wide(&self) -> bool {
+        self.0.hub_wide
+    }
+
     /// The address to paste at the provider. Where a secret has to stand in it, that was shown when it was made, and is
     /// not shown again.
     async fn url(&self, ctx: &Context<'_>) -> String {
@@ -309,7 +314,7 @@ impl WebhookEvent {
         id::out(self.0.id)
     }
 
-    /// The source to which it came.
+    /// The source to which it came; one that serves every tenant may be another tenant's.
     async fn source_id(&self) -> ID {
         id::out(self.0.source_id)
     }

@@ -28,6 +28,7 @@ pub mod event;
 pub mod form;
 pub mod handshake;
 pub mod hmac;
+pub mod part;
 pub mod shared;
 pub mod sign;
 pub mod standard;

@@ -184,7 +184,7 @@ async fn synced(hub: &TestHub, cx: &Cx, id: IntegrationId) -> (String, String) {
 /// A source of webhooks, one that was believed and processed, and one that was not believed.
 async fn heard(hub: &TestHub, played: &Played, cx: &Cx, id: IntegrationId) -> (String, String) {
     let secret = vec![("webhook_secret".to_owned(), played.value("stripe", "webhook_secret").into())];
-    let new = NewSource { provider: None, integration: Some(id), name: None, secrets: secret };
+    let new = NewSource { provider: None, integration: Some(id), hub_wide: false, name: None, secrets: secret };
     let made = source::create(cx, new, None).await.unwrap();
     for how in [How::Right, How::WrongSecret] {
         let sent = played.webhooks("stripe", made.url.expose(), how, 1, cx.now()).remove(0);

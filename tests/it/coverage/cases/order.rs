@@ -123,7 +123,7 @@ pub const CASES: &[Case] = &[
         ..Case::new(
             Needs::Scope(Scope::OrderRead),
             "subscription OrdersLive($filter: OrderFilterInput, $after: String) {
-               live: ordersLive(filter: $filter, after: $after) {
+               ordersLive(filter: $filter, after: $after) {
                  cursor complete snapshot { id } upserted { id } removed
                }
              }",
@@ -138,4 +138,9 @@ pub const CASES: &[Case] = &[
             },
         )
     },
+    Case::new(
+        Needs::Scope(Scope::OrderRead),
+        "subscription OrdersLiveAfter($after: String) { ordersLive(after: $after) { cursor upserted { id } } }",
+        |side| json!({ "after": side.number_before("events") }),
+    ),
 ];
