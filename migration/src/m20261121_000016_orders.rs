@@ -76,7 +76,7 @@ fn to_organization(table: &'static str) -> ForeignKeyCreateStatement {
         .to_owned()
 }
 
-/// Orders, their numbers, and what happened to them.
+/// Orders, their statuses and their numbers.
 async fn orders(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let text = ColumnType::Text;
     let mut machines = Table::create();
@@ -138,7 +138,12 @@ async fn orders(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     ] {
         manager.create_index(index("orders", name, &columns)).await?;
     }
+    Ok(())
+}
 
+/// What happened to orders, and what others call them.
+async fn of_orders(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let text = ColumnType::Text;
     let mut changes = Table::create();
     changes
         .table(Alias::new("order_changes"))
@@ -236,12 +241,12 @@ async fn exchange(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let once = index("status_mappings", "status_mappings_once", &["tenant_id", "partner_integration_id", "version"]);
     manager.create_index(once.clone().unique().to_owned()).await?;
     for state in ["ACTIVE", "SHADOW"] {
-        let one = format!(
+        let partial = format!(
             "CREATE UNIQUE INDEX status_mappings_one_{} ON status_mappings (partner_integration_id) \
              WHERE state = '{state}'",
             state.to_lowercase()
         );
-        manager.get_connection().execute_unprepared(&one).await?;
+        manager.get_connection().execute_unprepared(&partial).await?;
     }
 
     let mut updates = Table::create();
@@ -294,6 +299,7 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         partners(manager).await?;
         orders(manager).await?;
+        of_orders(manager).await?;
         exchange(manager).await
     }
 

@@ -54,6 +54,9 @@ pub(super) struct Tail {
     /// Only events of this id; may be given several times.
     #[arg(long = "subject", value_name = "ID")]
     subjects: Vec<String>,
+    /// What a partner sees, with a partner's token: every status of its orders that is kept, and then as they come.
+    #[arg(long, conflicts_with_all = ["topics", "subjects"])]
+    partner: bool,
     /// Begin behind this cursor; left out, with what happens from now on.
     #[arg(long, value_name = "CURSOR")]
     after: Option<String>,
@@ -77,7 +80,7 @@ impl Tail {
     pub(super) fn run(self) -> Outcome {
         let url = self.url.clone().or_else(|| variable(CLIENT_ENV.url)).unwrap_or_else(|| HERE.to_owned());
         let token = self.token()?;
-        let hub = Hub::new(&url, &token, self.tenant.as_deref())
+        let hub = Hub::new(&url, &token, self.tenant.as_deref(), self.partner)
             .map_err(|why| Failure::Usage(format!("this hub cannot be followed: {why}")))?;
         let topics: Vec<_> = self.topics.iter().map(|topic| topic.to_uppercase()).collect();
         let some = |list: &[String]| if list.is_empty() { Value::Null } else { json!(list) };
@@ -121,7 +124,11 @@ async fn follow(hub: &Hub, wanted: &Value, place: &Place, json: bool) -> Outcome
     // The newest event that one may read can be older than retention; then nothing was missed since.
     let chosen_here = Cell::new(placed(place).is_none());
     let mut print = |event: &Value| -> io::Result<()> {
-        write_line(&if json { event.to_string() } else { line::of(event) })?;
+        write_line(&match (json, hub.is_partners()) {
+            (true, _) => event.to_string(),
+            (false, true) => line::told(event),
+            (false, false) => line::of(event),
+        })?;
         chosen_here.set(false);
         put(place, event["cursor"].as_str().map(str::to_owned));
         Ok(())

@@ -34,6 +34,10 @@ const WEBHOOKS: &str = "subscription Webhooks { webhookEventReceived { at provid
 const DELIVERIES: &str = "subscription Deliveries { deliveryChanged { at kind count cursor \
                           deliveries { kind destination { name } attemptCount lastStatus } } }";
 
+/// How far the orders of partners are.
+const PARTNERS: &str = "subscription Partners { partnerStatusChanged { at references from to partnerStatus byPartner \
+                        cursor } }";
+
 /// What the words are made of.
 pub(super) struct Known<'a> {
     pub(super) places: Places,
@@ -79,6 +83,7 @@ fn words(known: &Known<'_>) -> String {
          What they read: {SYNCS}\n\n\
          What they tell by webhooks: {WEBHOOKS}\n\n\
          What is told by webhooks to two others, of which one is often out of order: {DELIVERIES}\n\n\
+         What two partners say of their orders, and are told: {PARTNERS}\n\n\
          Ctrl-C stops it and {end} {}.\n",
         curl(*address, token),
         folder.display(),

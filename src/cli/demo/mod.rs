@@ -3,7 +3,7 @@
 //! **What is there.** A folder that is made for it and removed when it ends, the embedded database in it, a key of its
 //! own, and the tenant of a first start. The simulator plays every provider on the loopback; the [`cast`] are
 //! integrations made through the domain, as a person would make them, one for each provider. The [`director`] then lets
-//! providers fail, slow down, throttle and forget, and recover, over and over, so that whoever subscribes has something
+//! providers fail, slow down, throttle and forget, and recover, over and over, and [`partners`] send orders, so that whoever subscribes has something
 //! to see within seconds. The hub is the one that `portolan serve` runs, put together by the same `app`.
 //!
 //! **What it does not touch.** No setting of the environment or of a file counts, so that a `PORTOLAN_DATABASE_URL` in
@@ -18,6 +18,7 @@ mod cast;
 mod consent;
 mod director;
 mod greeting;
+mod partners;
 mod sink;
 
 use std::{
@@ -137,6 +138,7 @@ async fn show(
     let cx = Cx::system(Arc::clone(app.hub()), ACTOR, tenant.id);
     let token = api_token(&cx).await?;
     sink.connect(&cx, places.sink).await?;
+    let partners = partners::make(&cx, &sink, places.sink).await?;
     let stage = Stage { cast: cast::make(&cx, &simulator).await?, cx, simulator };
     greeting::greet(&greeting::Known {
         places,
@@ -148,7 +150,7 @@ async fn show(
         folder: folder.path(),
         kept: folder.is_kept(),
     });
-    director::direct(&stage).await;
+    tokio::join!(director::direct(&stage), partners::exchange(&stage.cx, &partners));
     Ok(())
 }
 

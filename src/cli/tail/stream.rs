@@ -33,6 +33,12 @@ const FOLLOW: &str = "subscription Tail($topics: [EventTopic!], $subjects: [ID!]
   }
 }";
 
+const PARTNER: &str = "subscription TailPartner($after: String) {
+  events: partnerStatusChanged(after: $after) {
+    cursor number orderId references from to partnerStatus reason actor byPartner at
+  }
+}";
+
 const NEWEST: &str = "query TailFrom { events(last: 1) { edges { cursor } } }";
 
 /// Why a stream ended.
@@ -61,11 +67,12 @@ pub(super) struct Hub {
     client: Client,
     url: Url,
     headers: HeaderMap,
+    document: &'static str,
 }
 
 impl Hub {
     /// A hub at an address, which may be anywhere: whoever sits at the terminal decides.
-    pub(super) fn new(address: &str, token: &Secret, tenant: Option<&str>) -> Result<Self, String> {
+    pub(super) fn new(address: &str, token: &Secret, tenant: Option<&str>, partner: bool) -> Result<Self, String> {
         let url = Url::parse(address).and_then(|url| url.join("graphql")).map_err(|error| error.to_string())?;
         let host = url.host_str().ok_or("the address names no host")?;
         let port = url.port_or_known_default().unwrap_or_default();
@@ -73,7 +80,12 @@ impl Hub {
         let client = Client::new(vec![place]).map_err(|error| chain(&error))?;
         client.check(url.as_str()).map_err(|refusal| refusal.to_string())?;
         let headers = headers(token, tenant).map_err(|_| "the token or the tenant has letters that cannot be sent")?;
-        Ok(Self { client, url, headers })
+        Ok(Self { client, url, headers, document: if partner { PARTNER } else { FOLLOW } })
+    }
+
+    /// Whether it is followed as a partner sees it.
+    pub(super) fn is_partners(&self) -> bool {
+        self.document == PARTNER
     }
 
     /// Where it is.
@@ -83,6 +95,10 @@ impl Hub {
 
     /// The cursor of the newest event that may be read.
     pub(super) async fn newest(&self) -> Result<String, Ended> {
+        if self.is_partners() {
+            // A partner reads no log; it begins with what is kept for it.
+            return Ok(Item::cursor_of(0));
+        }
         let reply = self.client.send(self.call(NEWEST, &json!({}), "application/json")).await?;
         let answer: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
         if reply.status != StatusCode::OK || answer["errors"].is_array() {
@@ -101,9 +117,9 @@ impl Hub {
         began: impl FnOnce(),
         give: impl FnMut(&Value) -> io::Result<()>,
     ) -> Ended {
-        let mut variables = wanted.clone();
+        let mut variables = if self.is_partners() { json!({}) } else { wanted.clone() };
         variables["after"] = json!(after);
-        let call = self.call(FOLLOW, &variables, "text/event-stream");
+        let call = self.call(self.document, &variables, "text/event-stream");
         let answer = match self.client.flow(call.endless(SILENCE)).await {
             Ok(answer) => answer,
             Err(error) => return error.into(),

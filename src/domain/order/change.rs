@@ -62,7 +62,7 @@ pub async fn update(cx: &Cx, id: OrderId, update: OrderUpdate) -> Result<Order> 
     cx.write(async |txn| {
         let before = held(txn, id).await?;
         let given = before.given()?;
-        let changed = NewContent {
+        let wanted = NewContent {
             customer: update.customer.clone().unwrap_or(given.customer),
             lines: update.lines.clone().unwrap_or(given.lines),
             currency: update.currency.clone().or(given.currency),
@@ -74,7 +74,7 @@ pub async fn update(cx: &Cx, id: OrderId, update: OrderUpdate) -> Result<Order> 
             .iter()
             .enumerate()
             .filter_map(|(at, (kind, value))| value.as_deref().map(|value| (at.to_string(), kind.as_str(), value)));
-        let (content, references) = both(changed.checked(), reference::checked("references", set))?;
+        let (content, references) = both(wanted.checked(), reference::checked("references", set))?;
         let integration = before.partner_integration_id.unwrap_or_else(reference::nobody);
         let called = reference::of(txn, &before, integration).await?;
         let gone: Vec<_> =

@@ -9,18 +9,18 @@ use super::{
     Beside, PartnerIntegration, Sight,
     credentials::{self, replaced},
     held, list,
-    mapping::version,
+    mapping::{Rules, version},
 };
 use crate::{
     context::{Audit, Cx, Once, Txn},
     domain::{
-        credential::signature::New,
+        credential::{signature::New, webhook::Checked},
         inbox::source,
         integration::{
             change::{self, IntegrationChange},
-            create::{self as integrations, Capabilities, NewIntegration},
+            create::{self as integrations, Capabilities, NewIntegration, Prepared},
         },
-        order::machine,
+        order::machine::{self, Machine},
         outbound::{
             destination,
             partner::{self as outbound, NewPartnerDestination, PartnerDestinationChange},
@@ -118,12 +118,11 @@ pub struct Made {
 fn provider(cx: &Cx, new: &NewPartnerIntegration) -> Result<std::sync::Arc<Manifest>> {
     let catalogue = &cx.hub().catalogue;
     let partners = || catalogue.iter().filter(|manifest| manifest.category == Category::Partner);
-    let key = match &new.provider {
-        Some(named) => named.as_str(),
-        None => {
-            let fits = |manifest: &&std::sync::Arc<Manifest>| new.name.starts_with(manifest.key.as_str());
-            partners().find(fits).map_or(CUSTOM, |manifest| manifest.key.as_str())
-        }
+    let key = if let Some(named) = &new.provider {
+        named.as_str()
+    } else {
+        let fits = |manifest: &&std::sync::Arc<Manifest>| new.name.starts_with(manifest.key.as_str());
+        partners().find(fits).map_or(CUSTOM, |manifest| manifest.key.as_str())
     };
     let found = partners().find(|manifest| manifest.key.as_str() == key).cloned();
     found.ok_or_else(|| {
@@ -148,6 +147,19 @@ impl Faults {
     }
 }
 
+impl Faults {
+    /// Where a partner is told, if it may be called.
+    fn url(&mut self, cx: &Cx, text: Option<&str>) -> Option<String> {
+        match destination::url(cx, text?) {
+            Ok(url) => Some(url),
+            Err(reason) => {
+                self.0.push(Issue::at("webhookUrl", reason));
+                None
+            }
+        }
+    }
+}
+
 /// The secret that was given, or one of ours where one is needed.
 fn secret(cx: &Cx, given: Option<&Secret>) -> Result<(New, bool)> {
     match given {
@@ -159,15 +171,21 @@ fn secret(cx: &Cx, given: Option<&Secret>) -> Result<(New, bool)> {
     }
 }
 
-/// Makes a partner integration with its credential, its webhooks in and out, and its mapping.
-pub async fn create(cx: &Cx, new: NewPartnerIntegration, key: Option<&str>) -> Result<Made> {
-    let tenant = cx.tenant()?;
-    let organization = partner_organization::of(tenant)
-        .filter(partner_organization::COLUMN.id.eq(new.organization))
-        .one(cx.db())
-        .await?
-        .ok_or(Error::NotFound("partner organization"))?;
-    let manifest = provider(cx, &new)?;
+/// Everything that is needed to make a partner integration, held against what may be.
+struct Ready {
+    prepared: Prepared,
+    machine: Machine,
+    rules: Option<Rules>,
+    url: Option<String>,
+    signing: New,
+    /// Whether the secret was made here.
+    is_made: bool,
+    secrets: Option<Checked>,
+}
+
+/// Does everything that comes before the commit. Whatever is wrong is said at once.
+async fn ready(cx: &Cx, new: &NewPartnerIntegration, repeats: bool) -> Result<Ready> {
+    let manifest = provider(cx, new)?;
     let mut faults = Faults(Vec::new());
     let read = credentials::read(&new.authentication_type, new.api_credentials.as_ref()).map_err(Error::Refused);
     let read = faults.take(read)?.unwrap_or_default();
@@ -187,20 +205,14 @@ pub async fn create(cx: &Cx, new: NewPartnerIntegration, key: Option<&str>) -> R
         disabled: !new.is_active,
         ..NewIntegration::default()
     };
-    let prepared = faults.take(integrations::prepare(cx, ordinary, read.given, key.is_some()).await)?;
+    let prepared = faults.take(integrations::prepare(cx, ordinary, read.given, repeats).await)?;
     let machine = machine::get(cx).await?;
     let rules = match &new.status_mapping {
         Some(json) => faults.take(version::beginning(json, &machine))?,
         None => None,
     };
     faults.0.extend(outbound::misfits("webhookEvents", &new.webhook_events, &machine.statuses));
-    let url = match new.webhook_url.as_deref().map(|text| destination::url(cx, text)) {
-        Some(Err(reason)) => {
-            faults.0.push(Issue::at("webhookUrl", reason));
-            None
-        }
-        url => url.transpose().ok().flatten(),
-    };
+    let url = faults.url(cx, new.webhook_url.as_deref());
     let signing = faults.take(secret(cx, new.webhook_secret.as_ref()))?;
     let secrets = match &signing {
         Some((signing, _)) => {
@@ -209,9 +221,22 @@ pub async fn create(cx: &Cx, new: NewPartnerIntegration, key: Option<&str>) -> R
         }
         None => None,
     };
-    let (Some(prepared), Some((signing, is_made)), true) = (prepared, signing, faults.0.is_empty()) else {
-        return Err(Error::Refused(faults.0));
-    };
+    match (prepared, signing, faults.0.is_empty()) {
+        (Some(prepared), Some((signing, is_made)), true) => {
+            Ok(Ready { prepared, machine, rules, url, signing, is_made, secrets })
+        }
+        _ => Err(Error::Refused(faults.0)),
+    }
+}
+
+/// Makes a partner integration with its credential, its webhooks in and out, and its mapping.
+pub async fn create(cx: &Cx, new: NewPartnerIntegration, key: Option<&str>) -> Result<Made> {
+    let organization = partner_organization::of(cx.tenant()?)
+        .filter(partner_organization::COLUMN.id.eq(new.organization))
+        .one(cx.db())
+        .await?
+        .ok_or(Error::NotFound("partner organization"))?;
+    let ready = ready(cx, &new, key.is_some()).await?;
     if !organization.active {
         return Err(Error::conflict("partnerOrganizationId", "the partner organization is not active"));
     }
@@ -221,60 +246,66 @@ pub async fn create(cx: &Cx, new: NewPartnerIntegration, key: Option<&str>) -> R
                 Once::Repeated(id) => return Ok((id, false)),
                 Once::First(ticket) => ticket,
             };
-            let integration = integrations::put(txn, &prepared).await?;
-            let source = match &secrets {
-                Some(secrets) => Some(source::put(txn, &integration, secrets).await?),
-                None => None,
-            };
-            let told = match &url {
-                Some(url) => {
-                    let to = NewPartnerDestination {
-                        integration: integration.id,
-                        name: integration.name.clone(),
-                        url: url.clone(),
-                        events: new.webhook_events.clone(),
-                        secret: signing.clone(),
-                    };
-                    Some(outbound::put(txn, to).await?)
-                }
-                None => None,
-            };
-            let now = txn.now();
-            let row = Beside {
-                id: integration.id,
-                tenant_id: tenant,
-                partner_organization_id: new.organization,
-                api_base_url: new.api_base_url.clone(),
-                api_version: new.api_version.clone(),
-                authentication_type: new.authentication_type.clone(),
-                destination_id: told.as_ref().map(|told| told.id),
-                source_id: source.as_ref().map(|source| source.id),
-                webhook_events: json!(new.webhook_events),
-                last_heard_at: None,
-                last_error_at: None,
-                last_error_message: None,
-                records_seen: 0,
-                created_at: now,
-                updated_at: now,
-            };
-            entity::Entity::insert(row.clone().into_active_model()).exec_without_returning(&**txn).await?;
-            if let (Some(json), Some(rules)) = (&new.status_mapping, &rules) {
-                version::begin(txn, &row, json, rules, &machine).await?;
-            }
-            let fact = PartnerEvent::IntegrationCreated {
-                integration: row.id,
-                partner: row.partner_organization_id,
-                name: integration.name.clone(),
-            };
-            txn.emit(&fact)?;
-            txn.audit(Audit::of(&fact).after(shown(&row)))?;
-            ticket.created(txn, row.id).await?;
-            Ok((row.id, true))
+            let id = put(txn, &new, &ready).await?;
+            ticket.created(txn, id).await?;
+            Ok((id, true))
         })
         .await?;
     let own = list::get(cx, id).await?;
     let is_used = own.beside.destination_id.is_some() || own.beside.source_id.is_some();
-    Ok(Made { own, secret: (is_new && is_made && is_used).then_some(signing.shared) })
+    Ok(Made { own, secret: (is_new && ready.is_made && is_used).then_some(ready.signing.shared) })
+}
+
+/// Writes all of it.
+async fn put(txn: &Txn, new: &NewPartnerIntegration, ready: &Ready) -> Result<IntegrationId> {
+    let integration = integrations::put(txn, &ready.prepared).await?;
+    let source = match &ready.secrets {
+        Some(secrets) => Some(source::put(txn, &integration, secrets).await?),
+        None => None,
+    };
+    let told = match &ready.url {
+        Some(url) => {
+            let to = NewPartnerDestination {
+                integration: integration.id,
+                name: integration.name.clone(),
+                url: url.clone(),
+                events: new.webhook_events.clone(),
+                secret: ready.signing.clone(),
+            };
+            Some(outbound::put(txn, to).await?)
+        }
+        None => None,
+    };
+    let now = txn.now();
+    let row = Beside {
+        id: integration.id,
+        tenant_id: integration.tenant_id,
+        partner_organization_id: new.organization,
+        api_base_url: new.api_base_url.clone(),
+        api_version: new.api_version.clone(),
+        authentication_type: new.authentication_type.clone(),
+        destination_id: told.as_ref().map(|told| told.id),
+        source_id: source.as_ref().map(|source| source.id),
+        webhook_events: json!(new.webhook_events),
+        last_heard_at: None,
+        last_error_at: None,
+        last_error_message: None,
+        records_seen: 0,
+        created_at: now,
+        updated_at: now,
+    };
+    entity::Entity::insert(row.clone().into_active_model()).exec_without_returning(&**txn).await?;
+    if let (Some(json), Some(rules)) = (&new.status_mapping, &ready.rules) {
+        version::begin(txn, &row, json, rules, &ready.machine).await?;
+    }
+    let fact = PartnerEvent::IntegrationCreated {
+        integration: row.id,
+        partner: row.partner_organization_id,
+        name: integration.name,
+    };
+    txn.emit(&fact)?;
+    txn.audit(Audit::of(&fact).after(shown(&row)))?;
+    Ok(row.id)
 }
 
 /// How what is beside an integration stands in the audit log; never a secret.
@@ -301,13 +332,7 @@ pub async fn update(cx: &Cx, id: IntegrationId, new: PartnerIntegrationChange) -
     if let Some(events) = &new.webhook_events {
         faults.0.extend(outbound::misfits("webhookEvents", events, &machine.statuses));
     }
-    let url = match new.webhook_url.as_deref().map(|text| destination::url(cx, text)) {
-        Some(Err(reason)) => {
-            faults.0.push(Issue::at("webhookUrl", reason));
-            None
-        }
-        url => url.transpose().ok().flatten(),
-    };
+    let url = faults.url(cx, new.webhook_url.as_deref());
     let signing = match &new.webhook_secret {
         Some(given) => faults.take(secret(cx, Some(given)))?.map(|(signing, _)| signing),
         None => None,

@@ -60,7 +60,7 @@ pub async fn follow(hub: &Arc<Hub>, reached: &mut Reached) -> Result<usize> {
     }
     let entries = log::beyond(db, reached.seen, BATCH).await?;
     let Some(last) = entries.last().map(|entry| entry.position) else { return Ok(0) };
-    let ids: std::collections::BTreeSet<_> = entries.iter().filter_map(|entry| integration_of(entry)).collect();
+    let ids: std::collections::BTreeSet<_> = entries.iter().filter_map(integration_of).collect();
     let known = if ids.is_empty() { Vec::new() } else { entity::of_hub(ids).all(db).await? };
     let known: HashMap<IntegrationId, TenantId> = known.into_iter().map(|row| (row.id, row.tenant_id)).collect();
     let concerned: Vec<_> = entries

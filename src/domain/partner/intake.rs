@@ -43,7 +43,8 @@ pub struct PartnerOrder {
     #[serde(skip)]
     pub integration: IntegrationId,
     /// The partner's id of it.
-    pub partner_order_id: String,
+    #[serde(rename = "partnerOrderId")]
+    pub called: String,
     /// What it is of.
     #[serde(flatten)]
     pub content: NewContent,
@@ -69,7 +70,7 @@ pub struct Taken {
 /// Takes an order from a partner.
 pub async fn take(cx: &Cx, new: &PartnerOrder) -> Result<Taken> {
     let mut check = Check::new();
-    let called = check.take("partnerOrderId", order_id(&new.partner_order_id));
+    let called = check.take("partnerOrderId", order_id(&new.called));
     let placed_at = check.take_some("placedAt", new.placed_at, |at| moment(cx.now(), at));
     let said = check.take_some("status", new.status.as_deref(), super::mapping::rules::word);
     let mut issues = match check.done() {
@@ -221,15 +222,15 @@ pub(super) fn of_record(integration: IntegrationId, data: &Value) -> Option<Part
         "notes": data.get("notes").cloned().unwrap_or_default(),
     });
     let content = serde_json::from_value(content).ok()?;
-    Some(PartnerOrder { integration, partner_order_id: id, content, references, placed_at: None, status: None })
+    Some(PartnerOrder { integration, called: id, content, references, placed_at: None, status: None })
 }
 
 /// Makes the order of which a partner told, if it is not known yet; within no transaction of its own.
 pub(super) async fn ensure(txn: &crate::context::Txn, beside: &super::Beside, new: &PartnerOrder) -> Result<bool> {
-    if reference::held(txn, beside.id, new.partner_order_id.trim()).await?.is_some() {
+    if reference::held(txn, beside.id, new.called.trim()).await?.is_some() {
         return Ok(false);
     }
-    let called = order_id(&new.partner_order_id).map_err(|reason| Error::invalid("partnerOrderId", reason))?;
+    let called = order_id(&new.called).map_err(|reason| Error::invalid("partnerOrderId", reason))?;
     let (content, mut references) =
         both(new.content.checked(), reference::of_json("partnerExternalReferences", &new.references))?;
     references.insert(PARTNER_ORDER_ID.to_owned(), called.clone());

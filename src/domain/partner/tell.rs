@@ -34,7 +34,7 @@ use crate::{
 /// What of an event about an order a partner is told.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Happened {
+struct Change {
     order: OrderId,
     #[serde(default)]
     from: Option<String>,
@@ -78,7 +78,7 @@ async fn word(txn: &Txn, beside: &Beside, status: &str) -> Result<Option<String>
 
 /// Tells a partner of an event about one of its orders.
 pub(super) async fn tell(txn: &Txn, beside: &Beside, entry: &Entry) -> Result<()> {
-    let Ok(happened) = Happened::deserialize(&entry.data) else { return Ok(()) };
+    let Ok(happened) = Change::deserialize(&entry.data) else { return Ok(()) };
     let found = order::of(beside.tenant_id).filter(order::COLUMN.id.eq(happened.order)).one(&**txn).await?;
     let Some(order) = found else { return Ok(()) };
     let created = entry.kind == "order.created";

@@ -36,6 +36,7 @@ use crate::{
         id::IntegrationId,
         input::{self, Check},
     },
+    provider::webhook::hmac::hex,
 };
 
 /// How far the clock of a partner may be ahead.
@@ -111,8 +112,7 @@ fn checked(now: Moment, heard: &Heard) -> Result<Said> {
         (Some(event), None) => format!("event\n{event}\n{partner_order_id}\n{status}"),
         _ => format!("said\n{partner_order_id}\n{status}\n{}", happened_at.timestamp_micros()),
     };
-    let digest = Sha256::digest(key);
-    let dedupe_key = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let dedupe_key = hex(&Sha256::digest(key)[..16]);
     Ok(Said { partner_order_id, status, happened_at, note, dedupe_key })
 }
 
@@ -177,18 +177,15 @@ pub(super) async fn hear(txn: &Txn, beside: &Beside, heard: &Heard) -> Result<Pa
     };
     entity::Entity::insert(row.clone().into_active_model()).exec_without_returning(&**txn).await?;
     heard_of(txn, beside).await?;
-    let row = match order {
-        Some(order) => {
-            let desk = Desk::open(txn, beside).await?;
-            desk.shadow(txn, &row, &order).await?;
-            let (row, order) = desk.settle(txn, row, order).await?;
-            desk.look_again(txn, order, row.state).await?;
-            row
-        }
-        None => {
-            let reason = "no order is called so; it waits for one for a day".to_owned();
-            write(txn, PartnerUpdate { reason: Some(reason), ..row }).await?
-        }
+    let row = if let Some(order) = order {
+        let desk = Desk::open(txn, beside).await?;
+        desk.shadow(txn, &row, &order).await?;
+        let (row, order) = desk.settle(txn, row, order).await?;
+        desk.look_again(txn, order, row.state).await?;
+        row
+    } else {
+        let reason = "no order is called so; it waits for one for a day".to_owned();
+        write(txn, PartnerUpdate { reason: Some(reason), ..row }).await?
     };
     txn.emit(&PartnerEvent::UpdateReceived {
         integration: beside.id,
@@ -217,7 +214,7 @@ pub(super) async fn keep_refused(txn: &Txn, beside: &Beside, heard: &Heard, reas
         happened_at: heard.at.unwrap_or(now).min(now),
         received_at: now,
         via: heard.via,
-        dedupe_key: digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect(),
+        dedupe_key: hex(&digest[..16]),
         repeats: 0,
         state: State::Dead,
         reason: Some(reason.to_owned()),

@@ -122,7 +122,7 @@ impl ExchangeMutation {
     ) -> Result<CreateOrderFromPartnerPayload> {
         let new = PartnerOrder {
             integration: input.partner_integration_id,
-            partner_order_id: input.partner_order_id,
+            called: input.partner_order_id,
             content: content(input.customer, input.lines, input.currency, input.addresses, input.notes),
             references: input.partner_external_references.map(|Json(json)| json).unwrap_or_default(),
             placed_at: input.placed_at,

@@ -85,7 +85,7 @@ fn order(integration: IntegrationId) -> PartnerOrder {
     let references = json!({ "purchase_order_number": "PO-1" });
     PartnerOrder {
         integration,
-        partner_order_id: "KNOWN-1".to_owned(),
+        called: "KNOWN-1".to_owned(),
         content,
         references: references.as_object().cloned().unwrap(),
         placed_at: None,
