@@ -114,13 +114,12 @@ const REPLACED: &str = "ON CONFLICT (stream_id, external_id) DO UPDATE SET data 
 const COLUMNS: &str = "tenant_id, integration_id, stream_id, full_pass, changed_at, external_id, data, hash, updated_at, \
                        deleted_at, change_number";
 
-/// Writes records, new ones and others in their place. What they have in common is sent once: on `SQLite` as values
-/// that every row names, on PostgreSQL beside one document with all the rows, since there each value of a statement
-/// costs more than its bytes.
+/// Writes records, new ones and others in their place. On PostgreSQL all rows are one document beside what they have in
+/// common, since there each value of a statement costs more than its bytes.
 pub fn put(backend: DbBackend, common: Common, rows: Vec<Put<'_>>) -> Statement {
     let Common { tenant, integration, stream, pass, now } = common;
-    let mut values: Vec<Value> = vec![tenant.into(), integration.into(), stream.into(), pass.into(), now.into()];
     if backend == DbBackend::Postgres {
+        let mut values: Vec<Value> = vec![tenant.into(), integration.into(), stream.into(), pass.into(), now.into()];
         let rows = rows.into_iter().map(|row| {
             serde_json::json!({
                 "id": row.external_id, "data": row.data, "hash": hex(&row.hash), "updated": row.updated_at,
@@ -138,20 +137,28 @@ pub fn put(backend: DbBackend, common: Common, rows: Vec<Put<'_>>) -> Statement 
         );
         return Statement::from_sql_and_values(backend, sql, values);
     }
+    // Places without a number: a number is a name, and those are looked up one by one.
     let mut sql = format!("INSERT INTO records ({COLUMNS}) VALUES ");
+    let mut values = Vec::with_capacity(rows.len() * 11);
     for (at, row) in rows.into_iter().enumerate() {
-        let comma = if at == 0 { "" } else { ", " };
-        let gone = if row.deleted { "?5" } else { "NULL" };
-        let [id, data, hash, updated, number] = [1, 2, 3, 4, 5].map(|place| values.len() + place);
-        // Writing to a string does not fail.
-        let _ = write!(sql, "{comma}(?1, ?2, ?3, ?4, ?5, ?{id}, ?{data}, ?{hash}, ?{updated}, {gone}, ?{number})");
-        values.extend([
+        if at > 0 {
+            sql.push_str(", ");
+        }
+        sql.push_str("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        let of: [Value; 11] = [
+            tenant.into(),
+            integration.into(),
+            stream.into(),
+            pass.into(),
+            now.into(),
             row.external_id.into(),
             row.data.into(),
             row.hash.into(),
             row.updated_at.into(),
+            row.deleted.then_some(now).into(),
             row.change_number.into(),
-        ]);
+        ];
+        values.extend(of);
     }
     sql.push(' ');
     sql.push_str(REPLACED);
