@@ -41,6 +41,7 @@ mod pair;
 pub mod provider_app;
 pub mod record;
 pub mod refresh_token;
+pub mod rewrite;
 pub mod schedule;
 pub mod secret;
 pub mod session;
