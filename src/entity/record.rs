@@ -50,36 +50,43 @@ pub struct Known {
     pub deleted_at: Option<DateTimeUtc>,
 }
 
-/// A list of ids as one value, however many there are, so that the statement is always the same.
-fn listed(backend: DbBackend, place: u8) -> String {
-    match backend {
-        DbBackend::Postgres => format!("ANY(ARRAY(SELECT json_array_elements_text(${place}::json)))"),
-        _ => format!("(SELECT value FROM json_each(${place}))"),
-    }
-}
-
+/// Ids as one value, however many there are, so that the statement is always the same.
 fn list(ids: &[&str]) -> Value {
     serde_json::Value::from(ids).to_string().into()
 }
 
+/// The records with the ids of the third value. PostgreSQL does not know how many there are, and of a table that it has
+/// not counted it does not know either: left to choose it compares each record with each id. So it is told to look for
+/// one id after the other.
+const ONE_BY_ONE: &str = "json_array_elements_text($3::json) AS wanted (id) CROSS JOIN LATERAL ( \
+                          SELECT ctid AS place, * FROM records \
+                          WHERE stream_id = $1 AND tenant_id = $2 AND external_id = wanted.id LIMIT 1) AS found";
+
 /// What is known of these records.
 pub fn known(backend: DbBackend, tenant: TenantId, stream: SyncStreamId, ids: &[&str]) -> Statement {
-    let test = if backend == DbBackend::Postgres { "=" } else { "IN" };
-    let sql = format!(
-        "SELECT external_id, hash, updated_at, deleted_at FROM records \
-         WHERE stream_id = $1 AND tenant_id = $2 AND external_id {test} {}",
-        listed(backend, 3)
-    );
+    const WHAT: &str = "external_id, hash, updated_at, deleted_at";
+    let sql = match backend {
+        DbBackend::Postgres => format!("SELECT {WHAT} FROM {ONE_BY_ONE}"),
+        _ => format!(
+            "SELECT {WHAT} FROM records \
+             WHERE stream_id = $1 AND tenant_id = $2 AND external_id IN (SELECT value FROM json_each($3))"
+        ),
+    };
     Statement::from_sql_and_values(backend, sql, [stream.into(), tenant.into(), list(ids)])
 }
 
-/// Notes that a full pass saw these.
+/// Notes that a full pass saw these. Their stream is held, so that none of them moves meanwhile.
 pub fn seen(backend: DbBackend, tenant: TenantId, stream: SyncStreamId, ids: &[&str], pass: i64) -> Statement {
-    let test = if backend == DbBackend::Postgres { "=" } else { "IN" };
-    let sql = format!(
-        "UPDATE records SET full_pass = $4 WHERE stream_id = $1 AND tenant_id = $2 AND external_id {test} {}",
-        listed(backend, 3)
-    );
+    let sql = match backend {
+        DbBackend::Postgres => {
+            format!(
+                "UPDATE records SET full_pass = $4 WHERE tenant_id = $2 AND ctid = ANY(ARRAY(SELECT place FROM {ONE_BY_ONE}))"
+            )
+        }
+        _ => "UPDATE records SET full_pass = $4 \
+              WHERE stream_id = $1 AND tenant_id = $2 AND external_id IN (SELECT value FROM json_each($3))"
+            .to_owned(),
+    };
     Statement::from_sql_and_values(backend, sql, [stream.into(), tenant.into(), list(ids), pass.into()])
 }
 
