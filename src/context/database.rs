@@ -11,6 +11,8 @@
 //! Migrations run on a connection of their own without those time-outs, and under a lock, since several
 //! processes may start at once: an advisory lock on PostgreSQL, a locked file beside the `SQLite` file.
 
+mod planner;
+
 use std::{fmt, fs::File, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use migration::{Migrator, MigratorTrait, prelude::SchemaManager};
@@ -174,6 +176,9 @@ pub async fn migrate(settings: &Settings) -> Result<usize> {
     with_migrator(settings, async |db| {
         let pending = Migrator::get_pending_migrations(db).await?.len();
         Migrator::up(db, None).await?;
+        if pending > 0 {
+            planner::tell(db).await?;
+        }
         Ok(pending)
     })
     .await

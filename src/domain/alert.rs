@@ -36,6 +36,7 @@ impl Kind {
             Self::SyncStopped => "SYNC_STOPPED",
             Self::Undelivered => "UNDELIVERED",
             Self::DestinationDisabled => "DESTINATION_DISABLED",
+            Self::WebhooksGivenUp => "WEBHOOKS_GIVEN_UP",
             Self::UnmappedStatus => "UNMAPPED_STATUS",
             Self::ForbiddenStatus => "FORBIDDEN_STATUS",
             Self::UnknownOrder => "UNKNOWN_ORDER",

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::{
     context::{Audit, Cx, Hub, Once, Txn},
-    entity::{page, tenant as entity},
+    entity::{page, rewrite::rewrite, tenant as entity},
     event::{Changes, tenant::TenantEvent},
     kernel::{
         error::{Error, Result},
@@ -241,7 +241,7 @@ pub async fn update(cx: &Cx, id: TenantId, change: TenantChange) -> Result<Tenan
         if before.slug != after.slug {
             free_slug(txn, &after.slug).await?;
         }
-        let mut row = after.clone().into_active_model().reset_all();
+        let mut row = rewrite(after.clone());
         row.id = sea_orm::ActiveValue::Unchanged(id);
         row.created_at = sea_orm::ActiveValue::Unchanged(before.created_at);
         row.updated_at = Set(after.updated_at);

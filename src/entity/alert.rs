@@ -36,6 +36,8 @@ pub enum Kind {
     Undelivered,
     #[sea_orm(string_value = "destination_disabled")]
     DestinationDisabled,
+    #[sea_orm(string_value = "webhooks_given_up")]
+    WebhooksGivenUp,
     #[sea_orm(string_value = "unmapped_status")]
     UnmappedStatus,
     #[sea_orm(string_value = "forbidden_status")]

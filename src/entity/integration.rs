@@ -121,7 +121,7 @@ pub fn held(tenant: TenantId, integration: IntegrationId) -> Select<Entity> {
 
 /// Those of the whole hub with a provider of which a setting has one of these values.
 pub fn of_hub_with(provider: &str, setting: &str, values: impl IntoIterator<Item = String>) -> Select<Entity> {
-    let setting = Expr::cust_with_values("settings ->> $1", [setting]);
+    let setting = Expr::cust(format!("settings ->> '{}'", setting.replace('\'', "''")));
     there().filter(COLUMN.provider.eq(provider)).filter(setting.is_in(values))
 }
 

@@ -50,6 +50,7 @@ pub mod partner_update;
 pub mod provider_app;
 pub mod record;
 pub mod refresh_token;
+pub mod rewrite;
 pub mod schedule;
 pub mod secret;
 pub mod session;

@@ -50,36 +50,43 @@ pub struct Known {
     pub deleted_at: Option<DateTimeUtc>,
 }
 
-/// A list of ids as one value, however many there are, so that the statement is always the same.
-fn listed(backend: DbBackend, place: u8) -> String {
-    match backend {
-        DbBackend::Postgres => format!("ANY(ARRAY(SELECT json_array_elements_text(${place}::json)))"),
-        _ => format!("(SELECT value FROM json_each(${place}))"),
-    }
-}
-
+/// Ids as one value, however many there are, so that the statement is always the same.
 fn list(ids: &[&str]) -> Value {
     serde_json::Value::from(ids).to_string().into()
 }
 
+/// The records with the ids of the third value. PostgreSQL does not know how many there are, and of a table that it has
+/// not counted it does not know either: left to choose it compares each record with each id. So it is told to look for
+/// one id after the other.
+const ONE_BY_ONE: &str = "json_array_elements_text($3::json) AS wanted (id) CROSS JOIN LATERAL ( \
+                          SELECT ctid AS place, * FROM records \
+                          WHERE stream_id = $1 AND tenant_id = $2 AND external_id = wanted.id LIMIT 1) AS found";
+
 /// What is known of these records.
 pub fn known(backend: DbBackend, tenant: TenantId, stream: SyncStreamId, ids: &[&str]) -> Statement {
-    let test = if backend == DbBackend::Postgres { "=" } else { "IN" };
-    let sql = format!(
-        "SELECT external_id, hash, updated_at, deleted_at FROM records \
-         WHERE stream_id = $1 AND tenant_id = $2 AND external_id {test} {}",
-        listed(backend, 3)
-    );
+    const WHAT: &str = "external_id, hash, updated_at, deleted_at";
+    let sql = match backend {
+        DbBackend::Postgres => format!("SELECT {WHAT} FROM {ONE_BY_ONE}"),
+        _ => format!(
+            "SELECT {WHAT} FROM records \
+             WHERE stream_id = $1 AND tenant_id = $2 AND external_id IN (SELECT value FROM json_each($3))"
+        ),
+    };
     Statement::from_sql_and_values(backend, sql, [stream.into(), tenant.into(), list(ids)])
 }
 
-/// Notes that a full pass saw these.
+/// Notes that a full pass saw these. Their stream is held, so that none of them moves meanwhile.
 pub fn seen(backend: DbBackend, tenant: TenantId, stream: SyncStreamId, ids: &[&str], pass: i64) -> Statement {
-    let test = if backend == DbBackend::Postgres { "=" } else { "IN" };
-    let sql = format!(
-        "UPDATE records SET full_pass = $4 WHERE stream_id = $1 AND tenant_id = $2 AND external_id {test} {}",
-        listed(backend, 3)
-    );
+    let sql = match backend {
+        DbBackend::Postgres => {
+            format!(
+                "UPDATE records SET full_pass = $4 WHERE tenant_id = $2 AND ctid = ANY(ARRAY(SELECT place FROM {ONE_BY_ONE}))"
+            )
+        }
+        _ => "UPDATE records SET full_pass = $4 \
+              WHERE stream_id = $1 AND tenant_id = $2 AND external_id IN (SELECT value FROM json_each($3))"
+            .to_owned(),
+    };
     Statement::from_sql_and_values(backend, sql, [stream.into(), tenant.into(), list(ids), pass.into()])
 }
 
@@ -114,13 +121,12 @@ const REPLACED: &str = "ON CONFLICT (stream_id, external_id) DO UPDATE SET data 
 const COLUMNS: &str = "tenant_id, integration_id, stream_id, full_pass, changed_at, external_id, data, hash, updated_at, \
                        deleted_at, change_number";
 
-/// Writes records, new ones and others in their place. What they have in common is sent once: on `SQLite` as values
-/// that every row names, on PostgreSQL beside one document with all the rows, since there each value of a statement
-/// costs more than its bytes.
+/// Writes records, new ones and others in their place. On PostgreSQL all rows are one document beside what they have in
+/// common, since there each value of a statement costs more than its bytes.
 pub fn put(backend: DbBackend, common: Common, rows: Vec<Put<'_>>) -> Statement {
     let Common { tenant, integration, stream, pass, now } = common;
-    let mut values: Vec<Value> = vec![tenant.into(), integration.into(), stream.into(), pass.into(), now.into()];
     if backend == DbBackend::Postgres {
+        let mut values: Vec<Value> = vec![tenant.into(), integration.into(), stream.into(), pass.into(), now.into()];
         let rows = rows.into_iter().map(|row| {
             serde_json::json!({
                 "id": row.external_id, "data": row.data, "hash": hex(&row.hash), "updated": row.updated_at,
@@ -138,20 +144,28 @@ pub fn put(backend: DbBackend, common: Common, rows: Vec<Put<'_>>) -> Statement 
         );
         return Statement::from_sql_and_values(backend, sql, values);
     }
+    // Places without a number: a number is a name, and those are looked up one by one.
     let mut sql = format!("INSERT INTO records ({COLUMNS}) VALUES ");
+    let mut values = Vec::with_capacity(rows.len() * 11);
     for (at, row) in rows.into_iter().enumerate() {
-        let comma = if at == 0 { "" } else { ", " };
-        let gone = if row.deleted { "?5" } else { "NULL" };
-        let [id, data, hash, updated, number] = [1, 2, 3, 4, 5].map(|place| values.len() + place);
-        // Writing to a string does not fail.
-        let _ = write!(sql, "{comma}(?1, ?2, ?3, ?4, ?5, ?{id}, ?{data}, ?{hash}, ?{updated}, {gone}, ?{number})");
-        values.extend([
+        if at > 0 {
+            sql.push_str(", ");
+        }
+        sql.push_str("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        let of: [Value; 11] = [
+            tenant.into(),
+            integration.into(),
+            stream.into(),
+            pass.into(),
+            now.into(),
             row.external_id.into(),
             row.data.into(),
             row.hash.into(),
             row.updated_at.into(),
+            row.deleted.then_some(now).into(),
             row.change_number.into(),
-        ]);
+        ];
+        values.extend(of);
     }
     sql.push(' ');
     sql.push_str(REPLACED);

@@ -165,7 +165,8 @@ pub fn counts(tenant: TenantId, sources: &[WebhookSourceId]) -> sea_orm::Selecto
 
 /// The oldest of the whole hub that came before a moment and do not wait any more; for retention.
 pub fn old(before: Moment, most: u64) -> Select<Entity> {
-    let ids = Entity::find().select_only().column(Column::Id);
+    let columns = [Column::Id, Column::TenantId, Column::SourceId, Column::Status];
+    let ids = Entity::find().select_only().columns(columns);
     ids.filter(COLUMN.id.lt(WebhookEventId::first_of(before)))
         .filter(COLUMN.status.ne(Status::Received))
         .order_by_asc(Column::Id)

@@ -33,6 +33,8 @@ pub enum AlertKind {
     Undelivered,
     /// A destination of webhooks was disabled because nothing arrived there: mend it, enable it and recover it.
     DestinationDisabled,
+    /// Webhooks that came to a source were given up: mend the cause and have them processed again.
+    WebhooksGivenUp,
     /// A status has no meaning between us and a partner: map it, or say that it is ignored.
     UnmappedStatus,
     /// A partner says a status that may not follow that of the order: move the order, or tell the partner.

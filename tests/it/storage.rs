@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 use portolan::{
-    entity::{agent, api_token, event},
+    entity::{agent, api_token, event, record, webhook_event, webhook_item},
     kernel::{
         error::{Code, Error},
+        id::{SyncStreamId, WebhookEventId, WebhookSourceId},
         scope::Role,
     },
 };
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, IntoActiveModel,
-    PaginatorTrait, Statement,
+    PaginatorTrait, QueryTrait, Statement,
 };
+
+use uuid::Uuid;
 
 use crate::support::{TestHub, database::on_postgres};
 
@@ -43,6 +46,41 @@ async fn a_commit_is_on_disk_and_keys_are_held_and_waiting_ends() {
     }
     let refused = reader.execute_unprepared("DELETE FROM outbox").await;
     assert!(refused.is_err(), "a reader wrote");
+}
+
+/// How a statement would be carried out.
+async fn plan(db: &DatabaseConnection, statement: Statement) -> String {
+    let explained = Statement { sql: format!("EXPLAIN QUERY PLAN {}", statement.sql), ..statement };
+    let rows = db.query_all_raw(explained).await.unwrap();
+    let steps: Vec<String> = rows.iter().map(|row| row.try_get("", "detail").unwrap()).collect();
+    steps.join("; ")
+}
+
+#[tokio::test]
+async fn what_is_asked_for_by_its_id_is_not_looked_for_among_all_that_the_tenant_has() {
+    let hub = TestHub::start().await;
+    let database = &hub.app.hub().database;
+    let backend = database.backend();
+    if backend == DbBackend::Postgres {
+        return;
+    }
+    let (tenant, stream) = (hub.tenant.id, SyncStreamId::new(Uuid::nil()));
+    let webhooks = [WebhookEventId::new(Uuid::nil()); 64];
+    let statements = [
+        record::known(backend, tenant, stream, &["1", "2"]),
+        record::seen(backend, tenant, stream, &["1", "2"], 1),
+        webhook_item::first_told(tenant, &webhooks).build(backend),
+        webhook_event::due(tenant, WebhookSourceId::new(Uuid::nil()), hub.cx().now(), 64).build(backend),
+    ];
+    for statement in statements {
+        // One that was open before the tables were there, and one that opened later.
+        for db in [database.writer(), database.reader()] {
+            let sql = statement.sql.clone();
+            let plan = plan(db, statement.clone()).await;
+            assert!(!plan.contains("(tenant_id=?)") && !plan.contains("SCAN records"), "{sql}: {plan}");
+            assert!(!plan.contains("SCAN webhook"), "{sql}: {plan}");
+        }
+    }
 }
 
 #[tokio::test]

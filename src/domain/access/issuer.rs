@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     context::{Audit, Cx, Once, Txn},
-    entity::{issuer as entity, page},
+    entity::{issuer as entity, page, rewrite::rewrite},
     event::{Changes, access::AccessEvent},
     kernel::{
         error::{Error, Result},
@@ -221,7 +221,7 @@ pub async fn update(cx: &Cx, id: IssuerId, change: IssuerChange) -> Result<Issue
         if changes.is_empty() {
             return Ok(before);
         }
-        let mut row = after.clone().into_active_model().reset_all();
+        let mut row = rewrite(after.clone());
         row.id = Unchanged(id);
         row.updated_at = Set(after.updated_at);
         row.update(&**txn).await.map_err(taken)?;

@@ -28,10 +28,12 @@
 //! provider's time, as records do. That an address which was switched off refuses at once on every node: it may take
 //! two seconds.
 
+mod dead;
 pub mod intake;
 pub mod list;
 pub mod open;
 pub mod process;
+mod read;
 pub mod receive;
 pub mod reconcile;
 pub mod refusal;

@@ -9,28 +9,26 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, LazyLock},
     time::Duration,
 };
 
-use chrono::{SecondsFormat, TimeDelta};
-use http::{HeaderMap, HeaderName, HeaderValue};
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, sea_query::Expr};
+use chrono::TimeDelta;
+use sea_orm::{EntityTrait, IntoActiveModel, sea_query::Expr};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use url::Url;
 
 use super::{
-    Happening, Status, WebhookEvent, WebhookItem, WebhookSource, list, receive::fit, route, share, share::Others,
+    Status, WebhookEvent, WebhookItem, dead, list,
+    read::{Owners, Told, normalised},
+    receive::fit,
+    share::{self, Others},
 };
 use crate::{
     context::{
         Cx, NewJob, Txn, Work,
         evidence::{Errand, Evidence},
     },
-    domain::{credential::token, integration::Integration, sync::hint},
+    domain::sync::hint,
     entity::{
-        integration,
         webhook_event::{self as entity, Column},
         webhook_item,
     },
@@ -40,13 +38,6 @@ use crate::{
         error::{Error, Result, chain},
         id::{IntegrationId, WebhookEventId, WebhookSourceId},
         retry::Retry,
-    },
-    provider::{
-        manifest::{Manifest, webhook::Webhook},
-        webhook::{
-            Received,
-            event::{self, Event, Unread},
-        },
     },
 };
 
@@ -58,12 +49,6 @@ const ROUNDS: usize = 50;
 
 /// Items of one statement.
 const ITEMS: usize = 500;
-
-/// Where a webhook that is kept came from, as far as that matters to who reads it again.
-static NOWHERE: LazyLock<Url> = LazyLock::new(|| {
-    #[expect(clippy::unwrap_used, reason = "it is a constant")]
-    Url::parse("https://portolan.invalid/").unwrap()
-});
 
 /// How often a webhook is tried.
 const ATTEMPTS: i32 = 8;
@@ -84,13 +69,6 @@ impl Work for ProcessInbox {
     const ATTEMPTS: i32 = 1_000_000;
 }
 
-/// What a webhook comes to.
-pub(super) struct Told {
-    pub(super) event: Event,
-    pub(super) integration: Option<IntegrationId>,
-    pub(super) streams: Vec<String>,
-}
-
 /// What is to be done with a webhook.
 enum Plan {
     /// Kept, and what others get of it.
@@ -107,131 +85,16 @@ impl Plan {
     }
 }
 
-/// All that is needed to find out whose something is, and what is to be read then.
-pub(super) struct Owners {
-    manifest: Arc<Manifest>,
-    source: Option<IntegrationId>,
-    all: Vec<Integration>,
-}
-
-impl Owners {
-    /// The integrations of a source's tenant that may be meant; nothing if the provider is not known any more.
-    pub(super) async fn of(cx: &Cx, source: &WebhookSource) -> Result<Option<Self>> {
-        let Some(manifest) = cx.hub().catalogue.get(&source.provider).cloned() else { return Ok(None) };
-        let all = integration::of(cx.tenant()?).filter(integration::Column::Provider.eq(&source.provider));
-        Ok(Some(Self { manifest, source: source.integration_id, all: all.all(cx.db()).await? }))
-    }
-
-    pub(super) fn provider(&self) -> &str {
-        self.manifest.key.as_str()
-    }
-
-    pub(super) fn webhook(&self) -> Option<&Webhook> {
-        self.manifest.webhook.get()
-    }
-
-    /// Whose it is; the reason if it is nobody's.
-    fn owner(&self, account: Option<&str>) -> Result<&Integration, String> {
-        let own = self.source.and_then(|id| self.all.iter().find(|integration| integration.id == id));
-        let setting = self.webhook().and_then(|webhook| webhook.account.get()).map(|account| account.setting.as_str());
-        if let (Some(setting), Some(account)) = (setting, account) {
-            let has = |integration: &&Integration| {
-                token::settings(&integration.settings).get(setting).is_some_and(|value| value == account)
-            };
-            // The one that the source is for comes first, should there be two with one account.
-            if let Some(found) = own.filter(has).or_else(|| self.all.iter().find(has)) {
-                return Ok(found);
-            }
-            let unset = |own: &&Integration| !token::settings(&own.settings).contains_key(setting);
-            let shown: String = account.chars().take(100).collect();
-            return own.filter(unset).ok_or_else(|| {
-                format!("it is of the {setting} {shown:?}, which no integration with {} has", self.manifest.name)
-            });
-        }
-        match (own, &self.all[..]) {
-            (Some(own), _) => Ok(own),
-            (None, [only]) => Ok(only),
-            (None, []) => Err(format!("there is no integration with {}", self.manifest.name)),
-            (None, _) => Err(format!("it does not say which of the integrations with {} is meant", self.manifest.name)),
-        }
-    }
-
-    /// What a webhook comes to; the first reason for which some of it is nobody's stands beside it.
-    pub(super) fn read(&self, row: &WebhookEvent) -> Result<(Vec<Told>, Option<String>), Unread> {
-        let Some(webhook) = self.webhook() else { return Err(Unread::NoKind) };
-        let (mut told, mut reason) = (Vec::new(), None);
-        for event in read(webhook, row)? {
-            let owner = self.owner(event.account.as_deref());
-            let about = event.is.and_then(route::about);
-            let streams = match (&owner, about) {
-                (Ok(owner), Some(about)) if hint::is_followed(owner) && owner.can_webhook => {
-                    hint::streams(&self.manifest, about).map(str::to_owned).collect()
-                }
-                _ => Vec::new(),
-            };
-            let integration = owner.as_ref().ok().map(|owner| owner.id);
-            reason = reason.or_else(|| owner.err());
-            told.push(Told { event, integration, streams });
-        }
-        Ok((told, reason))
-    }
-}
-
-/// What a webhook that is kept says.
-fn read(webhook: &Webhook, row: &WebhookEvent) -> Result<Vec<Event>, Unread> {
-    received_of(row, |received| event::read(webhook, received))
-}
-
-/// Does something with a webhook that is kept, as it was when it came.
-pub(super) fn received_of<T>(row: &WebhookEvent, with: impl FnOnce(Received<'_>) -> T) -> T {
-    let mut headers = HeaderMap::new();
-    let kept: Vec<(String, String)> = serde_json::from_value(row.headers.clone()).unwrap_or_default();
-    for (name, value) in kept {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(&value)) {
-            headers.append(name, value);
-        }
-    }
-    let mut url = NOWHERE.clone();
-    url.set_query((!row.query.is_empty()).then_some(&row.query));
-    let from = row.address.as_deref().and_then(|address| address.parse().ok());
-    let from = from.unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
-    with(Received { url: &url, headers: &headers, body: &row.body, from })
-}
-
-/// Something that happened, in our words. The order of the fields is part of what is kept.
-#[derive(Serialize)]
-struct Normalised<'a> {
-    id: &'a str,
-    kind: &'a str,
-    is: Option<&'static str>,
-    subject: Option<&'a str>,
-    at: Option<String>,
-    account: Option<&'a str>,
-    data: &'a Value,
-}
-
-/// What happened, in our words: from the same bytes and the same file the same text.
-pub(super) fn normalised(event: &Event) -> Result<String> {
-    let normalised = Normalised {
-        id: &event.id,
-        kind: &event.kind,
-        is: event.is.map(Happening::as_str),
-        subject: event.subject.as_deref(),
-        at: event.at.map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true)),
-        account: event.account.as_deref(),
-        data: &event.data,
-    };
-    serde_json::to_string(&normalised).map_err(|error| Error::Internal("a webhook could not be written", error.into()))
-}
-
 /// Sees to what waits at a source of the caller's tenant. Says whether it came to an end.
 pub async fn process(cx: &Cx, id: WebhookSourceId, stopping: impl Fn() -> bool) -> Result<bool> {
     let Some(source) = list::serving(cx, &[id]).await?.pop() else {
         return cx.write(async |txn| txn.finish()).await.map(|()| true);
     };
+    // Not the source's: what came to an address for all is processed where it was handed on to.
+    let tenant = cx.tenant()?;
     let owners = Owners::of(cx, &source).await?;
     for _ in 0..ROUNDS {
-        let rows = entity::due(source.tenant_id, id, cx.now(), BATCH).all(cx.db()).await?;
+        let rows = entity::due(tenant, id, cx.now(), BATCH).all(cx.db()).await?;
         if rows.is_empty() {
             break;
         }
@@ -239,16 +102,14 @@ pub async fn process(cx: &Cx, id: WebhookSourceId, stopping: impl Fn() -> bool) 
             return Ok(false);
         }
         let others = match &owners {
-            Some(owners) if source.hub_wide && source.tenant_id == cx.tenant()? => {
-                Some(Others::of(cx, owners, &rows).await?)
-            }
+            Some(owners) if source.hub_wide && source.tenant_id == tenant => Some(Others::of(cx, owners, &rows).await?),
             _ => None,
         };
         let plans = rows.into_iter().map(|row| plan(cx, owners.as_ref(), others.as_ref(), row)).collect();
         settle(cx, plans).await?;
     }
     cx.write(async |txn| {
-        if let Some(next) = entity::next(source.tenant_id, id).one(&**txn).await? {
+        if let Some(next) = entity::next(tenant, id).one(&**txn).await? {
             let wait = next.due_at.map_or(TimeDelta::zero(), |due| (due - txn.now()).max(TimeDelta::zero()));
             let again = NewJob::of(&ProcessInbox { source: id })?.unique(id.to_string()).after(wait);
             txn.enqueue(again)?;
@@ -368,6 +229,9 @@ async fn keep(txn: &Txn, kept: &[(&WebhookEvent, &Vec<Told>)]) -> Result<()> {
     for (integration, ids) in by_owner {
         entity::processed(tenant, ids, integration, txn.now()).exec(&**txn).await?;
     }
+    if !again.is_empty() {
+        dead::resolve(txn, tenant, first.source_id).await?;
+    }
     Ok(())
 }
 
@@ -428,6 +292,7 @@ async fn give_up(txn: &Txn, row: &WebhookEvent, reason: &str) -> Result<()> {
         .col_expr(Column::Reason, Expr::value(reason))
         .col_expr(Column::SettledAt, Expr::value(txn.now()));
     update.exec(&**txn).await?;
+    dead::raise(txn, row, reason).await?;
     let reason = reason.to_owned();
     txn.emit(&InboxEvent::DeadLettered { source: row.source_id, webhook: row.id, reason })
 }

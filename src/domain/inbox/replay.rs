@@ -11,7 +11,8 @@ use serde_json::json;
 use super::{
     Status, WebhookEvent, WebhookSource,
     list::{self, WebhookFilter, filtered},
-    process::{Owners, ProcessInbox, normalised},
+    process::ProcessInbox,
+    read::{Owners, normalised},
 };
 use crate::{
     context::{Audit, Cx, NewJob},

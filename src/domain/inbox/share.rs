@@ -11,7 +11,8 @@ use sea_orm::ConnectionTrait;
 
 use super::{
     Status, WebhookEvent,
-    process::{Owners, ProcessInbox, received_of},
+    process::ProcessInbox,
+    read::{Owners, received_of},
 };
 use crate::{
     context::{Cx, NewJob, Txn},

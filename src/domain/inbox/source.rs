@@ -8,6 +8,7 @@ use super::{WebhookSource, open, receive::PATH, reconcile};
 use crate::{
     context::{Audit, Cx, Hub, Once, Txn},
     domain::{
+        alert,
         credential::webhook::{self, Checked},
         integration,
     },
@@ -323,6 +324,7 @@ async fn gone(txn: &Txn, before: WebhookSource) -> Result<Vec<u8>> {
     let (id, digest) = (before.id, before.digest.clone());
     webhook::forget(txn, before.tenant_id, &id.to_string()).await?;
     reconcile::end(txn, id).await?;
+    alert::resolve_all(txn, &id.to_string()).await?;
     let fact = InboxEvent::SourceDeleted { source: id, provider: before.provider.clone(), name: before.name.clone() };
     let last = shown(&before);
     entity::Entity::delete(before.into_active_model()).exec(&**txn).await?;

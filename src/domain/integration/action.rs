@@ -21,7 +21,7 @@ use crate::{
         credential::resolve::{self, Sources, Target},
         provider,
     },
-    entity::{integration, integration_action as entity},
+    entity::{integration, integration_action as entity, rewrite::rewrite},
     event::integration::IntegrationEvent,
     kernel::{
         error::{Error, Result},
@@ -99,7 +99,7 @@ pub(super) async fn import(txn: &Txn, integration: &Integration, manifest: &Mani
                 let same = IntegrationAction { id: before.id, imported_at: before.imported_at, ..row.clone() };
                 if same != before {
                     imported.changed += 1;
-                    IntegrationAction { id: before.id, ..row }.into_active_model().reset_all().update(&**txn).await?;
+                    rewrite(IntegrationAction { id: before.id, ..row }).update(&**txn).await?;
                 }
             }
         }

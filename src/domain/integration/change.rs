@@ -16,7 +16,7 @@ use crate::{
         alert,
         credential::{self, token},
     },
-    entity,
+    entity::{self, rewrite::rewrite},
     event::{Changes, integration::IntegrationEvent},
     kernel::{
         error::{Error, Result},
@@ -91,7 +91,7 @@ pub async fn update(cx: &Cx, id: IntegrationId, change: IntegrationChange) -> Re
         if changes.is_empty() {
             return Ok(before);
         }
-        after.clone().into_active_model().reset_all().update(&**txn).await?;
+        rewrite(after.clone()).update(&**txn).await?;
         let fact = IntegrationEvent::Updated { integration: id, changes: changes.clone() };
         txn.emit(&fact)?;
         txn.audit(Audit::of(&fact).before(changes.side("from")).after(changes.side("to")))?;

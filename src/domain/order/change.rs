@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     context::{Audit, Cx, Txn},
-    entity::{order as entity, order_change},
+    entity::{order as entity, order_change, rewrite::rewrite},
     event::{Changes, order::OrderEvent},
     kernel::{
         clock::Moment,
@@ -108,7 +108,7 @@ pub async fn update(cx: &Cx, id: OrderId, update: OrderUpdate) -> Result<Order> 
         if changes.is_empty() {
             return Ok(before);
         }
-        after.clone().into_active_model().reset_all().update(&**txn).await?;
+        rewrite(after.clone()).update(&**txn).await?;
         let line = Line { changes: json!(changes), ..Line::of(ChangeKind::Updated, txn.now()) };
         write(txn, &after, line).await?;
         let fact = OrderEvent::Updated {
@@ -177,7 +177,7 @@ pub async fn into_status(txn: &Txn, before: Order, to: &str, cause: Cause) -> Re
         updated_at: txn.now(),
         ..before
     };
-    after.clone().into_active_model().reset_all().update(&**txn).await?;
+    rewrite(after.clone()).update(&**txn).await?;
     let line = Line {
         from: Some(from.clone()),
         to: Some(to.to_owned()),
@@ -207,7 +207,7 @@ pub async fn into_status(txn: &Txn, before: Order, to: &str, cause: Cause) -> Re
 /// Notes that a partner said once more what an order is already.
 pub async fn confirm(txn: &Txn, before: Order, happened_at: Moment, said: &str) -> Result<Order> {
     let after = Order { status_at: Some(happened_at), partner_status: Some(said.to_owned()), ..before };
-    after.clone().into_active_model().reset_all().update(&**txn).await?;
+    rewrite(after.clone()).update(&**txn).await?;
     Ok(after)
 }
 

@@ -20,7 +20,7 @@ use crate::{
         credential::signature::{self, New},
         event,
     },
-    entity::{webhook_delivery, webhook_destination as entity, webhook_message},
+    entity::{rewrite::rewrite, webhook_delivery, webhook_destination as entity, webhook_message},
     event::{Changes, outbound::OutboundEvent},
     kernel::{
         error::{Error, Result},
@@ -294,8 +294,7 @@ pub async fn update(cx: &Cx, id: WebhookDestinationId, change: DestinationChange
             (after.failures, after.failing_since, after.paused_until) = (0, None, None);
         }
         after.updated_at = txn.now();
-        let row = after.clone().into_active_model().reset_all();
-        row.update(&**txn).await?;
+        rewrite(after.clone()).update(&**txn).await?;
         let fact = OutboundEvent::DestinationUpdated { destination: id, changes };
         txn.emit(&fact)?;
         txn.audit(Audit::of(&fact).before(was).after(shown(&after)))?;

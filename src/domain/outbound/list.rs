@@ -57,10 +57,13 @@ pub struct DeliveryFilter {
 
 /// Whether what a filter names is the tenant's.
 pub async fn check(cx: &Cx, filter: &DeliveryFilter) -> Result<()> {
-    match filter.destination {
-        Some(id) => destination(cx, id).await.map(drop),
-        None => Ok(()),
+    if let Some(id) = filter.destination {
+        destination(cx, id).await?;
     }
+    if let Some(id) = filter.event {
+        messages(cx, &[id]).await?.pop().ok_or(Error::NotFound("webhook about that event"))?;
+    }
+    Ok(())
 }
 
 fn filtered(cx: &Cx, filter: &DeliveryFilter) -> Result<Select<entity::Entity>> {

@@ -26,7 +26,7 @@ use crate::{
             partner::{self as outbound, NewPartnerDestination, PartnerDestinationChange},
         },
     },
-    entity::{partner_integration as entity, partner_organization},
+    entity::{partner_integration as entity, partner_organization, rewrite::rewrite},
     event::{Changes, partner::PartnerEvent},
     kernel::{
         error::{Code, Error, Issue, Result},
@@ -430,7 +430,7 @@ async fn beside(
     if changes.is_empty() {
         return Ok(());
     }
-    let mut row = after.clone().into_active_model().reset_all();
+    let mut row = rewrite(after.clone());
     row.updated_at = Set(txn.now());
     row.update(&**txn).await?;
     let fact = PartnerEvent::IntegrationUpdated {

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{PartnerOrganization, Sight};
 use crate::{
     context::{Audit, Cx, Once},
-    entity::{page, partner_organization as entity},
+    entity::{page, partner_organization as entity, rewrite::rewrite},
     event::{Changes, partner::PartnerEvent},
     kernel::{
         error::{Error, Result},
@@ -196,7 +196,7 @@ pub async fn update(cx: &Cx, id: PartnerOrganizationId, change: OrganizationChan
         if changes.is_empty() {
             return Ok(before);
         }
-        after.clone().into_active_model().reset_all().update(&**txn).await?;
+        rewrite(after.clone()).update(&**txn).await?;
         let fact = PartnerEvent::OrganizationUpdated { partner: id, changes: changes.clone() };
         txn.emit(&fact)?;
         txn.audit(Audit::of(&fact).before(changes.side("from")).after(changes.side("to")))?;

@@ -27,7 +27,9 @@ use crate::{
     entity::{
         integration,
         partner_integration::{self, Column as BesideColumn},
-        partner_organization, partner_update as entity, status_mapping,
+        partner_organization, partner_update as entity,
+        rewrite::rewrite,
+        status_mapping,
     },
     event::partner::PartnerEvent,
     kernel::{
@@ -245,7 +247,7 @@ pub(super) async fn went_wrong(txn: &Txn, beside: &Beside, reason: &str) -> Resu
 }
 
 async fn write(txn: &Txn, row: PartnerUpdate) -> Result<PartnerUpdate> {
-    row.clone().into_active_model().reset_all().update(&**txn).await?;
+    rewrite(row.clone()).update(&**txn).await?;
     Ok(row)
 }
 

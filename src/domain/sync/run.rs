@@ -2,7 +2,7 @@
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
-use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel};
+use sea_orm::{EntityTrait, IntoActiveModel};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -22,7 +22,7 @@ use crate::{
         integration::{Integration, may_be_used},
         job,
     },
-    entity::{integration, sync_run as entity, tenant},
+    entity::{integration, rewrite::rewrite, sync_run as entity, tenant},
     event::{
         integration::IntegrationEvent,
         sync::{Counts, SyncEvent},
@@ -94,7 +94,7 @@ impl Held {
 
     /// Writes the run and its stream.
     pub(super) async fn write(&self, txn: &Txn) -> Result<()> {
-        entity::Entity::update(self.run.clone().into_active_model().reset_all()).exec(&**txn).await?;
+        entity::Entity::update(rewrite(self.run.clone())).exec(&**txn).await?;
         stream::write(txn, &self.stream).await
     }
 

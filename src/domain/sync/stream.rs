@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
 
 use super::{SyncStream, schedule};
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     },
     entity::{
         integration,
+        rewrite::rewrite,
         sync_stream::{self as entity, Column},
     },
     event::{Fact, sync::SyncEvent},
@@ -90,7 +91,7 @@ pub(super) async fn held(txn: &Txn, integration: &Integration, key: &str) -> Res
 /// Writes a row that is held.
 pub(super) async fn write(txn: &Txn, row: &SyncStream) -> Result<()> {
     let row = SyncStream { updated_at: txn.now(), ..row.clone() };
-    entity::Entity::update(row.into_active_model().reset_all()).exec(&**txn).await?;
+    entity::Entity::update(rewrite(row)).exec(&**txn).await?;
     Ok(())
 }
 

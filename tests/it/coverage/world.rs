@@ -93,9 +93,10 @@ impl Side {
         let (source, webhook) = Box::pin(heard(hub, played, &cx, ids["integration"].parse().unwrap())).await;
         ids.insert("webhookSource", source);
         ids.insert("webhookEvent", webhook);
-        let (destination, delivery) = Box::pin(sent(played, &cx)).await;
+        let [destination, delivery, message] = Box::pin(sent(played, &cx)).await;
         ids.insert("webhookDestination", destination);
         ids.insert("webhookDelivery", delivery);
+        ids.insert("webhookMessage", message);
         ids.insert("webhookSince", (cx.now() - TimeDelta::days(1)).to_rfc3339());
         ids.extend(Box::pin(partner::all(hub, played, &tenant)).await);
         ids.insert("deadJob", dead_job(hub, &cx).await);
@@ -204,7 +205,7 @@ async fn heard(hub: &TestHub, played: &Played, cx: &Cx, id: IntegrationId) -> (S
 }
 
 /// A destination of webhooks to which two were sent and did not arrive, of which one is to be sent again.
-async fn sent(played: &Played, cx: &Cx) -> (String, String) {
+async fn sent(played: &Played, cx: &Cx) -> [String; 3] {
     let new = NewDestination {
         name: "A destination".to_owned(),
         url: format!("http://{}/nobody", played.address),
@@ -216,7 +217,7 @@ async fn sent(played: &Played, cx: &Cx) -> (String, String) {
     let again = destination::test(cx, made.destination.id).await.unwrap();
     let over = destination::test(cx, made.destination.id).await.unwrap();
     again::resend(cx, again.delivery.id).await.unwrap();
-    (made.destination.id.to_string(), over.delivery.id.to_string())
+    [made.destination.id.to_string(), over.delivery.id.to_string(), over.delivery.message_id.to_string()]
 }
 
 /// Work that failed for good.

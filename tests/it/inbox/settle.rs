@@ -16,11 +16,12 @@ use portolan::{
             list::{self, RunFilter},
         },
     },
-    kernel::page::PageArgs,
+    kernel::{page::PageArgs, scope::Role},
     provider::simulator::hook::How,
 };
+use serde_json::json;
 
-use super::{Inbox, counted, told};
+use super::{Inbox, ask, counted, told};
 
 async fn runs(inbox: &Inbox) -> Vec<(String, Cause)> {
     let args = PageArgs { after: None, before: None, size: 100, backward: false };
@@ -141,4 +142,48 @@ async fn what_somebody_forgot_to_tell_is_found() {
     portolan::domain::inbox::intake::sweep(inbox.hub.app.hub().clone()).await.unwrap();
     inbox.work().await;
     assert_eq!(inbox.kept().await[0].status, Status::Processed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_up_is_an_alert_until_it_had_its_effect_or_is_forgotten() {
+    let inbox = Inbox::of("shopify").await;
+    let open = async || {
+        let token = inbox.hub.token(Role::Viewer).await;
+        let seen = "{ alerts(filter: { open: true, kinds: [WEBHOOKS_GIVEN_UP] }) { nodes { subject text } } }";
+        ask(&inbox.hub, &token, seen, json!({})).await["alerts"]["nodes"].as_array().unwrap().clone()
+    };
+    let all = super::make(&inbox.hub, &inbox.played, "shopify", None).await;
+    let strange = async || {
+        inbox.hub.clock.advance(chrono::TimeDelta::seconds(1));
+        let now = inbox.hub.cx().now();
+        let mut sent = inbox.played.webhooks("shopify", all.url.expose(), How::Right, 1, now).remove(0);
+        for (name, value) in &mut sent.headers {
+            if name == "x-shopify-shop-domain" {
+                *value = "later.myshopify.com".to_owned();
+            }
+        }
+        inbox.taken(&sent).await;
+        for _ in 0..8 {
+            inbox.work().await;
+            inbox.hub.clock.advance(chrono::TimeDelta::minutes(11));
+        }
+        inbox.kept().await.pop().unwrap()
+    };
+    let dead = strange().await;
+    assert_eq!(dead.status, Status::Dead);
+    let told = open().await;
+    assert_eq!((told.len(), &told[0]["subject"]), (1, &json!(dead.source_id)));
+    assert!(told[0]["text"].as_str().unwrap().contains("later"), "{told:?}");
+    strange().await;
+    assert_eq!(open().await.len(), 1, "many are one alert");
+    // Now somebody has that shop.
+    let other = super::connect_as(&inbox.hub.cx(), "shopify", "Later", &[("shop", "later")]).await;
+    replay::replay(&inbox.hub.cx(), &Which::Ids(vec![dead.id]), false).await.unwrap();
+    inbox.work().await;
+    let mended = inbox.kept().await.into_iter().find(|row| row.id == dead.id).unwrap();
+    assert_eq!((mended.status, mended.integration_id), (Status::Processed, Some(other.id)));
+    assert_eq!(open().await.len(), 1, "the other one is still there");
+    inbox.hub.clock.advance(chrono::TimeDelta::days(400));
+    retain::forget_old(inbox.hub.app.hub().clone()).await.unwrap();
+    assert_eq!(open().await.len(), 0, "nothing is left");
 }

@@ -14,7 +14,7 @@ pub const CASES: &[Case] = &[
                webhookSources(integrationId: $id, first: 2, after: $after) {
                  edges { cursor node { id } }
                  nodes {
-                   id name providerKey provider { key } integrationId url setup enabled secrets { name hint }
+                   id name providerKey provider { key } integrationId hubWide url setup enabled secrets { name hint }
                    overlapUntil missedEventRate createdBy createdAt updatedAt
                    statistics {
                      received verified refused duplicates waiting processed failed lastTriggeredAt
@@ -93,7 +93,7 @@ pub const CASES: &[Case] = &[
         "mutation CreateWebhookSourceOfProvider($input: CreateWebhookSourceInput!) {
            createWebhookSource(input: $input) { source { id } userErrors { code path message } }
          }",
-        |_| json!({ "input": { "provider": "mailchimp" } }),
+        |_| json!({ "input": { "provider": "mailchimp", "hubWide": false } }),
     ),
     Case::new(
         Needs::Scope(Scope::IntegrationWrite),

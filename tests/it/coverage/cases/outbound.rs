@@ -55,7 +55,8 @@ pub const CASES: &[Case] = &[
             |side| {
                 json!({
                     "filter": {
-                        "destinationId": side["webhookDestination"], "kinds": ["webhook.test"],
+                        "destinationId": side["webhookDestination"], "eventId": side["webhookMessage"],
+                        "subject": side["webhookDestination"], "kinds": ["webhook.test"],
                         "statuses": ["PENDING", "DELIVERED", "FAILED", "SKIPPED"],
                         "from": "2020-01-01T00:00:00Z", "to": "2120-01-01T00:00:00Z",
                     },
@@ -91,7 +92,7 @@ pub const CASES: &[Case] = &[
         |side| {
             json!({ "input": {
                 "id": side["webhookDestination"], "name": side.fresh(), "url": "https://hooks.example.com/in",
-                "events": ["integration.*"], "filter": null,
+                "events": ["integration.*"], "filter": "data.number",
             } })
         },
     ),
