@@ -118,7 +118,11 @@ async fn what_is_followed_is_what_is_listed() {
     let item = stream.event().await.json()["data"]["ordersLive"].clone();
     assert_eq!(item["snapshot"], json!([{ "number": 1 }]));
     world.done("createOrder", ORDER, new()).await;
-    let item = stream.event().await.json()["data"]["ordersLive"].clone();
+    let mut item = stream.event().await.json()["data"]["ordersLive"].clone();
+    // What is in the snapshot may come once more behind it.
+    while item["upserted"]["number"] == 1 {
+        item = stream.event().await.json()["data"]["ordersLive"].clone();
+    }
     assert_eq!(item["upserted"], json!({ "number": 2, "status": "new" }));
     world.moves(first["order"]["id"].as_str().unwrap(), "approved").await;
     let item = stream.event().await.json()["data"]["ordersLive"].clone();
