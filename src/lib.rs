@@ -28,7 +28,3 @@ pub mod provider;
 pub mod telemetry;
 pub mod vault;
 pub mod worker;
-
-/// Where memory comes from, in the program, its tests and its benches alike.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

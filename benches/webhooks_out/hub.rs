@@ -79,5 +79,5 @@ pub(crate) async fn serve(sink: SocketAddr, destinations: usize, changes: usize)
         .await
         .unwrap();
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

@@ -176,9 +176,7 @@ pub async fn migrate(settings: &Settings) -> Result<usize> {
     with_migrator(settings, async |db| {
         let pending = Migrator::get_pending_migrations(db).await?.len();
         Migrator::up(db, None).await?;
-        if pending > 0 {
-            planner::tell(db).await?;
-        }
+        planner::tell(db).await?;
         Ok(pending)
     })
     .await

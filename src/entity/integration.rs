@@ -119,10 +119,13 @@ pub fn held(tenant: TenantId, integration: IntegrationId) -> Select<Entity> {
     of(tenant).filter(COLUMN.id.eq(integration)).lock(LockType::NoKeyUpdate)
 }
 
-/// Those of the whole hub with a provider of which a setting has one of these values.
+/// Those of the whole hub with a provider of which a setting has one of these values. Into a tenant that was deleted
+/// nothing is written any more, so it has none.
 pub fn of_hub_with(provider: &str, setting: &str, values: impl IntoIterator<Item = String>) -> Select<Entity> {
     let setting = Expr::cust(format!("settings ->> '{}'", setting.replace('\'', "''")));
-    there().filter(COLUMN.provider.eq(provider)).filter(setting.is_in(values))
+    let lives = "NOT EXISTS (SELECT 1 FROM tenants WHERE tenants.id = integrations.tenant_id \
+                 AND tenants.deleted_at IS NOT NULL)";
+    there().filter(COLUMN.provider.eq(provider)).filter(setting.is_in(values)).filter(Expr::cust(lives))
 }
 
 /// Those of the whole hub behind an id, in order, for chores that look at each.

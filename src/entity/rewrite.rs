@@ -33,7 +33,7 @@ mod tests {
             stream: sea_orm::ActiveValue::Unchanged("orders".to_owned()),
             ..Default::default()
         };
-        let sql = entity::Entity::update(rewrite(row)).build(DbBackend::Sqlite).sql;
+        let sql = entity::Entity::update(rewrite(row)).validate().unwrap().build(DbBackend::Sqlite).sql;
         let (set, by) = sql.split_once("WHERE").unwrap();
         assert!(set.contains("\"stream\" = ") && by.contains("\"id\" = "), "{sql}");
         assert!(!set.contains("\"tenant_id\"") && !set.contains("\"id\""), "{sql}");

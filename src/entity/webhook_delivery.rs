@@ -105,7 +105,8 @@ pub fn waiting(
         .select_only()
         .column(Column::DestinationId)
         .column(Column::Key)
-        .filter(COLUMN.status.eq(Status::Pending))
+        // Said as the index says it, which does not serve a value that is filled in.
+        .filter(Expr::cust("status = 'PENDING'"))
         .filter(COLUMN.destination_id.is_in(destinations))
         .filter(COLUMN.key.is_in(keys))
         .distinct()

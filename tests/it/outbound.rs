@@ -69,11 +69,11 @@ impl Outbound {
 
     /// A destination at a path of the sink.
     async fn destination(&self, path: &str, events: &[&str]) -> Made {
-        self.make(NewDestination { events: events.iter().map(|one| (*one).to_owned()).collect(), ..self.new(path) })
+        self.make(NewDestination { events: events.iter().map(|one| (*one).to_owned()).collect(), ..self.plain(path) })
             .await
     }
 
-    fn new(&self, path: &str) -> NewDestination {
+    fn plain(&self, path: &str) -> NewDestination {
         NewDestination {
             name: path.to_owned(),
             url: format!("http://{}/{path}", self.sink.address),

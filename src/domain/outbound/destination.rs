@@ -21,7 +21,10 @@ use crate::{
         event,
     },
     entity::{rewrite::rewrite, webhook_delivery, webhook_destination as entity, webhook_message},
-    event::{Changes, outbound::OutboundEvent},
+    event::{
+        Changes,
+        outbound::{Deliveries, OutboundEvent},
+    },
     kernel::{
         error::{Error, Result},
         id::{IntegrationId, WebhookDestinationId},
@@ -427,6 +430,11 @@ pub async fn test(cx: &Cx, id: WebhookDestinationId) -> Result<Tried> {
         let row = delivery.clone().into_active_model();
         webhook_delivery::Entity::insert(row).exec_without_returning(&**txn).await?;
         note(txn, &[&answered]).await?;
+        let (tenant, deliveries) = (delivery.tenant_id, Deliveries::from([(id, vec![delivery.id])]));
+        txn.emit(&match status {
+            Status::Delivered => OutboundEvent::Delivered { tenant, deliveries },
+            _ => OutboundEvent::GivenUp { tenant, deliveries },
+        })?;
         txn.audit(Audit::new("webhook.tested", id))?;
         Ok(Tried { delivery, attempt: tried })
     })

@@ -52,10 +52,10 @@ pub fn part(webhook: &Webhook, received: Received<'_>, ours: &dyn Fn(&str) -> bo
 
 /// What a body speaks of.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Speaks {
-    OfOurs,
-    OfOthers,
-    OfBoth,
+enum About {
+    Ours,
+    Others,
+    Both,
 }
 
 struct Cut<'a> {
@@ -69,14 +69,14 @@ impl Cut<'_> {
         event.account.as_deref().is_some_and(self.ours)
     }
 
-    fn speaks(&self, whole: &Value) -> Speaks {
+    fn speaks(&self, whole: &Value) -> About {
         let body = whole.to_string().into_bytes();
         let events = event::read(self.webhook, Received { body: &body, ..self.received }).unwrap_or_default();
         let ours = events.iter().filter(|event| self.is_ours(event)).count();
         match ours {
-            0 => Speaks::OfOthers,
-            _ if ours == events.len() => Speaks::OfOurs,
-            _ => Speaks::OfBoth,
+            0 => About::Others,
+            _ if ours == events.len() => About::Ours,
+            _ => About::Both,
         }
     }
 
@@ -95,9 +95,9 @@ impl Cut<'_> {
             for element in elements {
                 put(whole, &list, vec![element]);
                 match self.speaks(whole) {
-                    Speaks::OfOthers => continue,
-                    Speaks::OfOurs => {}
-                    Speaks::OfBoth => self.shrink(whole, &format!("{list}/0"), depth + 1),
+                    About::Others => continue,
+                    About::Ours => {}
+                    About::Both => self.shrink(whole, &format!("{list}/0"), depth + 1),
                 }
                 if let Some(Value::Array(alone)) = whole.pointer_mut(&list).map(Value::take) {
                     kept.extend(alone);

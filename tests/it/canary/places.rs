@@ -159,17 +159,17 @@ impl<'a> Places<'a> {
         let own = self.texts("SELECT oid::text FROM pg_database WHERE datname = current_database()").await.unwrap();
         files(&folder.join("base").join(&own[0]), "PostgreSQL file: ", self.begun, found);
         files(&folder.join("global"), "PostgreSQL file: global ", self.begun, found);
-        for entry in fs::read_dir(folder.join("pg_wal")).unwrap().map(Result::unwrap) {
-            let name = entry.file_name().into_string().unwrap();
-            // Segments are named in their order; those of before are none of ours.
-            if name.len() == begun.len() && name >= begun {
-                let before = found.len();
-                read(&entry.path(), format!("write-ahead log: {name}"), self.begun, found);
-                for segment in &mut found[before..] {
-                    segment.bytes = without_heads(&segment.bytes);
-                }
-            }
+        // Segments are named in their order; those of before are none of ours. What is written goes on in the next one.
+        let segments = fs::read_dir(folder.join("pg_wal")).unwrap().map(|entry| entry.unwrap().path());
+        let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+        let mut segments: Vec<_> =
+            segments.filter(|path| name(path).len() == begun.len() && name(path) >= begun).collect();
+        segments.sort();
+        let mut whole = Vec::new();
+        for segment in segments.iter().filter_map(|path| written(path, self.begun)) {
+            without_heads(&segment, &mut whole);
         }
+        found.push(Place { name: format!("write-ahead log: from {begun}"), bytes: without_zeros(&whole) });
         for name in ["server.log", "logfile", "log"] {
             let log = folder.join(name);
             if log.is_dir() {
@@ -193,10 +193,11 @@ impl<'a> Places<'a> {
 }
 
 /// A segment of the write-ahead log without the heads of its pages: what is written goes on after them, and would
-/// otherwise be torn wherever a page ends.
-fn without_heads(segment: &[u8]) -> Vec<u8> {
-    let pages = segment.chunks(8_192).enumerate();
-    pages.flat_map(|(at, page)| page.get(if at == 0 { 40 } else { 24 }..).unwrap_or_default()).copied().collect()
+/// otherwise be torn wherever a page ends. Pages are counted from its beginning, empty ones too.
+fn without_heads(segment: &[u8], into: &mut Vec<u8>) {
+    for (at, page) in segment.chunks(8_192).enumerate() {
+        into.extend_from_slice(page.get(if at == 0 { 40 } else { 24 }..).unwrap_or_default());
+    }
 }
 
 /// Every file of a folder, but the master key, which is the one that belongs there.
@@ -213,10 +214,19 @@ fn files(folder: &Path, prefix: &str, since: SystemTime, found: &mut Vec<Place>)
 
 /// A file, if it is still there and was written since then; without its empty pages, which are most of some.
 fn read(path: &Path, name: String, since: SystemTime, found: &mut Vec<Place>) {
-    const PAGE: usize = 4096;
-    let written = fs::metadata(path).and_then(|about| about.modified()).is_ok_and(|written| written >= since);
-    if let Some(bytes) = fs::read(path).ok().filter(|_| written) {
-        let bytes = bytes.chunks(PAGE).filter(|page| page[..] != [0; PAGE][..page.len()]).collect::<Vec<_>>().concat();
-        found.push(Place { name, bytes });
+    if let Some(bytes) = written(path, since) {
+        found.push(Place { name, bytes: without_zeros(&bytes) });
     }
+}
+
+/// What is in a file, if it was written since.
+fn written(path: &Path, since: SystemTime) -> Option<Vec<u8>> {
+    let written = fs::metadata(path).and_then(|about| about.modified()).is_ok_and(|written| written >= since);
+    fs::read(path).ok().filter(|_| written)
+}
+
+/// Files are made larger than what is in them.
+fn without_zeros(bytes: &[u8]) -> Vec<u8> {
+    const PAGE: usize = 4096;
+    bytes.chunks(PAGE).filter(|page| page[..] != [0; PAGE][..page.len()]).collect::<Vec<_>>().concat()
 }

@@ -154,7 +154,7 @@ async fn what_was_given_up_is_an_alert_until_it_had_its_effect_or_is_forgotten()
     };
     let all = super::make(&inbox.hub, &inbox.played, "shopify", None).await;
     let strange = async || {
-        inbox.hub.clock.advance(chrono::TimeDelta::seconds(1));
+        inbox.hub.clock.advance(TimeDelta::seconds(1));
         let now = inbox.hub.cx().now();
         let mut sent = inbox.played.webhooks("shopify", all.url.expose(), How::Right, 1, now).remove(0);
         for (name, value) in &mut sent.headers {
@@ -165,7 +165,7 @@ async fn what_was_given_up_is_an_alert_until_it_had_its_effect_or_is_forgotten()
         inbox.taken(&sent).await;
         for _ in 0..8 {
             inbox.work().await;
-            inbox.hub.clock.advance(chrono::TimeDelta::minutes(11));
+            inbox.hub.clock.advance(TimeDelta::minutes(11));
         }
         inbox.kept().await.pop().unwrap()
     };
@@ -183,7 +183,7 @@ async fn what_was_given_up_is_an_alert_until_it_had_its_effect_or_is_forgotten()
     let mended = inbox.kept().await.into_iter().find(|row| row.id == dead.id).unwrap();
     assert_eq!((mended.status, mended.integration_id), (Status::Processed, Some(other.id)));
     assert_eq!(open().await.len(), 1, "the other one is still there");
-    inbox.hub.clock.advance(chrono::TimeDelta::days(400));
+    inbox.hub.clock.advance(TimeDelta::days(400));
     retain::forget_old(inbox.hub.app.hub().clone()).await.unwrap();
     assert_eq!(open().await.len(), 0, "nothing is left");
 }

@@ -2,10 +2,13 @@
 
 use portolan::{
     context::Cx,
-    domain::inbox::{
-        Status, WebhookEvent,
-        list::{self, WebhookFilter},
-        source::{self, NewSource},
+    domain::{
+        inbox::{
+            Status, WebhookEvent,
+            list::{self, WebhookFilter},
+            source::{self, NewSource},
+        },
+        tenant::{self, lifecycle},
     },
     kernel::{page::PageArgs, scope::Role},
     provider::{
@@ -113,7 +116,7 @@ async fn of_what_comes_to_an_address_for_all_each_tenant_gets_its_own_once_and_n
     }
     // A tenant has its part processed again, without the whole.
     let admin = {
-        let tenant = portolan::domain::tenant::named(hub.app.hub(), "north").await.unwrap();
+        let tenant = tenant::named(hub.app.hub(), "north").await.unwrap();
         hub.token_of(&tenant, Role::Admin).await
     };
     let again =
@@ -132,6 +135,14 @@ async fn of_what_comes_to_an_address_for_all_each_tenant_gets_its_own_once_and_n
     let waiting: Vec<_> = kept(&operator).await.into_iter().filter(|row| row.status == Status::Received).collect();
     assert!(waiting[0].reason.as_ref().unwrap().contains("999999999999999"), "{waiting:?}");
     assert_eq!((kept(&north).await.len(), kept(&south).await.len()), (1, 1));
+
+    // Nothing is written into a tenant that was deleted, though its rows are there for a while.
+    let gone = tenant::named(hub.app.hub(), "south").await.unwrap();
+    lifecycle::delete(&operator, gone.id, "south").await.unwrap();
+    let late = signed(&operator, url, &[entry(PAGES[2], "s2"), entry(PAGES[1], "n3")]);
+    assert!(hub.send(request(&late)).await.status.is_success());
+    work(&hub).await;
+    assert_eq!((kept(&north).await.len(), kept(&south).await.len()), (2, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,7 +53,7 @@ async fn who_does_not_answer_in_time_has_not_taken_it() {
 async fn an_address_inside_is_refused_when_it_is_saved_and_when_it_is_called() {
     let world = Outbound::start().await;
     for url in ["http://10.0.0.1/x", "https://169.254.169.254/latest", "ftp://example.com", "x"] {
-        let new = destination::NewDestination { url: url.to_owned(), ..world.new("x") };
+        let new = destination::NewDestination { url: url.to_owned(), ..world.plain("x") };
         destination::create(&world.hub.cx(), new, None).await.unwrap_err();
     }
 }

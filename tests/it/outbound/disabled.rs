@@ -37,7 +37,8 @@ async fn who_is_gone_is_disabled_and_gets_what_it_missed_when_it_is_recovered() 
     assert_eq!(world.work().await, 0, "nobody asked for it yet");
     assert_eq!(again::recover(&cx, id, began).await.unwrap(), 4);
     world.work().await;
-    let of: Vec<_> = world.sink.came().iter().filter(|one| one.subject() == "int_a").map(|one| one.number()).collect();
+    let of: Vec<_> =
+        world.sink.came().iter().filter(|one| one.subject() == "int_a").map(super::sink::Came::number).collect();
     assert_eq!(of, [0, 0, 2], "in order");
     assert!(world.statuses().await.iter().all(|status| *status == Status::Delivered));
     assert_eq!(again::recover(&cx, id, began).await.unwrap(), 0);

@@ -80,10 +80,10 @@ async fn every_committed_event_reaches_each_destination_that_works_in_order_unde
     let sink = Sink::start().await;
     sink.at("dead", |_| Say::Status(500));
     // It refuses some at first.
-    let seen = Arc::new(Mutex::new(BTreeSet::new()));
+    let met = Arc::new(Mutex::new(BTreeSet::new()));
     sink.at("picky", move |came| {
         let refused = came.id.bytes().map(u32::from).sum::<u32>() % 8 == 0;
-        Say::Status(if refused && seen.lock().unwrap().insert(came.id.clone()) { 503 } else { 200 })
+        Say::Status(if refused && met.lock().unwrap().insert(came.id.clone()) { 503 } else { 200 })
     });
     let settings = [
         ("PORTOLAN_OUTGOING_ALLOW", "127.0.0.0/8"),

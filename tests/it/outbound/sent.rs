@@ -74,7 +74,7 @@ async fn what_failed_is_tried_again_on_schedule_with_the_same_id_and_given_up_at
 async fn a_filter_looks_into_the_body() {
     let world = Outbound::start().await;
     let filter = Some("data.facts.number > `1`".to_owned());
-    world.make(NewDestination { filter, ..world.new("some") }).await;
+    world.make(NewDestination { filter, ..world.plain("some") }).await;
     world.happens(&["int_a", "int_b", "int_c", "int_d"]).await;
     world.work().await;
     let numbers: std::collections::BTreeSet<_> = world.sink.came().iter().map(super::sink::Came::number).collect();
@@ -84,7 +84,7 @@ async fn a_filter_looks_into_the_body() {
 #[tokio::test(flavor = "multi_thread")]
 async fn while_secrets_rotate_both_sign_and_then_one() {
     let world = Outbound::start().await;
-    let made = world.make(NewDestination { with_key: true, ..world.new("keys") }).await;
+    let made = world.make(NewDestination { with_key: true, ..world.plain("keys") }).await;
     let (before, cx) = (made.secret.unwrap(), world.hub.cx());
     let rotated = destination::rotate(&cx, made.destination.id, TimeDelta::hours(1)).await.unwrap();
     assert_ne!(rotated.destination.public_key, made.destination.public_key);

@@ -56,7 +56,7 @@ pub const CASES: &[Case] = &[
                 json!({
                     "filter": {
                         "destinationId": side["webhookDestination"], "eventId": side["webhookMessage"],
-                        "subject": side["webhookDestination"], "kinds": ["webhook.test"],
+                        "subject": side["webhookMessage"], "kinds": ["webhook.test"],
                         "statuses": ["PENDING", "DELIVERED", "FAILED", "SKIPPED"],
                         "from": "2020-01-01T00:00:00Z", "to": "2120-01-01T00:00:00Z",
                     },
