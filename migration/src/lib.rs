@@ -25,6 +25,7 @@ mod m20261121_000012_syncs;
 mod m20261121_000013_alerts;
 mod m20261121_000014_inbox;
 mod m20261121_000015_outbound;
+mod m20261122_000016_sightings;
 
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait};
 
@@ -51,6 +52,7 @@ impl MigratorTrait for Migrator {
             whole(m20261121_000013_alerts::Migration),
             whole(m20261121_000014_inbox::Migration),
             whole(m20261121_000015_outbound::Migration),
+            whole(m20261122_000016_sightings::Migration),
         ]
     }
 }
