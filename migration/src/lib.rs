@@ -25,7 +25,8 @@ mod m20261121_000012_syncs;
 mod m20261121_000013_alerts;
 mod m20261121_000014_inbox;
 mod m20261121_000015_outbound;
-mod m20261121_000016_orders;
+mod m20261122_000016_sightings;
+mod m20261122_000017_orders;
 
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait};
 
@@ -52,7 +53,8 @@ impl MigratorTrait for Migrator {
             whole(m20261121_000013_alerts::Migration),
             whole(m20261121_000014_inbox::Migration),
             whole(m20261121_000015_outbound::Migration),
-            whole(m20261121_000016_orders::Migration),
+            whole(m20261122_000016_sightings::Migration),
+            whole(m20261122_000017_orders::Migration),
         ]
     }
 }

@@ -28,6 +28,7 @@ pub const TABLES: &[&str] = &[
     "webhook_destinations",
     "sync_logs",
     "sync_failures",
+    "sync_sightings",
     "records",
     "sync_runs",
     "sync_streams",

@@ -1,14 +1,12 @@
 //! What is known of each integration's health. Rows of the whole hub are taken by whoever probes.
 
-use std::fmt::Write as _;
-
 use sea_orm::{
     FromQueryResult, QueryOrder, QuerySelect, Statement, UpdateMany,
     entity::prelude::*,
     sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict},
 };
 
-use super::integration;
+use super::{integration, places::Places};
 use crate::kernel::{
     clock::Moment,
     id::{IntegrationId, TenantId},
@@ -156,16 +154,15 @@ pub fn rewritten() -> OnConflict {
 
 /// What whoever probes notes when it sets out: for each integration when it is due next.
 pub fn set_out(backend: sea_orm::DbBackend, now: Moment, next: Vec<(IntegrationId, Moment)>) -> Statement {
-    let mut values: Vec<Value> = vec![now.into()];
-    let mut sql = "UPDATE health SET asked_at = $1, next_at = due.column2 FROM (VALUES ".to_owned();
-    for (integration, next) in next {
-        let (comma, first) = (if values.len() == 1 { "" } else { ", " }, values.len() + 1);
-        // Writing to a string does not fail.
-        let _ = write!(sql, "{comma}(${first}, ${})", first + 1);
-        values.extend([integration.into(), next.into()]);
-    }
-    sql.push_str(") AS due WHERE health.integration_id = due.column1");
-    Statement::from_sql_and_values(backend, sql, values)
+    let mut places = Places::of(backend);
+    let now = places.put(now);
+    let rows =
+        next.into_iter().map(|(integration, next)| format!("({}, {})", places.put(integration), places.put(next)));
+    let rows = rows.collect::<Vec<_>>().join(", ");
+    places.statement(format!(
+        "UPDATE health SET asked_at = {now}, next_at = due.column2 FROM (VALUES {rows}) AS due \
+         WHERE health.integration_id = due.column1"
+    ))
 }
 
 /// Begins to watch every enabled integration of the hub of which nothing is known yet.

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use sea_orm::{DbBackend, FromQueryResult, Statement, entity::prelude::*};
+use sea_orm::{DbBackend, FromQueryResult, QueryOrder, QuerySelect, Statement, entity::prelude::*};
 
 use crate::kernel::{
     clock::Moment,
@@ -26,7 +26,7 @@ pub struct Model {
     pub hash: Vec<u8>,
     /// When it last changed, as the provider says.
     pub updated_at: Option<DateTimeUtc>,
-    /// The full pass that saw it last, where that matters.
+    /// The full pass that wrote it last, or went on while it was written.
     pub full_pass: i64,
     pub deleted_at: Option<DateTimeUtc>,
     /// Its place among the changes of the stream.
@@ -55,39 +55,23 @@ fn list(ids: &[&str]) -> Value {
     serde_json::Value::from(ids).to_string().into()
 }
 
-/// The records with the ids of the third value. PostgreSQL does not know how many there are, and of a table that it has
-/// not counted it does not know either: left to choose it compares each record with each id. So it is told to look for
-/// one id after the other.
-const ONE_BY_ONE: &str = "json_array_elements_text($3::json) AS wanted (id) CROSS JOIN LATERAL ( \
-                          SELECT ctid AS place, * FROM records \
-                          WHERE stream_id = $1 AND tenant_id = $2 AND external_id = wanted.id LIMIT 1) AS found";
-
 /// What is known of these records.
+///
+/// PostgreSQL does not know how many ids there are, and of a table that it has not counted it does not know either: left
+/// to choose it compares each record with each id. So it is told to look for one id after the other.
 pub fn known(backend: DbBackend, tenant: TenantId, stream: SyncStreamId, ids: &[&str]) -> Statement {
-    const WHAT: &str = "external_id, hash, updated_at, deleted_at";
-    let sql = match backend {
-        DbBackend::Postgres => format!("SELECT {WHAT} FROM {ONE_BY_ONE}"),
-        _ => format!(
-            "SELECT {WHAT} FROM records \
-             WHERE stream_id = $1 AND tenant_id = $2 AND external_id IN (SELECT value FROM json_each($3))"
-        ),
-    };
-    Statement::from_sql_and_values(backend, sql, [stream.into(), tenant.into(), list(ids)])
-}
-
-/// Notes that a full pass saw these. Their stream is held, so that none of them moves meanwhile.
-pub fn seen(backend: DbBackend, tenant: TenantId, stream: SyncStreamId, ids: &[&str], pass: i64) -> Statement {
     let sql = match backend {
         DbBackend::Postgres => {
-            format!(
-                "UPDATE records SET full_pass = $4 WHERE tenant_id = $2 AND ctid = ANY(ARRAY(SELECT place FROM {ONE_BY_ONE}))"
-            )
+            "SELECT external_id, hash, updated_at, deleted_at FROM json_array_elements_text($3::json) AS wanted (id) \
+             CROSS JOIN LATERAL (SELECT * FROM records \
+             WHERE stream_id = $1 AND tenant_id = $2 AND external_id = wanted.id LIMIT 1) AS found"
         }
-        _ => "UPDATE records SET full_pass = $4 \
-              WHERE stream_id = $1 AND tenant_id = $2 AND external_id IN (SELECT value FROM json_each($3))"
-            .to_owned(),
+        _ => {
+            "SELECT external_id, hash, updated_at, deleted_at FROM records \
+             WHERE stream_id = $1 AND tenant_id = $2 AND external_id IN (SELECT value FROM json_each($3))"
+        }
     };
-    Statement::from_sql_and_values(backend, sql, [stream.into(), tenant.into(), list(ids), pass.into()])
+    Statement::from_sql_and_values(backend, sql, [stream.into(), tenant.into(), list(ids)])
 }
 
 /// What records have in common that are written together.
@@ -180,37 +164,45 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Where to look for what a full pass did not see.
+/// Where to look for what a full pass may not have seen.
 #[derive(Clone, Copy, Debug)]
-pub struct Absent<'a> {
+pub struct Unmarked<'a> {
     pub tenant: TenantId,
     pub stream: SyncStreamId,
     /// The number of the pass.
     pub pass: i64,
     /// Behind this id.
     pub after: &'a str,
+}
+
+/// The ids of what is there and was not written by the pass, in order.
+pub fn unmarked(of: Unmarked<'_>) -> Select<Entity> {
+    let rows = self::of(of.tenant, of.stream).filter(COLUMN.external_id.gt(of.after));
+    let rows = rows.filter(COLUMN.full_pass.lt(of.pass)).filter(COLUMN.deleted_at.is_null());
+    rows.select_only().column(Column::ExternalId).order_by_asc(Column::ExternalId)
+}
+
+/// What is gone.
+#[derive(Clone, Copy, Debug)]
+pub struct Gone<'a> {
+    pub tenant: TenantId,
+    pub stream: SyncStreamId,
+    pub ids: &'a [&'a str],
     /// The number of the last change so far.
     pub number: i64,
     pub now: Moment,
-    pub most: u64,
 }
 
-/// Marks the first so many that the pass did not see as deleted, each with its number, and gives their ids.
-pub fn mark_absent(backend: DbBackend, of: Absent<'_>) -> Statement {
-    let sql = "UPDATE records SET deleted_at = $1, changed_at = $1, change_number = gone.number \
-               FROM (SELECT external_id AS id, $2 + ROW_NUMBER() OVER (ORDER BY external_id) AS number FROM records \
-                     WHERE stream_id = $3 AND tenant_id = $4 AND external_id > $5 AND full_pass < $6 \
-                     AND deleted_at IS NULL ORDER BY external_id LIMIT $7) AS gone \
-               WHERE records.stream_id = $3 AND records.external_id = gone.id RETURNING records.external_id";
-    let most = i64::try_from(of.most).unwrap_or(i64::MAX);
-    let values: [Value; 7] = [
-        of.now.into(),
-        of.number.into(),
-        of.stream.into(),
-        of.tenant.into(),
-        of.after.into(),
-        of.pass.into(),
-        most.into(),
-    ];
+/// Marks what is gone as deleted, each with its number.
+pub fn mark_gone(backend: DbBackend, of: Gone<'_>) -> Statement {
+    let gone = match backend {
+        DbBackend::Postgres => "json_array_elements_text($5::json) WITH ORDINALITY AS gone (id, place)",
+        _ => "(SELECT value AS id, key + 1 AS place FROM json_each($5)) AS gone",
+    };
+    let sql = format!(
+        "UPDATE records SET deleted_at = $1, changed_at = $1, change_number = $2 + gone.place FROM {gone} \
+         WHERE records.stream_id = $3 AND records.tenant_id = $4 AND records.external_id = gone.id"
+    );
+    let values: [Value; 5] = [of.now.into(), of.number.into(), of.stream.into(), of.tenant.into(), list(of.ids)];
     Statement::from_sql_and_values(backend, sql, values)
 }

@@ -1,7 +1,8 @@
 //! Attempts to deliver webhooks, and what was answered.
 
-use sea_orm::{DbBackend, DeleteMany, QueryOrder, Statement, Value, entity::prelude::*};
+use sea_orm::{DbBackend, DeleteMany, QueryOrder, Statement, entity::prelude::*};
 
+use super::places::Places;
 use crate::kernel::id::{EventId, TenantId, WebhookAttemptId, WebhookDeliveryId, WebhookDestinationId};
 
 #[sea_orm::model]
@@ -39,13 +40,12 @@ pub fn of_deliveries(tenant: TenantId, ids: &[WebhookDeliveryId]) -> Select<Enti
 
 /// Takes the attempts at messages away that are forgotten.
 pub fn forget(backend: DbBackend, messages: &[EventId]) -> Statement {
-    let gaps: Vec<_> = (1..=messages.len()).map(|at| format!("${at}")).collect();
-    let sql = format!(
+    let mut places = Places::of(backend);
+    let ids = places.list(messages.iter().copied());
+    places.statement(format!(
         "DELETE FROM webhook_attempts WHERE delivery_id IN \
-         (SELECT id FROM webhook_deliveries WHERE message_id IN ({}))",
-        gaps.join(", ")
-    );
-    Statement::from_sql_and_values(backend, sql, messages.iter().map(|id| Value::from(*id)))
+         (SELECT id FROM webhook_deliveries WHERE message_id IN ({ids}))"
+    ))
 }
 
 /// All attempts at a destination.

@@ -2,14 +2,13 @@
 //!
 //! Statements that many nodes run at once stand here as they are sent. Both databases read `$1`.
 
-use std::fmt::Write;
-
 use sea_orm::{
     DbBackend, DeleteMany, FromQueryResult, QueryOrder, QuerySelect, Statement, UpdateMany, Value,
     entity::prelude::*,
-    sea_query::{Expr, ExprTrait},
+    sea_query::{ArrayType, Expr, ExprTrait},
 };
 
+use super::places::{Places, column};
 use crate::kernel::{
     clock::Moment,
     id::{EventId, TenantId, WebhookDeliveryId, WebhookDestinationId},
@@ -113,26 +112,50 @@ pub fn waiting(
 }
 
 /// Takes the first so many that are due of each of several destinations: nobody else does until that moment.
+///
+/// A server is told to go from destination to destination, and then by the ids: what it counted when nothing waited
+/// would have it read all that waits. Its statement is the same however many destinations there are.
 pub fn take(backend: DbBackend, of: &[(WebhookDestinationId, usize)], now: Moment, until: Moment) -> Statement {
-    let mut values: Vec<Value> = vec![now.into(), until.into()];
-    let each: Vec<_> = of
-        .iter()
-        .map(|(destination, most)| {
-            values.push((*destination).into());
-            format!(
-                "SELECT * FROM (SELECT id FROM webhook_deliveries WHERE destination_id = ${} AND head \
-                 AND status = 'PENDING' AND next_at <= $1 ORDER BY next_at, position LIMIT {most}) AS part",
-                values.len()
-            )
-        })
-        .collect();
     // Whoever else takes the same at this moment is waited for, and has then moved it on.
-    let sql = format!(
-        "UPDATE webhook_deliveries SET next_at = $2, fence = fence + 1 \
-         WHERE id IN ({}) AND head AND status = 'PENDING' AND next_at <= $1 RETURNING *",
-        each.join(" UNION ALL ")
-    );
-    Statement::from_sql_and_values(backend, sql, values)
+    const TAKEN: &str = "(head AND status = 'PENDING' AND next_at <=";
+    let mut places = Places::of(backend);
+    let until = places.put(until);
+    if backend == DbBackend::Postgres {
+        let now = places.put(now);
+        let ids = places.put(column(ArrayType::Uuid, of.iter().map(|(id, _)| *id)));
+        let most = of.iter().map(|(_, most)| i64::try_from(*most).unwrap_or(i64::MAX));
+        let most = places.put(column(ArrayType::BigInt, most));
+        return places.statement(format!(
+            "UPDATE webhook_deliveries SET next_at = {until}, fence = fence + 1 \
+             WHERE id = ANY (ARRAY (SELECT part.id FROM UNNEST({ids}::uuid[], {most}::bigint[]) AS of (destination, most) \
+               CROSS JOIN LATERAL (SELECT id FROM webhook_deliveries WHERE destination_id = of.destination AND head \
+                 AND status = 'PENDING' AND next_at <= {now} ORDER BY next_at, position LIMIT of.most) AS part)) \
+             AND {TAKEN} {now}) IS TRUE RETURNING *"
+        ));
+    }
+    let each = of.iter().map(|(destination, most)| {
+        format!(
+            "SELECT * FROM (SELECT id FROM webhook_deliveries WHERE destination_id = {} AND head \
+             AND status = 'PENDING' AND next_at <= {} ORDER BY next_at, position LIMIT {most}) AS part",
+            places.put(*destination),
+            places.put(now),
+        )
+    });
+    let each = each.collect::<Vec<_>>().join(" UNION ALL ");
+    let now = places.put(now);
+    places.statement(format!(
+        "UPDATE webhook_deliveries SET next_at = {until}, fence = fence + 1 WHERE id IN ({each}) AND {TAKEN} {now}) \
+         RETURNING *"
+    ))
+}
+
+/// Lets who wants take a delivery that was taken and not tried, unless somebody has.
+pub fn give_back(id: WebhookDeliveryId, fence: i64, now: Moment) -> UpdateMany<Entity> {
+    Entity::update_many()
+        .col_expr(Column::NextAt, Expr::value(now))
+        .filter(COLUMN.id.eq(id))
+        .filter(COLUMN.fence.eq(fence))
+        .filter(COLUMN.status.eq(Status::Pending))
 }
 
 /// How an attempt ended.
@@ -149,21 +172,10 @@ pub struct Ending {
 
 /// Writes how attempts ended, where nobody has taken the delivery again since; gives the ids of those.
 pub fn settle(backend: DbBackend, endings: &[Ending], now: Moment) -> Statement {
-    const COLUMNS: usize = 7;
-    let mut values: Vec<Value> = vec![now.into()];
-    let mut rows = String::new();
+    let mut places = Places::of(backend);
+    let mut rows = Vec::with_capacity(endings.len());
     for ending in endings {
-        let first = values.len() + 1;
-        let _ = write!(rows, "{}(", if rows.is_empty() { "" } else { ", " });
-        // A server has to be told what a bare value is.
-        let types = ["uuid", "bigint", "text", "timestamptz", "integer", "text", "bigint"];
-        for (at, kind) in types.iter().enumerate() {
-            let comma = if at == 0 { "" } else { ", " };
-            let cast = if backend == DbBackend::Postgres { format!("::{kind}") } else { String::new() };
-            let _ = write!(rows, "{comma}${}{cast}", first + at);
-        }
-        rows.push(')');
-        values.extend::<[Value; COLUMNS]>([
+        let of: [Value; 7] = [
             ending.id.into(),
             ending.fence.into(),
             ending.status.to_value().into(),
@@ -171,34 +183,57 @@ pub fn settle(backend: DbBackend, endings: &[Ending], now: Moment) -> Statement 
             ending.last_status.into(),
             ending.last_error.clone().into(),
             ending.last_latency.into(),
-        ]);
+        ];
+        // A server has to be told what a bare value is.
+        let types = ["uuid", "bigint", "text", "timestamptz", "integer", "text", "bigint"];
+        let row = of.into_iter().zip(types).map(|(value, kind)| match backend {
+            DbBackend::Postgres => format!("{}::{kind}", places.put(value)),
+            _ => places.put(value),
+        });
+        rows.push(format!("({})", row.collect::<Vec<_>>().join(", ")));
     }
-    let returning = if backend == DbBackend::Postgres { "webhook_deliveries.*" } else { "*" };
-    let sql = format!(
+    let (rows, now) = (rows.join(", "), places.put(now));
+    // By the ids, and not by way of all that waits.
+    let (found, returning) = match backend {
+        DbBackend::Postgres => (
+            "webhook_deliveries.id = ANY (ARRAY (SELECT id FROM ended)) AND (webhook_deliveries.status = 'PENDING') IS TRUE",
+            "webhook_deliveries.*",
+        ),
+        _ => ("webhook_deliveries.status = 'PENDING'", "*"),
+    };
+    places.statement(format!(
         "WITH ended (id, fence, status, next_at, last_status, last_error, last_latency) AS (VALUES {rows}) \
          UPDATE webhook_deliveries SET status = ended.status, next_at = ended.next_at, \
            head = (ended.status = 'PENDING'), attempts = attempts + 1, last_status = ended.last_status, \
            last_error = ended.last_error, last_latency = ended.last_latency, \
-           settled_at = CASE WHEN ended.status = 'PENDING' THEN NULL ELSE $1 END \
+           settled_at = CASE WHEN ended.status = 'PENDING' THEN NULL ELSE {now} END \
          FROM ended WHERE webhook_deliveries.id = ended.id AND webhook_deliveries.fence = ended.fence \
-           AND webhook_deliveries.status = 'PENDING' RETURNING {returning}"
-    );
-    Statement::from_sql_and_values(backend, sql, values)
+           AND {found} RETURNING {returning}"
+    ))
 }
 
-/// Makes the oldest that waits behind each of these the head of its line.
+/// Makes the oldest that waits behind each of these the head of its line, where the line has none.
 pub fn promote(backend: DbBackend, settled: &[WebhookDeliveryId]) -> Statement {
-    let gaps: Vec<_> = (1..=settled.len()).map(|at| format!("${at}")).collect();
-    let sql = format!(
+    const LINE: &str = "FROM webhook_deliveries n WHERE n.destination_id = s.destination_id AND n.key = s.key \
+                        AND n.status = 'PENDING'";
+    let mut places = Places::of(backend);
+    if backend == DbBackend::Postgres {
+        let ids = places.put(column(ArrayType::Uuid, settled.iter().copied()));
+        return places.statement(format!(
+            "UPDATE webhook_deliveries SET head = TRUE WHERE id = ANY (ARRAY ( \
+               SELECT next.id FROM UNNEST({ids}::uuid[]) AS over (id) \
+               CROSS JOIN LATERAL (SELECT destination_id, key FROM webhook_deliveries WHERE id = over.id LIMIT 1) AS s \
+               LEFT JOIN LATERAL (SELECT n.id {LINE} AND n.head LIMIT 1) AS first ON TRUE \
+               CROSS JOIN LATERAL (SELECT n.id {LINE} ORDER BY n.position, n.id LIMIT 1) AS next \
+               WHERE first.id IS NULL))"
+        ));
+    }
+    let ids = places.list(settled.iter().copied());
+    places.statement(format!(
         "UPDATE webhook_deliveries SET head = TRUE WHERE id IN ( \
-           SELECT (SELECT n.id FROM webhook_deliveries n WHERE n.destination_id = s.destination_id \
-                     AND n.key = s.key AND n.status = 'PENDING' ORDER BY n.position, n.id LIMIT 1) \
-           FROM webhook_deliveries s WHERE s.id IN ({}) AND NOT EXISTS ( \
-             SELECT 1 FROM webhook_deliveries h WHERE h.destination_id = s.destination_id AND h.key = s.key \
-               AND h.status = 'PENDING' AND h.head))",
-        gaps.join(", ")
-    );
-    Statement::from_sql_and_values(backend, sql, settled.iter().map(|id| Value::from(*id)))
+           SELECT (SELECT n.id {LINE} ORDER BY n.position, n.id LIMIT 1) \
+           FROM webhook_deliveries s WHERE s.id IN ({ids}) AND NOT EXISTS (SELECT 1 {LINE} AND n.head))"
+    ))
 }
 
 /// Lets deliveries that are over begin anew, each behind whatever waits in its line.

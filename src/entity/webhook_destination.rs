@@ -87,12 +87,21 @@ pub struct Line {
 
 /// The destinations of the whole hub that wait for something, and for when. Tenants that are suspended wait.
 pub fn lines(backend: DbBackend) -> Statement {
-    let sql = "SELECT id, failures, paused_until, due FROM ( \
-                 SELECT d.id, d.failures, d.paused_until, \
-                        (SELECT MIN(w.next_at) FROM webhook_deliveries w \
-                          WHERE w.destination_id = d.id AND w.head AND w.status = 'PENDING') AS due \
-                 FROM webhook_destinations d WHERE d.enabled AND NOT EXISTS \
-                   (SELECT 1 FROM tenants t WHERE t.id = d.tenant_id AND t.status <> 'ACTIVE') \
-               ) AS lines WHERE due IS NOT NULL ORDER BY due";
+    const OPEN: &str = "d.enabled AND NOT EXISTS \
+                        (SELECT 1 FROM tenants t WHERE t.id = d.tenant_id AND t.status <> 'ACTIVE')";
+    const FIRST: &str = "SELECT w.next_at AS due FROM webhook_deliveries w \
+                         WHERE w.destination_id = d.id AND w.head AND w.status = 'PENDING' ORDER BY w.next_at LIMIT 1";
+    let sql = match backend {
+        // A server that is asked for a value that must be there looks for it twice.
+        DbBackend::Postgres => format!(
+            "SELECT id, failures, paused_until, due FROM webhook_destinations d CROSS JOIN LATERAL ({FIRST}) AS first \
+             WHERE {OPEN} ORDER BY due"
+        ),
+        _ => format!(
+            "SELECT id, failures, paused_until, due FROM \
+             (SELECT id, failures, paused_until, ({FIRST}) AS due FROM webhook_destinations d WHERE {OPEN}) AS lines \
+             WHERE due IS NOT NULL ORDER BY due"
+        ),
+    };
     Statement::from_string(backend, sql)
 }

@@ -9,6 +9,7 @@ use sea_orm::{
     sea_query::{ArrayType, Expr},
 };
 
+use super::places::column;
 use crate::kernel::{
     clock::Moment,
     id::{IntegrationId, TenantId, WebhookEventId, WebhookSourceId},
@@ -219,11 +220,6 @@ fn by_rows(rows: Vec<Model>) -> Statement {
     }
     let sql = format!("INSERT INTO webhook_events ({COLUMNS}) VALUES {} {AGAIN}", each.join(", "));
     Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)
-}
-
-/// A column of many rows. What is not there is an empty text, since an array has no gaps.
-fn column<T: Into<Value>>(kind: ArrayType, of: impl Iterator<Item = T>) -> Value {
-    Value::Array(kind, Some(Box::new(of.map(Into::into).collect())))
 }
 
 fn by_columns(rows: Vec<Model>) -> Statement {

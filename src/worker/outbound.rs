@@ -2,27 +2,39 @@
 //! [`domain::outbound`](crate::domain::outbound).
 //!
 //! **The sender** asks which destinations wait for something that is due, gives each a share of the free places in
-//! turn, takes as much, and notes answers together: those that came until it gets to it. A destination has few places
-//! at first and while it fails or is slow, and more as it answers quickly. An attempt that takes longer than a second
-//! gives its place back, so that a destination which never answers takes none from others for longer than that.
+//! turn, takes as much, and notes answers together: those that came until it gets to it. More is taken than there are
+//! places, so that sending goes on while the database is busy. A destination has little under way at first and while it
+//! fails or is slow, and more as it answers quickly. An attempt that takes longer than a second gives its place back, so
+//! that a destination which never answers takes none from others for longer than that. What finds no place for long is
+//! given back, before it is somebody else's to take.
 //!
-//! **Stopping.** Nothing more is taken; what is under way ends or runs out of time, and is noted.
+//! **Stopping.** Nothing more is taken; what found no place is given back; what is under way ends or runs out of time,
+//! and is noted.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use tokio::{
-    sync::Notify,
+    sync::{Notify, Semaphore},
     task::{Id, JoinSet},
-    time::Instant,
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     context::Hub,
     domain::outbound::{
+        WebhookDelivery,
         route::{self, Reached},
-        send::{self, Answered, Signers},
+        send::{self, Answered, Parcel, Signers},
         settle,
     },
     kernel::{
@@ -42,6 +54,12 @@ const SLOW: Duration = Duration::from_secs(1);
 
 /// Attempts under way in all, for each place.
 const OVER: usize = 4;
+
+/// Deliveries that are taken, for each place.
+const AHEAD: usize = 4;
+
+/// How long one waits for a place. It is shorter than what is left of its time when an attempt has had all it may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Places that a destination has at first.
 const FIRST: usize = 8;
@@ -102,15 +120,43 @@ impl Default for Pace {
     }
 }
 
+/// What became of something that was taken.
+enum Sent {
+    Answered(Box<Answered>),
+    NoPlace(Box<WebhookDelivery>),
+}
+
+/// Sends as soon as there is a place.
+async fn attempt(hub: Arc<Hub>, places: Arc<Semaphore>, slow: Arc<AtomicUsize>, parcel: Parcel) -> Sent {
+    let Ok(Ok(place)) = timeout(PATIENCE, places.acquire()).await else {
+        return Sent::NoPlace(Box::new(parcel.delivery));
+    };
+    let mut sending = std::pin::pin!(send::send(&hub, parcel));
+    if let Ok(answered) = timeout(SLOW, sending.as_mut()).await {
+        return Sent::Answered(Box::new(answered));
+    }
+    drop(place);
+    slow.fetch_add(1, Ordering::Relaxed);
+    let answered = sending.await;
+    slow.fetch_sub(1, Ordering::Relaxed);
+    Sent::Answered(Box::new(answered))
+}
+
 /// One node's sender of webhooks.
 pub struct Sender {
     hub: Arc<Hub>,
     signers: Signers,
     paces: HashMap<WebhookDestinationId, Pace>,
-    running: JoinSet<Answered>,
-    /// Where each attempt goes and when it began.
-    begun: HashMap<Id, (WebhookDestinationId, Instant)>,
+    places: Arc<Semaphore>,
+    /// What was taken: it waits for a place, or is under way.
+    running: JoinSet<Sent>,
+    /// Attempts under way that gave their places back.
+    slow: Arc<AtomicUsize>,
+    /// Where each goes.
+    begun: HashMap<Id, WebhookDestinationId>,
     answers: Vec<Answered>,
+    /// What found no place.
+    unsent: Vec<WebhookDelivery>,
     first: Option<Instant>,
     /// Which destination was the last to get places.
     turn: Option<WebhookDestinationId>,
@@ -121,13 +167,17 @@ impl Sender {
     /// A sender of this node. It does nothing until it is run.
     #[must_use]
     pub fn new(hub: Arc<Hub>) -> Self {
+        let places = Arc::new(Semaphore::new(hub.outbound.at_once.max(1)));
         Self {
             hub,
             signers: Signers::default(),
             paces: HashMap::new(),
+            places,
             running: JoinSet::new(),
+            slow: Arc::default(),
             begun: HashMap::new(),
             answers: Vec::new(),
+            unsent: Vec::new(),
             first: None,
             turn: None,
             observer: None,
@@ -159,6 +209,7 @@ impl Sender {
             }
             self.gather();
         }
+        self.places.close();
         while let Some(ended) = self.running.join_next_with_id().await {
             self.hear(ended);
         }
@@ -175,7 +226,7 @@ impl Sender {
 
     /// Does whatever is due. Says how long there is nothing to do.
     async fn pass(&mut self) -> Result<Duration> {
-        let waited = self.first.is_some_and(|first| first.elapsed() >= MOMENT);
+        let waited = self.first.is_some_and(|first| first.elapsed() >= MOMENT) || !self.unsent.is_empty();
         if waited || self.answers.len() >= BATCH || (self.running.is_empty() && !self.answers.is_empty()) {
             self.note().await?;
         }
@@ -184,11 +235,11 @@ impl Sender {
         Ok(due.min(noting).min(LOOK))
     }
 
-    /// How many more attempts may begin.
+    /// How much more may be taken.
     fn room(&self) -> usize {
         let most = self.hub.outbound.at_once.max(1);
-        let quick = self.begun.values().filter(|(_, began)| began.elapsed() < SLOW).count();
-        most.saturating_sub(quick).min((most * OVER).saturating_sub(self.running.len()))
+        let quick = self.running.len().saturating_sub(self.slow.load(Ordering::Relaxed));
+        (most * AHEAD).saturating_sub(quick).min((most * (AHEAD + OVER)).saturating_sub(self.running.len()))
     }
 
     /// Takes what is due, as far as there is room, and begins to send. Says when something is due next.
@@ -196,14 +247,17 @@ impl Sender {
         let most = self.hub.outbound.at_once.max(1);
         loop {
             let room = self.room();
-            // Not for each that comes back: a commit for a quarter of them is enough.
-            if room == 0 || (room < most.div_ceil(4) && !self.running.is_empty()) {
+            // Not for each that comes back: a commit for as many as there are places is enough.
+            if room == 0 || (room < most && !self.running.is_empty()) {
                 return Ok(LOOK);
             }
             let now = self.hub.clock.now();
             let mut next = None;
             let mut ready = Vec::new();
-            for line in send::lines(&self.hub).await? {
+            let lines = send::lines(&self.hub).await?;
+            // Who is alone may have what keeps all places busy.
+            let share = if lines.len() == 1 { most * 2 } else { most };
+            for line in lines {
                 let due = line.paused_until.map_or(line.due, |until| until.max(line.due));
                 if due > now {
                     next = next.map_or(Some(due), |next: chrono::DateTime<_>| Some(next.min(due)));
@@ -211,7 +265,7 @@ impl Sender {
                 }
                 let pace = self.paces.get(&line.id);
                 let allowed = if line.failures >= settle::TRIP { 1 } else { pace.map_or(FIRST, |pace| pace.allowed) };
-                let free = allowed.min(most).saturating_sub(pace.map_or(0, |pace| pace.running));
+                let free = allowed.min(share).saturating_sub(pace.map_or(0, |pace| pace.running));
                 if free > 0 {
                     ready.push((line.id, free));
                 }
@@ -226,10 +280,11 @@ impl Sender {
                 return Ok(MOMENT);
             }
             for parcel in parcels {
-                let (hub, destination) = (Arc::clone(&self.hub), parcel.destination.id);
+                let destination = parcel.destination.id;
                 self.paces.entry(destination).or_default().running += 1;
-                let task = self.running.spawn(async move { send::send(&hub, parcel).await });
-                self.begun.insert(task.id(), (destination, Instant::now()));
+                let (hub, places) = (Arc::clone(&self.hub), Arc::clone(&self.places));
+                let task = self.running.spawn(attempt(hub, places, Arc::clone(&self.slow), parcel));
+                self.begun.insert(task.id(), destination);
             }
         }
     }
@@ -262,35 +317,43 @@ impl Sender {
         shares
     }
 
-    fn hear(&mut self, ended: std::result::Result<(Id, Answered), tokio::task::JoinError>) {
+    fn hear(&mut self, ended: std::result::Result<(Id, Sent), tokio::task::JoinError>) {
         let id = match &ended {
             Ok((id, _)) => *id,
             Err(error) => error.id(),
         };
-        let Some((destination, began)) = self.begun.remove(&id) else { return };
-        let quick = began.elapsed() < SLOW && matches!(&ended, Ok((_, answer)) if answer.arrived());
+        let Some(destination) = self.begun.remove(&id) else { return };
         if self.paces.len() > REMEMBERED {
             self.paces.retain(|_, pace| pace.running > 0);
         }
+        let most = self.hub.outbound.at_once.max(1);
         let pace = self.paces.entry(destination).or_default();
         pace.running = pace.running.saturating_sub(1);
-        pace.allowed =
-            if quick { (pace.allowed + 1).min(self.hub.outbound.at_once) } else { (pace.allowed / 2).max(1) };
         match ended {
-            Ok((_, answer)) => {
+            Ok((_, Sent::Answered(answer))) => {
+                let quick = answer.latency < SLOW && answer.arrived();
+                pace.allowed =
+                    if quick { (pace.allowed + 1).min(most * 2) } else { (pace.allowed.min(most) / 2).max(1) };
                 if let Some(observer) = &self.observer {
                     observer(answer.error.as_ref().map_or("DELIVERED", |(class, _)| *class), answer.latency);
                 }
-                self.answers.push(answer);
+                self.answers.push(*answer);
                 self.first.get_or_insert_with(Instant::now);
             }
-            Err(error) => tracing::error!(%error, "an attempt to send a webhook broke off"),
+            Ok((_, Sent::NoPlace(delivery))) => self.unsent.push(*delivery),
+            Err(error) => {
+                pace.allowed = (pace.allowed.min(most) / 2).max(1);
+                tracing::error!(%error, "an attempt to send a webhook broke off");
+            }
         }
     }
 
     /// Writes what was answered. What cannot be written is kept and written later, as long as there is room for it.
     async fn note(&mut self) -> Result<()> {
         self.first = None;
+        // What cannot be given back is somebody's once its time is over.
+        let unsent = std::mem::take(&mut self.unsent);
+        send::give_back(&self.hub, &unsent).await?;
         while !self.answers.is_empty() {
             let batch: Vec<_> = self.answers.drain(..self.answers.len().min(BATCH)).collect();
             if let Err(error) = settle::settle(&self.hub, &batch).await {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use portolan::{
-    entity::{agent, api_token, event, record, webhook_event, webhook_item},
+    entity::{agent, api_token, event, record, webhook_delivery, webhook_event, webhook_item},
     kernel::{
         error::{Code, Error},
-        id::{SyncStreamId, WebhookEventId, WebhookSourceId},
+        id::{SyncStreamId, WebhookDeliveryId, WebhookDestinationId, WebhookEventId, WebhookSourceId},
         scope::Role,
     },
 };
@@ -64,9 +64,24 @@ async fn goes_by_ids(hub: &TestHub) {
     let backend = database.backend();
     let (tenant, stream) = (hub.tenant.id, SyncStreamId::new(Uuid::nil()));
     let webhooks = [WebhookEventId::new(Uuid::nil()); 64];
+    let now = hub.cx().now();
+    let gone = record::Gone { tenant, stream, ids: &["1", "2"], number: 1, now };
+    let (nowhere, delivery) = (WebhookDestinationId::new(Uuid::nil()), WebhookDeliveryId::new(Uuid::nil()));
+    let ending = webhook_delivery::Ending {
+        id: delivery,
+        fence: 1,
+        status: webhook_delivery::Status::Delivered,
+        next_at: now,
+        last_status: Some(200),
+        last_error: None,
+        last_latency: 1,
+    };
     let statements = [
         record::known(backend, tenant, stream, &["1", "2"]),
-        record::seen(backend, tenant, stream, &["1", "2"], 1),
+        record::mark_gone(backend, gone),
+        webhook_delivery::take(backend, &[(nowhere, 8), (nowhere, 4)], now, now),
+        webhook_delivery::settle(backend, &[ending.clone(), ending], now),
+        webhook_delivery::promote(backend, &[delivery, delivery]),
         webhook_item::first_told(tenant, &webhooks).build(backend),
         webhook_event::due(tenant, WebhookSourceId::new(Uuid::nil()), hub.cx().now(), 64).build(backend),
     ];

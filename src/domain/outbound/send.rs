@@ -161,6 +161,21 @@ pub async fn take(hub: &Arc<Hub>, signers: &Signers, of: &[(WebhookDestinationId
     Ok(parcels)
 }
 
+/// Gives back what was taken and not sent.
+pub async fn give_back(hub: &Arc<Hub>, unsent: &[WebhookDelivery]) -> Result<()> {
+    if unsent.is_empty() {
+        return Ok(());
+    }
+    let cx = Cx::system(Arc::clone(hub), "outbound", HUB);
+    cx.write(async |txn| {
+        for delivery in unsent {
+            webhook_delivery::give_back(delivery.id, delivery.fence, txn.now()).exec(&**txn).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
 /// A parcel that nobody waits in line for.
 pub(super) async fn parcel(
     hub: &Hub,

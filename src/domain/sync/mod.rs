@@ -18,7 +18,7 @@
 //! **Records** ([`record`]) are told apart by the provider's id. One that says what it said before is not written.
 //! One that is older, by the provider's time, than what is kept is passed over, so that it does not matter whether a
 //! webhook or a poll comes first. What the provider marks as gone, or what a complete full pass did not see where
-//! absence means that, is marked as deleted and stays for who follows changes. Every change takes the next number of
+//! absence means that ([`absent`]), is marked as deleted and stays for who follows changes. Every change takes the next number of
 //! its stream, while the stream's row is held: numbers have no holes and come in the order of commits.
 //!
 //! **What goes wrong.** Elements that are no record are kept with the reason, and the run goes on; but then nothing
@@ -30,6 +30,7 @@
 //! **What is not promised.** That a record is there before its page is kept; that what changes while a full pass runs
 //! is in it: the next run brings it.
 
+mod absent;
 pub mod failure;
 pub mod hint;
 pub mod list;

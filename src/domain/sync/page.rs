@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use super::{
-    Level, Status, SyncRun, failure,
+    Level, Status, SyncRun,
+    absent::{self, Seen},
+    failure,
     log::{self, Line},
     marks::Marks,
     record::{self, count},
@@ -89,13 +91,13 @@ pub(super) async fn keep(cx: &Cx, id: SyncRunId, own: &Stream, paged: &Paged) ->
 }
 
 /// Looks for some of what a full pass did not see.
-pub(super) async fn forget_absent(cx: &Cx, id: SyncRunId) -> Result<Next> {
+pub(super) async fn forget_absent(cx: &Cx, id: SyncRunId, seen: &Seen) -> Result<Next> {
     cx.write(async |txn| {
         let Some(mut held) = going(txn, id).await? else { return Ok(Next::Over) };
         let (Some(after), Some(pass)) = (held.run.absent_after.clone(), held.run.full_pass) else {
             return over(txn, held).await;
         };
-        let (gone, next) = record::mark_absent(txn, &mut held.stream, pass, &after).await?;
+        let (gone, next) = absent::mark(txn, &mut held.stream, pass, seen, &after).await?;
         held.run.deleted += gone;
         let mut lines = Vec::new();
         if gone > 0 {

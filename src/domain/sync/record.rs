@@ -1,20 +1,20 @@
 //! Records: what came is held against what is kept, and only what differs is written.
 //!
 //! A page costs one statement that reads digests, one that writes what is new or different, and, in a full pass of a
-//! stream where absence means deletion, one that notes what was seen.
+//! stream where absence means deletion, one that notes what was seen ([`absent`]).
 
 use std::collections::HashMap;
 
 use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, PaginatorTrait, QueryFilter, QuerySelect, Select};
 use sha2::{Digest, Sha256};
 
-use super::{Record, SyncRun, SyncStream, stream};
+use super::{Record, SyncRun, SyncStream, absent, stream};
 use crate::{
     context::{Cx, Txn},
     domain::integration,
     entity::{
         page,
-        record::{self as entity, Absent, Column, Common, Known, Put},
+        record::{self as entity, Column, Common, Known, Put},
         sync_stream,
     },
     kernel::{
@@ -28,9 +28,6 @@ use crate::{
 
 /// Records that are written in one statement.
 const BATCH: usize = 500;
-
-/// Records that are looked at in one go for being absent.
-const ABSENT: u64 = 500;
 
 /// Most ids of a filter.
 const MAX_IDS: usize = 100;
@@ -93,12 +90,13 @@ pub(super) async fn merge(
     let latest = latest(given);
     merged.unchanged += count(given.len() - latest.len());
     let backend = txn.get_database_backend();
+    let mut same = Vec::new();
     for chunk in latest.chunks(BATCH) {
         let ids: Vec<&str> = chunk.iter().map(|given| given.id.as_str()).collect();
         let known = txn.query_all_raw(entity::known(backend, row.tenant_id, row.id, &ids)).await?;
         let known = known.iter().map(|row| Known::from_query_result(row, "")).collect::<Result<Vec<_>, _>>()?;
         let known: HashMap<&str, &Known> = known.iter().map(|known| (known.external_id.as_str(), known)).collect();
-        let (mut rows, mut same) = (Vec::new(), Vec::new());
+        let mut rows = Vec::new();
         for given in chunk {
             let data = given.data.to_string();
             let hash = digest(given, &data);
@@ -110,7 +108,7 @@ pub(super) async fn merge(
                 Change::Delete => merged.deleted += 1,
                 Change::Keep => {
                     merged.unchanged += 1;
-                    same.extend(found.map(|known| known.external_id.as_str()));
+                    same.extend(found.map(|_| given.id.as_str()));
                     continue;
                 }
             }
@@ -127,9 +125,9 @@ pub(super) async fn merge(
         if !rows.is_empty() {
             txn.execute_raw(entity::put(backend, common, rows)).await?;
         }
-        if absence_counts && run.full_pass.is_some() && !same.is_empty() {
-            txn.execute_raw(entity::seen(backend, row.tenant_id, row.id, &same, pass)).await?;
-        }
+    }
+    if absence_counts && run.full_pass.is_some() && !same.is_empty() {
+        absent::note(txn, run, &same).await?;
     }
     row.total += merged.added - merged.deleted;
     Ok(merged)
@@ -154,34 +152,6 @@ fn latest(given: &[Given]) -> Vec<&Given> {
         }
     }
     latest
-}
-
-/// Marks some of what a complete full pass did not see as deleted. Says how many, and behind which id to go on;
-/// nothing, if there are no more.
-pub(super) async fn mark_absent(
-    txn: &Txn,
-    row: &mut SyncStream,
-    pass: i64,
-    after: &str,
-) -> Result<(i64, Option<String>)> {
-    let of = Absent {
-        tenant: row.tenant_id,
-        stream: row.id,
-        pass,
-        after,
-        number: row.change_number,
-        now: txn.now(),
-        most: ABSENT,
-    };
-    let found = txn.query_all_raw(entity::mark_absent(txn.get_database_backend(), of)).await?;
-    let gone = count(found.len());
-    let mut last = after.to_owned();
-    for found in &found {
-        last = last.max(found.try_get_by_index::<String>(0)?);
-    }
-    row.change_number += gone;
-    row.total -= gone;
-    Ok((gone, (found.len() as u64 == ABSENT).then_some(last)))
 }
 
 /// A number of things, as the database counts.

@@ -8,7 +8,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Cause, Level, Mode, Status, SyncRun, SyncStream,
+    Cause, Level, Mode, Status, SyncRun, SyncStream, absent,
     log::{self, Line},
     marks::Marks,
     schedule::TickSync,
@@ -94,6 +94,9 @@ impl Held {
 
     /// Writes the run and its stream.
     pub(super) async fn write(&self, txn: &Txn) -> Result<()> {
+        if self.run.full_pass.is_some() && !self.run.status.is_active() {
+            absent::forget(txn, &self.run).await?;
+        }
         entity::Entity::update(rewrite(self.run.clone())).exec(&**txn).await?;
         stream::write(txn, &self.stream).await
     }

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{
     Level, Status, SyncRun,
+    absent::Seen,
     log::{self, Line},
     page::{self, Next, unusable},
     run::{self, Held, RunSync},
@@ -66,12 +67,16 @@ pub enum Ended {
 /// While a page is being kept, the next one is asked for; what comes of that counts only once the page is kept.
 pub async fn work(cx: &Cx, id: SyncRunId, stopping: impl Fn() -> bool) -> Result<Ended> {
     let Some((integration, own, mut current)) = take_up(cx, id).await? else { return Ok(Ended::Settled) };
-    let (began, mut pages, mut ahead) = (Instant::now(), 0, None);
+    let (began, mut pages, mut ahead, mut seen) = (Instant::now(), 0, None, None);
     loop {
         pages += 1;
         let mut last = pages >= SLICE.1;
         let next = if current.absent_after.is_some() {
-            page::forget_absent(cx, id).await?
+            let seen = match &mut seen {
+                Some(seen) => seen,
+                none => none.insert(Seen::of(cx, &current).await?),
+            };
+            page::forget_absent(cx, id, seen).await?
         } else {
             let asking = match ahead.take() {
                 Some(asking) => asking,

@@ -7,16 +7,26 @@ use portolan::{
     },
     kernel::{scope::Role, zone::start_of_day},
 };
+use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 
 use super::{
     acme::{Acme, name},
     ask, connected, counted, kept, read, row, there, well,
 };
-use crate::support::hub::beginning;
+use crate::support::{TestHub, bulk::rows as rows_of, hub::beginning};
 
 fn now() -> i64 {
     beginning().timestamp()
+}
+
+/// The passes in which records were written.
+async fn written_in(hub: &TestHub) -> Vec<i64> {
+    let db = hub.app.hub().database.reader();
+    let sql = "SELECT DISTINCT full_pass FROM records ORDER BY 1";
+    let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap();
+    assert_eq!(rows_of(hub, "sync_sightings").await, 0, "what was seen is forgotten");
+    rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -28,10 +38,11 @@ async fn a_full_pass_brings_everything_and_what_is_absent_from_it_is_gone() {
     let first = well(&hub, id, "things").await;
     assert_eq!((first.mode, counted(&first), first.pages), (Mode::Full, [35, 35, 0, 0, 0, 0], 4));
     assert_eq!(kept(&hub, id, "things").await, there(&acme));
-    // Nothing changed: nothing is written.
+    // Nothing changed: no record is written.
     let (before, second) = (row(&hub, id, "things").await, well(&hub, id, "things").await);
     assert_eq!(counted(&second), [35, 0, 0, 35, 0, 0]);
     assert_eq!(row(&hub, id, "things").await.change_number, before.change_number);
+    assert_eq!(written_in(&hub).await, [1]);
     acme.lose(&name(3));
     acme.lose(&name(34));
     acme.put(&name(7), "second", 0);
