@@ -4,8 +4,11 @@
 
 use std::fmt::Write as _;
 
-use sea_orm::{DbBackend, FromQueryResult, QueryOrder, QuerySelect, Statement, entity::prelude::*};
+use sea_orm::{
+    DbBackend, FromQueryResult, QueryOrder, QuerySelect, Statement, entity::prelude::*, sea_query::ArrayType,
+};
 
+use super::places::column;
 use crate::kernel::{
     clock::Moment,
     id::{IntegrationId, SyncStreamId, TenantId},
@@ -193,16 +196,25 @@ pub struct Gone<'a> {
     pub now: Moment,
 }
 
-/// Marks what is gone as deleted, each with its number.
+/// Marks what is gone as deleted, each with its number. Joined with a list, the database may look at each record of the
+/// stream for it; so it is asked for the ids, and the number of each is looked up.
 pub fn mark_gone(backend: DbBackend, of: Gone<'_>) -> Statement {
-    let gone = match backend {
-        DbBackend::Postgres => "json_array_elements_text($5::json) WITH ORDINALITY AS gone (id, place)",
-        _ => "(SELECT value AS id, key + 1 AS place FROM json_each($5)) AS gone",
+    let (place, among, ids) = match backend {
+        DbBackend::Postgres => (
+            "array_position($5::text[], external_id)",
+            "= ANY ($5::text[])",
+            column(ArrayType::String, of.ids.iter().copied()),
+        ),
+        _ => (
+            "1 + (SELECT key FROM json_each($5) WHERE value = records.external_id)",
+            "IN (SELECT value FROM json_each($5))",
+            list(of.ids),
+        ),
     };
     let sql = format!(
-        "UPDATE records SET deleted_at = $1, changed_at = $1, change_number = $2 + gone.place FROM {gone} \
-         WHERE records.stream_id = $3 AND records.tenant_id = $4 AND records.external_id = gone.id"
+        "UPDATE records SET deleted_at = $1, changed_at = $1, change_number = $2 + {place} \
+         WHERE stream_id = $3 AND tenant_id = $4 AND external_id {among}"
     );
-    let values: [Value; 5] = [of.now.into(), of.number.into(), of.stream.into(), of.tenant.into(), list(of.ids)];
+    let values: [Value; 5] = [of.now.into(), of.number.into(), of.stream.into(), of.tenant.into(), ids];
     Statement::from_sql_and_values(backend, sql, values)
 }
