@@ -39,7 +39,8 @@ impl Dice {
             if next.is_empty() || self.below(6) == 0 {
                 return way;
             }
-            at = next[self.below(next.len())].clone();
+            let place = self.below(next.len());
+            at.clone_from(&next[place]);
             way.push(at.clone());
         }
     }
