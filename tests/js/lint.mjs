@@ -46,7 +46,14 @@ const rules = {
 const excused = {
   // What is looked at by the thousand and only ever in its list has no global id: a check, a line, a record of a
   // provider (which has the provider's id), an element that was no record.
-  '@graphql-eslint/relay-edge-types': ['HealthCheckEdge', 'SyncFailureEdge', 'SyncLogLineEdge', 'SyncRecordEdge'],
+  // A partner integration is an integration with more beside it, and has that one's id.
+  '@graphql-eslint/relay-edge-types': [
+    'HealthCheckEdge',
+    'PartnerIntegrationEdge',
+    'SyncFailureEdge',
+    'SyncLogLineEdge',
+    'SyncRecordEdge',
+  ],
   // Pages of many integrations are read in one statement, in one direction; Relay allows that.
   '@graphql-eslint/relay-arguments': ['Health.history'],
 };
