@@ -23,7 +23,11 @@ use crate::kernel::error::Code;
 const LARGE: Code = Code::QueryTooLarge;
 const DEEP: Code = Code::QueryTooDeep;
 
-/// Refuses a text that is too long, has too many tokens or too many brackets open at once.
+/// Letters of the longest name. The engine compares a name that it does not know with every name that it does, to
+/// suggest one, and that takes as many steps as both have letters: it must not grow with the text.
+const LONGEST_NAME: usize = 256;
+
+/// Refuses a text that is too long, has too many tokens, too long a name or too many brackets open at once.
 pub fn scan(text: &str, limits: &Limits) -> Result<(), Refusal> {
     if text.len() > limits.text_bytes {
         let (what, most) = ("the document has {} bytes", limits.text_bytes);
@@ -52,7 +56,14 @@ pub fn scan(text: &str, limits: &Limits) -> Result<(), Refusal> {
             }
             b'"' => string_end(bytes, at).ok_or_else(|| unclosed(text, at))?,
             b'-' | b'0'..=b'9' => number_end(bytes, at),
-            b'_' | b'a'..=b'z' | b'A'..=b'Z' => run(bytes, at, is_name),
+            b'_' | b'a'..=b'z' | b'A'..=b'Z' => {
+                let end = run(bytes, at, is_name);
+                if end - at > LONGEST_NAME {
+                    let what = "the document has a name of more than {} letters";
+                    return Err(stop("name", LARGE, what, LONGEST_NAME, text, at));
+                }
+                end
+            }
             b'.' if bytes.get(at..at + 3) == Some(b"...") => at + 3,
             _ => at + 1,
         };
@@ -236,6 +247,14 @@ mod tests {
         assert_eq!(refusal.limit, "tokens");
         let message = "the document has more than 2,000 tokens; at most 2,000 are taken";
         assert_eq!(refusal.message, message);
+    }
+
+    #[test]
+    fn a_name_has_a_longest_and_a_string_has_not() {
+        let name = |letters: usize| refused(&format!("{{ {} }}", "a".repeat(letters)));
+        assert_eq!(name(LONGEST_NAME), None);
+        assert_eq!(name(LONGEST_NAME + 1), Some("name"));
+        assert_eq!(refused(&format!("{{ a(x: \"{}\") }}", "a".repeat(20_000))), None);
     }
 
     #[test]
