@@ -1,6 +1,6 @@
 //! Alerts: what somebody should look at, until it is over.
 
-use sea_orm::{entity::prelude::*, sea_query::OnConflict};
+use sea_orm::{QueryOrder, QuerySelect, entity::prelude::*, sea_query::OnConflict};
 
 use crate::kernel::id::{AlertId, TenantId};
 
@@ -66,6 +66,16 @@ pub fn of(tenant: TenantId) -> Select<Entity> {
 /// Those that are not over.
 pub fn open(tenant: TenantId, subject: &str) -> Select<Entity> {
     of(tenant).filter(COLUMN.subject.eq(subject)).filter(COLUMN.resolved_at.is_null())
+}
+
+/// Those of a kind that are not over, of every tenant; raised before that moment.
+pub fn open_since_before(kind: Kind, moment: DateTimeUtc, most: u64) -> Select<Entity> {
+    Entity::find()
+        .filter(COLUMN.kind.eq(kind))
+        .filter(COLUMN.resolved_at.is_null())
+        .filter(COLUMN.raised_at.lt(moment))
+        .order_by_asc(Column::Id)
+        .limit(most)
 }
 
 /// Somebody else raised the same meanwhile.

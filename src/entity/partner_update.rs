@@ -123,11 +123,20 @@ pub fn written_meanwhile() -> OnConflict {
     OnConflict::columns([Column::PartnerIntegrationId, Column::DedupeKey]).do_nothing().to_owned()
 }
 
-/// Those for an order that wait for it to be known, in the order of the partner's clock.
-pub fn waiting_for(tenant: TenantId, integration: IntegrationId, partner_order: &str) -> Select<Entity> {
+/// Those of a partner integration that were given up because no order was known. What was refused was settled as it
+/// came, and is none of them.
+pub fn given_up(tenant: TenantId, integration: IntegrationId) -> Select<Entity> {
+    of_integration(tenant, integration)
+        .filter(COLUMN.state.eq(State::Dead))
+        .filter(Expr::col(Column::SettledAt).gt(Expr::col(Column::ReceivedAt)))
+}
+
+/// Those for an order that is known by now: they wait, or were given up, in the order of the partner's clock.
+pub fn left_for(tenant: TenantId, integration: IntegrationId, partner_order: &str) -> Select<Entity> {
+    let given_up = Expr::col(Column::SettledAt).gt(Expr::col(Column::ReceivedAt));
     of_integration(tenant, integration)
         .filter(COLUMN.partner_order_id.eq(partner_order))
-        .filter(COLUMN.state.eq(State::Waiting))
+        .filter(COLUMN.state.eq(State::Waiting).or(COLUMN.state.eq(State::Dead).and(given_up)))
         .order_by_asc(Column::HappenedAt)
         .order_by_asc(Column::Said)
 }

@@ -6,6 +6,7 @@ mod orders;
 mod random;
 mod seed;
 mod sight;
+mod sync;
 mod webhooks;
 
 use std::sync::Arc;

@@ -37,7 +37,7 @@ use self::acme::Acme;
 use crate::support::TestHub;
 
 /// A node that does jobs when it is told to.
-fn node(hub: &Arc<Hub>) -> Arc<Runner> {
+pub fn node(hub: &Arc<Hub>) -> Arc<Runner> {
     let settings = Settings { lease: Duration::from_mins(1), grace: Duration::from_mins(1) };
     Runner::new(Arc::clone(hub), worker::kinds(), settings, Arc::new(|_| {}), CancellationToken::new())
 }

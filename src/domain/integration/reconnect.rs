@@ -38,12 +38,33 @@ pub enum Takeover {
 
 /// Gives an integration a credential in place of the one it has, if its provider takes it.
 pub async fn give(cx: &Cx, id: IntegrationId, given: Given, how: Takeover, skip_test: bool) -> Result<Integration> {
-    by(cx, id, given, how, skip_test, None).await
+    by(cx, id, given, how, skip_test, Beside::default()).await
+}
+
+/// The same, with settings that belong to the credential, such as where its tokens are bought.
+pub async fn give_with(
+    cx: &Cx,
+    id: IntegrationId,
+    given: Given,
+    settings: &[(String, String)],
+    skip_test: bool,
+) -> Result<Integration> {
+    by(cx, id, given, Takeover::AtOnce, skip_test, Beside { settings, link: None }).await
 }
 
 /// The same by an outsider, whose link it uses up.
 pub(super) async fn give_by_link(cx: &Cx, link: &Link, given: Given) -> Result<Integration> {
-    by(cx, link.integration_id, given, Takeover::AtOnce, false, Some(link)).await
+    let beside = Beside { link: Some(link), ..Beside::default() };
+    by(cx, link.integration_id, given, Takeover::AtOnce, false, beside).await
+}
+
+/// What comes with a credential.
+#[derive(Clone, Copy, Default)]
+struct Beside<'a> {
+    /// Settings that it needs; the others stay.
+    settings: &'a [(String, String)],
+    /// The link by which it was given.
+    link: Option<&'a Link>,
 }
 
 async fn by(
@@ -52,7 +73,7 @@ async fn by(
     given: Given,
     how: Takeover,
     skip_test: bool,
-    link: Option<&Link>,
+    beside: Beside<'_>,
 ) -> Result<Integration> {
     if let Takeover::Overlap(overlap) = how
         && !(TimeDelta::zero()..=LONGEST_OVERLAP).contains(&overlap)
@@ -60,11 +81,13 @@ async fn by(
         return Err(Error::invalid("overlap", format!("it is between 0 and {} days", LONGEST_OVERLAP.num_days())));
     }
     let before = get(cx, id).await?;
+    let mut settings = token::settings(&before.settings);
+    settings.extend(beside.settings.iter().cloned());
     let known = NewIntegration {
         provider: before.provider.clone(),
         environment: Some(before.environment.clone()),
         place: Place { timeout_ms: before.timeout_ms, ..Place::default() },
-        settings: token::settings(&before.settings).into_iter().collect(),
+        settings: settings.into_iter().collect(),
         ..NewIntegration::default()
     };
     let checked = check(cx, &known, Some(&given)).await?;
@@ -72,7 +95,7 @@ async fn by(
     let connection = connection(&connector, &checked)?;
     let test = !skip_test && can_be_asked(&checked);
     let asked = ask(&connector, &checked, connection, test).await?;
-    write(cx, &before, &checked, asked, how, link).await
+    write(cx, &before, &checked, asked, how, beside).await
 }
 
 async fn write(
@@ -81,13 +104,13 @@ async fn write(
     checked: &Checked,
     asked: Asked,
     how: Takeover,
-    link: Option<&Link>,
+    beside: Beside<'_>,
 ) -> Result<Integration> {
     let fields = checked.fields.as_ref().ok_or_else(token::no_credential)?;
     let kept = asked.token.as_ref().map(|bought| token::kept(bought, None, &checked.auth, cx.now()));
     let tested = asked.verdict.is_some();
     cx.write(async |txn| {
-        if let Some(link) = link {
+        if let Some(link) = beside.link {
             link::use_up(txn, link).await?;
         }
         let found = held(txn, before.id).await?;
@@ -119,7 +142,10 @@ async fn write(
             (true, true) => Status::Active,
             (true, false) => Status::Pending,
         };
+        let mut settings = token::settings(&found.settings);
+        settings.extend(beside.settings.iter().cloned());
         let mut row = found.into_active_model();
+        row.settings = Set(json!(settings));
         row.auth_method = Set(fields.method.clone());
         row.error_class = Set(None);
         row.error_message = Set(None);

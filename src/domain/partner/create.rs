@@ -19,6 +19,7 @@ use crate::{
         integration::{
             change::{self, IntegrationChange},
             create::{self as integrations, Capabilities, NewIntegration, Prepared},
+            reconnect,
         },
         order::machine::{self, Machine},
         outbound::{
@@ -91,6 +92,12 @@ pub struct PartnerIntegrationChange {
     pub api_base_url: Option<String>,
     /// Its version.
     pub api_version: Option<String>,
+    /// Of which type its credential is.
+    pub authentication_type: Option<String>,
+    /// Another credential.
+    pub api_credentials: Option<Map<String, Value>>,
+    /// Whether the partner's interface is asked first whether the new credential is right.
+    pub test: bool,
     /// Where the partner is told.
     pub webhook_url: Option<String>,
     /// What signs what it is sent from now on.
@@ -345,8 +352,17 @@ pub async fn update(cx: &Cx, id: IntegrationId, new: PartnerIntegrationChange) -
         let message = "give the secret with which it is signed as well: the partner has none yet";
         faults.0.push(Issue { code: Code::BadUserInput, ..Issue::at("webhookSecret", message) });
     }
+    let read = faults.take(another(&before.beside, &new))?.unwrap_or_default();
     if !faults.0.is_empty() {
         return Err(Error::Refused(faults.0));
+    }
+    if let Some(given) = read.given {
+        // With where its tokens are bought, in one commit; and before the rest, since this is what is refused.
+        let places: Vec<_> = settings.iter().cloned().chain(read.settings).collect();
+        faults.take(reconnect::give_with(cx, id, given, &places, !new.test).await)?;
+        if !faults.0.is_empty() {
+            return Err(Error::Refused(faults.0));
+        }
     }
     let ordinary = IntegrationChange {
         name: new.name.clone(),
@@ -377,6 +393,19 @@ pub async fn update(cx: &Cx, id: IntegrationId, new: PartnerIntegrationChange) -
     }
     cx.write(async |txn| beside(txn, id, &new, url.as_ref(), signing.as_ref()).await).await?;
     list::get(cx, id).await
+}
+
+/// The credential that takes the place of the one there is.
+fn another(before: &Beside, new: &PartnerIntegrationChange) -> Result<credentials::Read> {
+    let kind = new.authentication_type.as_deref().unwrap_or(&before.authentication_type);
+    if new.api_credentials.is_none() && kind != before.authentication_type {
+        return Err(Error::invalid(credentials::PATH, "give the credential of the new type with it"));
+    }
+    let read = credentials::read(kind, new.api_credentials.as_ref()).map_err(Error::Refused)?;
+    match (&new.api_credentials, &read.given) {
+        (Some(_), None) => Err(Error::invalid(credentials::PATH, "there is no credential in it")),
+        _ => Ok(read),
+    }
 }
 
 /// Changes what stands beside an integration.
@@ -417,6 +446,7 @@ async fn beside(
     let after = Beside {
         api_base_url: new.api_base_url.clone().or_else(|| before.api_base_url.clone()),
         api_version: new.api_version.clone().or_else(|| before.api_version.clone()),
+        authentication_type: new.authentication_type.clone().unwrap_or_else(|| before.authentication_type.clone()),
         webhook_events: events,
         destination_id,
         ..before.clone()
@@ -424,6 +454,7 @@ async fn beside(
     let changes = Changes::new()
         .field("apiBaseUrl", &before.api_base_url, &after.api_base_url)
         .field("apiVersion", &before.api_version, &after.api_version)
+        .field("authenticationType", &before.authentication_type, &after.authentication_type)
         .field("webhookEvents", &before.webhook_events, &after.webhook_events)
         .field("destination", &before.destination_id, &after.destination_id)
         .field("webhookSecret", &false, &signing.is_some());

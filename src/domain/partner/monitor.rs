@@ -13,7 +13,7 @@ use crate::{
         keyring::HUB,
         outbound::Status,
     },
-    entity::{partner_integration, partner_update, webhook_delivery},
+    entity::{alert as alerts, partner_integration, partner_update, webhook_delivery},
     event::partner::PartnerEvent,
     kernel::{
         clock::Moment,
@@ -205,7 +205,29 @@ pub async fn give_up(hub: Arc<Hub>) -> Result<u64> {
             })
             .await?;
     }
+    calm(&hub).await?;
     Ok(done)
+}
+
+/// Ends the alerts of partner integrations by which nothing was given up for as long as the success rate looks back.
+/// An order that comes after all ends them sooner.
+async fn calm(hub: &Arc<Hub>) -> Result<()> {
+    use sea_orm::QueryFilter;
+    let before = hub.clock.now() - WINDOW;
+    for open in alerts::open_since_before(Kind::UnknownOrder, before, BATCH).all(hub.database.reader()).await? {
+        let Ok(integration) = open.subject.parse::<IntegrationId>() else { continue };
+        let cx = Cx::system(Arc::clone(hub), "partner", open.tenant_id);
+        cx.write(async |txn| {
+            let lately = partner_update::given_up(open.tenant_id, integration);
+            let lately = lately.filter(partner_update::COLUMN.settled_at.gte(before));
+            match lately.one(&**txn).await? {
+                Some(_) => Ok(()),
+                None => alert::resolve(txn, Kind::UnknownOrder, &open.subject).await,
+            }
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 /// Forgets updates that were settled long ago. Says how many.

@@ -386,14 +386,19 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// Sees to everything that waited for an order, now that there is one; its integration and the order are held.
+/// Sees to everything that waited for an order, or was given up since there was none, now that there is one; its
+/// integration and the order are held.
 pub(super) async fn arrived(txn: &Txn, beside: &Beside, order: Order, partner_order: &str) -> Result<Order> {
-    let waiting = entity::waiting_for(beside.tenant_id, beside.id, partner_order).all(&**txn).await?;
-    let (desk, mut order) = (Desk::open(txn, beside).await?, order);
-    for row in waiting {
+    let left = entity::left_for(beside.tenant_id, beside.id, partner_order).all(&**txn).await?;
+    let (desk, mut order, mut known) = (Desk::open(txn, beside).await?, order, false);
+    for row in left {
         let (after, next) = desk.settle(txn, row.clone(), order).await?;
         desk.tell_settled(txn, &row, &after)?;
         order = desk.look_again(txn, next, after.state).await?;
+        known |= row.state == State::Dead;
+    }
+    if known && entity::given_up(beside.tenant_id, beside.id).one(&**txn).await?.is_none() {
+        alert::resolve(txn, Kind::UnknownOrder, &beside.id.to_string()).await?;
     }
     Ok(order)
 }

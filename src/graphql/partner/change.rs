@@ -161,6 +161,13 @@ pub struct UpdatePartnerIntegrationInput {
     api_base_url: Option<String>,
     /// Its version.
     api_version: Option<String>,
+    /// How it is proved to the partner who asks; with the credential of that type.
+    authentication_type: Option<PartnerAuthenticationType>,
+    /// Another credential, in the place of the one there is: an object as it is given at first.
+    api_credentials: Option<Json<Map<String, Value>>>,
+    /// Ask the partner's interface first whether the new credential is right.
+    #[graphql(default)]
+    test: bool,
     /// Where the partner is told of its orders from now on.
     webhook_url: Option<String>,
     /// The secret that signs webhooks from now on; what the partner signs with the one before is believed for a day.
@@ -270,6 +277,9 @@ impl PartnerMutation {
             name: input.integration_name,
             api_base_url: input.api_base_url,
             api_version: input.api_version,
+            authentication_type: input.authentication_type.map(|kind| kind.word().to_owned()),
+            api_credentials: input.api_credentials.map(|Json(json)| json),
+            test: input.test,
             webhook_url: input.webhook_url,
             webhook_secret: input.webhook_secret.map(Into::into),
             webhook_events: input.webhook_events,

@@ -121,6 +121,33 @@ async fn what_is_said_of_an_unknown_order_waits_for_it_a_day() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_up_is_taken_up_when_its_order_comes_after_all() {
+    let world = Partners::start().await;
+    let (_, partner) = world.partner("one").await;
+    for called in ["A", "B"] {
+        world.says(partner, called, "CONFIRMED", 10).await;
+    }
+    world.later(TimeDelta::hours(25));
+    let give_up = || monitor::give_up(Arc::clone(world.hub.app.hub()));
+    assert_eq!(give_up().await.unwrap(), 2);
+    let order = world.order(partner, "A").await;
+    assert_eq!(world.status(&order).await, "approved");
+    assert_eq!(world.alerts().await, ["UNKNOWN_ORDER"], "nobody knows B");
+    world.order(partner, "B").await;
+    assert_eq!(world.alerts().await, [""; 0]);
+    // What was refused as it came is nobody's order, and what nobody asks for in a week is no alert any more.
+    world.says(partner, "C", "CONFIRMED", 10).await;
+    world.later(TimeDelta::hours(25));
+    assert_eq!(give_up().await.unwrap(), 1);
+    world.later(TimeDelta::days(6));
+    assert_eq!(give_up().await.unwrap(), 0);
+    assert_eq!(world.alerts().await, ["UNKNOWN_ORDER"]);
+    world.later(TimeDelta::days(2));
+    assert_eq!(give_up().await.unwrap(), 0);
+    assert_eq!(world.alerts().await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bad_input_is_refused_with_its_place_and_leaves_nothing() {
     let world = Partners::start().await;
     let (organization, partner) = world.partner("one").await;
