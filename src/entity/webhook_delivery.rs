@@ -213,6 +213,9 @@ pub fn settle(backend: DbBackend, endings: &[Ending], now: Moment) -> Statement 
 }
 
 /// Makes the oldest that waits behind each of these the head of its line, where the line has none.
+///
+/// A server is asked for a head in words that the index of what is due does not know: it would go through the heads of
+/// all lines of the destination to look for one.
 pub fn promote(backend: DbBackend, settled: &[WebhookDeliveryId]) -> Statement {
     const LINE: &str = "FROM webhook_deliveries n WHERE n.destination_id = s.destination_id AND n.key = s.key \
                         AND n.status = 'PENDING'";
@@ -223,7 +226,7 @@ pub fn promote(backend: DbBackend, settled: &[WebhookDeliveryId]) -> Statement {
             "UPDATE webhook_deliveries SET head = TRUE WHERE id = ANY (ARRAY ( \
                SELECT next.id FROM UNNEST({ids}::uuid[]) AS over (id) \
                CROSS JOIN LATERAL (SELECT destination_id, key FROM webhook_deliveries WHERE id = over.id LIMIT 1) AS s \
-               LEFT JOIN LATERAL (SELECT n.id {LINE} AND n.head LIMIT 1) AS first ON TRUE \
+               LEFT JOIN LATERAL (SELECT n.id {LINE} AND CASE WHEN n.head THEN 1 END = 1 LIMIT 1) AS first ON TRUE \
                CROSS JOIN LATERAL (SELECT n.id {LINE} ORDER BY n.position, n.id LIMIT 1) AS next \
                WHERE first.id IS NULL))"
         ));
