@@ -19,7 +19,7 @@ use sea_orm::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    entity::{audit_entry, audit_head},
+    entity::{audit_entry, audit_head, first::First},
     kernel::{error::Result, id::TenantId},
 };
 
@@ -83,12 +83,12 @@ pub(super) async fn append(db: &impl ConnectionTrait, entries: Vec<audit_entry::
 
 /// The head of the tenant's chain, held until the commit.
 async fn held(db: &impl ConnectionTrait, tenant: TenantId) -> Result<audit_head::Model> {
-    if let Some(head) = audit_head::of(tenant).lock_exclusive().one(db).await? {
+    if let Some(head) = audit_head::of(tenant).lock_exclusive().first(db).await? {
         return Ok(head);
     }
     let first = audit_head::Model { tenant_id: tenant, number: 0, hash: BEGINNING.to_vec() };
     let untouched = OnConflict::column(audit_head::Column::TenantId).do_nothing().to_owned();
     let row = first.clone().into_active_model();
     audit_head::Entity::insert(row).on_conflict(untouched).exec_without_returning(db).await?;
-    Ok(audit_head::of(tenant).lock_exclusive().one(db).await?.unwrap_or(first))
+    Ok(audit_head::of(tenant).lock_exclusive().first(db).await?.unwrap_or(first))
 }

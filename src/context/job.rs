@@ -37,7 +37,10 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    entity::job::{self as entity, State},
+    entity::{
+        first::First,
+        job::{self as entity, State},
+    },
     kernel::{
         clock::Moment,
         error::{Error, Result},
@@ -250,7 +253,7 @@ pub(super) async fn write(db: &impl ConnectionTrait, lines: &Lines, jobs: Vec<en
 
 /// Passes who still holds the lease, and holds the job's row until the commit.
 pub(super) async fn hold(db: &impl ConnectionTrait, lease: &Lease) -> Result<()> {
-    match entity::held_under(lease.job, lease.fence).one(db).await? {
+    match entity::held_under(lease.job, lease.fence).first(db).await? {
         Some(_) => Ok(()),
         None => Err(gone(lease)),
     }

@@ -12,7 +12,10 @@ use sha2::{Digest, Sha256};
 
 use super::Txn;
 use crate::{
-    entity::idempotency_key::{self as entity, Column},
+    entity::{
+        first::First,
+        idempotency_key::{self as entity, Column},
+    },
     kernel::{
         error::{Code, Error, Issue, Result},
         id::Id,
@@ -79,7 +82,7 @@ impl Txn {
         if taken == 1 {
             return Ok(Once::First(Ticket(Some(claim))));
         }
-        let known = entity::of(claim.tenant_id, key).one(&**self).await?;
+        let known = entity::of(claim.tenant_id, key).first(&**self).await?;
         match known {
             Some(known) if known.operation == claim.operation && known.input_digest == claim.input_digest => {
                 let subject = known.subject.ok_or_else(|| {

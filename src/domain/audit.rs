@@ -23,7 +23,7 @@ use sea_orm::{
 use crate::{
     context::{Cx, Hub, chain},
     domain::keyring::signing,
-    entity::{audit_checkpoint as checkpoint, audit_entry as entity, audit_head as head, page},
+    entity::{audit_checkpoint as checkpoint, audit_entry as entity, audit_head as head, first::First, page},
     kernel::{
         clock::Moment,
         error::{Error, Result},
@@ -131,7 +131,7 @@ async fn walk(
     found: &mut Verified,
 ) -> Result<Option<(i64, &'static str)>> {
     // The making of a tenant is its first entry, so that none is without a chain.
-    let Some(end) = head::of(tenant).one(db).await? else {
+    let Some(end) = head::of(tenant).first(db).await? else {
         return Ok(Some((1, "it is missing, and so is the head of the chain")));
     };
     let places = checkpoint::of(tenant).order_by_asc(checkpoint::Column::Number).all(db).await?;
@@ -145,7 +145,7 @@ async fn walk(
         found.checkpoints += 1;
         (number, hash) = (place.number, place.hash);
     }
-    let first = entity::of(tenant).order_by_asc(entity::Column::Number).one(db).await?;
+    let first = entity::of(tenant).order_by_asc(entity::Column::Number).first(db).await?;
     if let Some(first) = first.filter(|first| first.number <= number) {
         return Ok(Some((first.number, "it lies before the beginning")));
     }
@@ -190,7 +190,7 @@ async fn walk(
 pub async fn sign(hub: &Arc<Hub>) -> Result<u64> {
     let (db, mut signed) = (hub.database.reader(), 0);
     for end in head::of_hub().all(db).await? {
-        let last = checkpoint::of(end.tenant_id).order_by_desc(checkpoint::Column::Number).one(db).await?;
+        let last = checkpoint::of(end.tenant_id).order_by_desc(checkpoint::Column::Number).first(db).await?;
         if end.number == 0 || last.is_some_and(|last| last.number >= end.number) {
             continue;
         }
@@ -221,12 +221,12 @@ pub async fn prune(hub: &Arc<Hub>, retention: TimeDelta) -> Result<u64> {
     for end in head::of_hub().all(db).await? {
         let tenant = end.tenant_id;
         let old = checkpoint::of(tenant).filter(checkpoint::COLUMN.at.lt(cutoff));
-        let Some(place) = old.order_by_desc(checkpoint::Column::Number).one(db).await? else { continue };
+        let Some(place) = old.order_by_desc(checkpoint::Column::Number).first(db).await? else { continue };
         if place.pruned_at.is_some() {
             continue;
         }
         // Whoever puts a place of his own there would otherwise have us remove what he cannot.
-        let ending = entity::of(tenant).filter(entity::COLUMN.number.eq(place.number)).one(db).await?;
+        let ending = entity::of(tenant).filter(entity::COLUMN.number.eq(place.number)).first(db).await?;
         if !fits(hub, &place).await? || ending.is_none_or(|entry| entry.hash != place.hash) {
             let number = place.number;
             tracing::error!(%tenant, number, "the audit log of {tenant} was not pruned: entry {number} does not fit: {NOT_SIGNED}");

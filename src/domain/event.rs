@@ -15,7 +15,8 @@ use crate::{
     context::{Cx, Hub, Txn},
     domain::keyring::HUB,
     entity::{
-        event as entity, event_head, page, partner_integration, partner_reader, webhook_destination, webhook_router,
+        event as entity, event_head, first::First, page, partner_integration, partner_reader, webhook_destination,
+        webhook_router,
     },
     event::{Entry, Interest, log},
     kernel::{
@@ -144,13 +145,13 @@ async fn remove(txn: &Txn) -> Result<u64> {
     let due = txn.now() - settings.retention;
     let rows = entity::oldest().limit(BATCH).all(&**txn).await?;
     // What somebody is still to be sent as a webhook is read here first.
-    let newest = match webhook_destination::any().one(&**txn).await? {
-        Some(_) => newest.min(1 + webhook_router::row().one(&**txn).await?.map_or(0, |row| row.position)),
+    let newest = match webhook_destination::any().first(&**txn).await? {
+        Some(_) => newest.min(1 + webhook_router::row().first(&**txn).await?.map_or(0, |row| row.position)),
         None => newest,
     };
     // And what has to do with partners.
-    let newest = match partner_integration::any().one(&**txn).await? {
-        Some(_) => newest.min(1 + partner_reader::row().one(&**txn).await?.map_or(0, |row| row.position)),
+    let newest = match partner_integration::any().first(&**txn).await? {
+        Some(_) => newest.min(1 + partner_reader::row().first(&**txn).await?.map_or(0, |row| row.position)),
         None => newest,
     };
     let old = rows.into_iter().take_while(|row| row.position < newest && (row.position <= most || row.at < due));

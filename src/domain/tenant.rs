@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::{
     context::{Audit, Cx, Hub, Once, Txn},
-    entity::{page, rewrite::rewrite, tenant as entity},
+    entity::{first::First, page, rewrite::rewrite, tenant as entity},
     event::{Changes, tenant::TenantEvent},
     kernel::{
         error::{Error, Result},
@@ -137,7 +137,7 @@ async fn known(hub: &Hub, name: &str) -> Result<Option<Tenant>> {
         Ok(id) => entity::of(id),
         Err(_) => entity::by_slug(name),
     };
-    Ok(select.one(hub.database.reader()).await?)
+    Ok(select.first(hub.database.reader()).await?)
 }
 
 /// Every tenant of the hub at once, for commands of its operators.
@@ -216,7 +216,7 @@ pub async fn update(cx: &Cx, id: TenantId, change: TenantChange) -> Result<Tenan
         let name = check.take_some("name", change.name.as_deref(), input::name);
         let settings = checked(&mut check, &change.settings);
         check.done()?;
-        let before = entity::of(id).lock_exclusive().one(&**txn).await?.filter(Tenant::lives);
+        let before = entity::of(id).lock_exclusive().first(&**txn).await?.filter(Tenant::lives);
         let before = before.ok_or(Error::NotFound("tenant"))?;
         let after = Tenant {
             slug: slug.unwrap_or_else(|| before.slug.clone()),

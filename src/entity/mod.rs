@@ -24,6 +24,7 @@ pub mod estate;
 pub mod event;
 pub mod event_head;
 pub mod event_log;
+pub mod first;
 pub mod health;
 pub mod health_change;
 pub mod health_check;

@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::{Entry, Interest};
 use crate::{
-    entity::{event, event_head, event_log},
+    entity::{event, event_head, event_log, first::First},
     kernel::{
         error::{Error, Result},
         id::TenantId,
@@ -37,13 +37,13 @@ impl Head {
 
 /// How far the tenant's log has come.
 pub async fn head(db: &impl ConnectionTrait, tenant: TenantId) -> Result<Head> {
-    let row = event_head::of(tenant).one(db).await?;
+    let row = event_head::of(tenant).first(db).await?;
     Ok(row.map_or(Head { number: 0, oldest: 1 }, |row| Head { number: row.number, oldest: row.oldest }))
 }
 
 /// How far the log of all tenants has come.
 pub async fn position(db: &impl ConnectionTrait) -> Result<i64> {
-    Ok(event_log::row().one(db).await?.map_or(0, |row| row.position))
+    Ok(event_log::row().first(db).await?.map_or(0, |row| row.position))
 }
 
 /// Events of a tenant after a number and up to another, of those that interest, in order.

@@ -23,7 +23,7 @@ use serde_json::json;
 use super::{may_grant, narrowed, user::RoleName};
 use crate::{
     context::{Audit, Cx, Once, Txn},
-    entity::{agent as entity, api_token, page},
+    entity::{agent as entity, api_token, first::First, page},
     event::{Changes, access::AccessEvent},
     kernel::{
         error::{Error, Result},
@@ -219,7 +219,7 @@ pub async fn delete(cx: &Cx, id: AgentId) -> Result<AgentId> {
 /// held until the commit.
 pub(super) async fn held(txn: &Txn, field: &str, id: AgentId) -> Result<Agent> {
     let cx = txn.cx();
-    let found = entity::of(cx.tenant()?).filter(entity::COLUMN.id.eq(id)).lock_exclusive().one(&**txn).await?;
+    let found = entity::of(cx.tenant()?).filter(entity::COLUMN.id.eq(id)).lock_exclusive().first(&**txn).await?;
     let found = found.ok_or(Error::NotFound("agent"))?;
     if found.allowed().within(cx.principal()?.scopes) {
         Ok(found)

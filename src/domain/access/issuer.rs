@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     context::{Audit, Cx, Once, Txn},
-    entity::{issuer as entity, page, rewrite::rewrite},
+    entity::{first::First, issuer as entity, page, rewrite::rewrite},
     event::{Changes, access::AccessEvent},
     kernel::{
         error::{Error, Result},
@@ -255,7 +255,7 @@ pub async fn test(cx: &Cx, id: IssuerId) -> Result<(Issuer, Result<Published, Fe
 
 async fn held(txn: &Txn, id: IssuerId) -> Result<Issuer> {
     let own = entity::of(txn.cx().tenant()?).filter(entity::COLUMN.id.eq(id));
-    own.lock_exclusive().one(&**txn).await?.ok_or(Error::NotFound("issuer"))
+    own.lock_exclusive().first(&**txn).await?.ok_or(Error::NotFound("issuer"))
 }
 
 /// Checks a whole issuer; gives its name in the form to store.

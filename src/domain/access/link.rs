@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     context::{Cx, Hub, Txn, Whose},
-    entity::{one_time_token as entity, session as sessions, user as person},
+    entity::{first::First, one_time_token as entity, session as sessions, user as person},
     event::access::AccessEvent,
     kernel::{
         actor::Actor,
@@ -128,10 +128,10 @@ pub async fn change_password(cx: &Cx, old: Option<Secret>, new: Secret, client: 
         return Err(Error::NoPerson);
     };
     password::acceptable(new.expose()).map_err(|reason| Error::invalid("newPassword", reason))?;
-    let known = person::by_id(user).one(cx.db()).await?.ok_or(Error::NotFound("user"))?;
+    let known = person::by_id(user).first(cx.db()).await?.ok_or(Error::NotFound("user"))?;
     noted(cx, "changePassword", knows(cx, known, old).await)?;
     let hash = password::hash(cx.hub(), new).await?;
-    let chosen = sessions::by_id(session).one(cx.db()).await?.and_then(|session| session.chosen_tenant);
+    let chosen = sessions::by_id(session).first(cx.db()).await?.and_then(|session| session.chosen_tenant);
     cx.write(async |txn| store(txn, user, hash.clone()).await).await?;
     session::begin(cx, user, chosen, client).await
 }
@@ -153,7 +153,7 @@ async fn knows(cx: &Cx, known: person::Model, old: Option<Secret>) -> Result<(),
 
 /// Keeps a new hash and ends every session that the old password opened.
 async fn store(txn: &Txn, user: UserId, hash: String) -> Result<()> {
-    let known = person::by_id(user).lock_exclusive().one(&**txn).await?.ok_or(Error::NotFound("user"))?;
+    let known = person::by_id(user).lock_exclusive().first(&**txn).await?.ok_or(Error::NotFound("user"))?;
     let mut row = known.into_active_model();
     row.password_hash = Set(Some(hash));
     row.password_changed_at = Set(Some(txn.now()));
@@ -168,7 +168,7 @@ async fn look(txn: &Txn, text: &str, purposes: &[Purpose]) -> Result<Result<enti
     if !token::well_formed(token::Kind::OneTime, text) {
         return Ok(Err(REFUSED.into()));
     }
-    let found = entity::by_digest(&token::digest(text)).lock_exclusive().one(&**txn).await?;
+    let found = entity::by_digest(&token::digest(text)).lock_exclusive().first(&**txn).await?;
     let Some(row) = found else { return Ok(Err(REFUSED.into())) };
     let reason = if row.used_at.is_some() {
         "the link was used before"

@@ -15,7 +15,10 @@ use sea_orm::{
 
 use crate::{
     context::{Cx, Txn},
-    entity::sign_in_lock::{self as entity, Column},
+    entity::{
+        first::First,
+        sign_in_lock::{self as entity, Column},
+    },
     kernel::error::{Error, Result},
 };
 
@@ -48,7 +51,7 @@ impl Lock {
     /// Passes who need not wait.
     pub(super) async fn open(&self, cx: &Cx, email: &str) -> Result<()> {
         for (key, _) in self.keys(cx, email) {
-            let lock = entity::by_key(&key).one(cx.db()).await?;
+            let lock = entity::by_key(&key).first(cx.db()).await?;
             must_wait(cx, lock.as_ref())?;
         }
         Ok(())
@@ -82,7 +85,7 @@ impl Lock {
     /// Forgets the attempts of an account.
     pub(super) async fn forget(&self, cx: &Cx, email: &str) -> Result<()> {
         let key = self.account(email);
-        if entity::by_key(&key).one(cx.db()).await?.is_none() {
+        if entity::by_key(&key).first(cx.db()).await?.is_none() {
             return Ok(());
         }
         cx.write(async |txn| entity::forget(&key).exec(&**txn).await.map(drop).map_err(Into::into)).await
@@ -97,7 +100,7 @@ impl Lock {
             .value(Column::FailedAt, now)
             .to_owned();
         entity::Entity::insert(first.into_active_model()).on_conflict(again).exec_without_returning(&**txn).await?;
-        let Some(lock) = entity::by_key(&key).lock_exclusive().one(&**txn).await? else { return Ok(None) };
+        let Some(lock) = entity::by_key(&key).lock_exclusive().first(&**txn).await? else { return Ok(None) };
         let over = lock.failures - free;
         if over >= 0 {
             let wait = (self.first * (1 << over.clamp(0, 10))).min(self.longest);

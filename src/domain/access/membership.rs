@@ -10,7 +10,7 @@ use super::may_grant;
 use crate::{
     context::{Audit, Cx, Hub, Txn},
     domain::tenant::{Status, Tenant},
-    entity::{membership as entity, tenant},
+    entity::{first::First, membership as entity, tenant},
     event::{Changes, access::AccessEvent},
     kernel::{
         error::{Error, Result},
@@ -105,7 +105,7 @@ async fn held(txn: &Txn, id: MembershipId) -> Result<Membership> {
     let own: TenantId = txn.cx().tenant()?;
     tenant::with_those_of_role(own, Role::SuperAdmin).lock_exclusive().all(&**txn).await?;
     let found =
-        entity::of(own).filter(entity::COLUMN.id.eq(id)).one(&**txn).await?.ok_or(Error::NotFound("membership"))?;
+        entity::of(own).filter(entity::COLUMN.id.eq(id)).first(&**txn).await?.ok_or(Error::NotFound("membership"))?;
     may_grant(txn.cx(), found.role, found.role.scopes())?;
     Ok(found)
 }

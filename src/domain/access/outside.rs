@@ -40,7 +40,7 @@ use super::{
 use crate::{
     context::Hub,
     domain::tenant::{self, Status, Tenant},
-    entity::{issuer as entity, tenant as home},
+    entity::{first::First, issuer as entity, tenant as home},
     kernel::{
         actor::{Actor, Caller, Principal},
         clock::Moment,
@@ -122,7 +122,7 @@ pub(super) async fn authenticate(hub: &Arc<Hub>, text: &str, chosen: Option<&str
     let issuer = registered(hub, &parts, chosen).await?;
     let until = timely(&parts.claims, hub.clock.now()).map_err(refused)?;
     let role = role(&issuer, &parts.all).ok_or_else(|| refused("none of its roles is mapped"))?;
-    let home = home::of_any(vec![issuer.tenant_id]).one(hub.database.reader()).await?;
+    let home = home::of_any(vec![issuer.tenant_id]).first(hub.database.reader()).await?;
     let home = home.filter(Tenant::lives).ok_or_else(|| refused("its tenant is gone"))?;
     let id = parts.header.kid.as_deref().ok_or_else(|| refused("it names no key"))?;
     let key = jwks::key(hub, &issuer, id).await?.ok_or_else(|| refused("its issuer has no such key"))?;
@@ -152,8 +152,8 @@ pub(super) async fn authenticate(hub: &Arc<Hub>, text: &str, chosen: Option<&str
 /// is served.
 pub(super) async fn holds(hub: &Hub, id: IssuerId, since: Moment) -> Result<bool> {
     let db = hub.database.reader();
-    let Some(issuer) = entity::by_id(id).one(db).await? else { return Ok(false) };
-    let home = home::of_any(vec![issuer.tenant_id]).one(db).await?;
+    let Some(issuer) = entity::by_id(id).first(db).await? else { return Ok(false) };
+    let home = home::of_any(vec![issuer.tenant_id]).first(db).await?;
     Ok(issuer.updated_at <= since && home.is_some_and(|home| home.state() == Status::Active))
 }
 

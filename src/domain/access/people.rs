@@ -5,7 +5,7 @@ use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use super::user::User;
 use crate::{
     context::Cx,
-    entity::{membership, user as entity},
+    entity::{first::First, membership, user as entity},
     event::Entry,
     kernel::{error::Result, id::UserId, scope::Role},
 };
@@ -42,7 +42,7 @@ pub async fn page(cx: &Cx, filter: PeopleFilter, after: Option<UserId>) -> Resul
 
 /// Somebody, if in the list.
 pub async fn one(cx: &Cx, filter: PeopleFilter, id: UserId) -> Result<Option<User>> {
-    Ok(filtered(cx, filter)?.filter(entity::Column::Id.eq(id)).one(cx.db()).await?)
+    Ok(filtered(cx, filter)?.filter(entity::Column::Id.eq(id)).first(cx.db()).await?)
 }
 
 /// Whose place in the list an event may have changed.

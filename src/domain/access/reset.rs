@@ -14,7 +14,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel, QuerySelect};
 use super::{lock, session};
 use crate::{
     context::Cx,
-    entity::user,
+    entity::{first::First, user},
     event::access::AccessEvent,
     kernel::{
         error::{Error, Result, chain},
@@ -37,7 +37,7 @@ pub async fn request(cx: &Cx, email: &str) -> Result<()> {
 
 async fn note(cx: &Cx, email: &str) -> Result<()> {
     cx.write(async |txn| {
-        let Some(known) = user::by_email(email).lock_exclusive().one(&**txn).await? else { return Ok(()) };
+        let Some(known) = user::by_email(email).lock_exclusive().first(&**txn).await? else { return Ok(()) };
         let id = known.id;
         let mut row = known.into_active_model();
         row.password_reset_requested_at = Set(Some(txn.now()));

@@ -33,7 +33,7 @@ use crate::{
         keyring::{HUB, secret},
         tenant::{self, Tenant},
     },
-    entity::{membership, refresh_token as refresh, session as entity, user},
+    entity::{first::First, membership, refresh_token as refresh, session as entity, user},
     event::access::AccessEvent,
     kernel::{
         actor::{Actor, Caller, Principal},
@@ -95,7 +95,7 @@ pub async fn sign_in(
 async fn checked(cx: &Cx, email: &str, password: Secret) -> Result<UserId, TurnedAway> {
     let email = input::email(email).map_err(|_| REFUSED)?;
     lock::SIGN_IN.open(cx, &email).await?;
-    let known = user::by_email(&email).one(cx.db()).await?;
+    let known = user::by_email(&email).first(cx.db()).await?;
     let hash = known.as_ref().and_then(|user| user.password_hash.clone());
     let fits = password::fits(cx.hub(), password, hash).await?;
     match known {
@@ -156,9 +156,9 @@ pub async fn refresh(cx: &Cx, text: &str, client: &Client) -> Result<Pair> {
     let key = succession(cx).await?;
     let outcome = cx
         .write(async |txn| {
-            let found = refresh::by_digest(&token::digest(text)).lock_exclusive().one(&**txn).await?;
+            let found = refresh::by_digest(&token::digest(text)).lock_exclusive().first(&**txn).await?;
             let Some(used) = found else { return Ok(Refreshed::Refused) };
-            let held = entity::by_id(used.session_id).lock_exclusive().one(&**txn).await?;
+            let held = entity::by_id(used.session_id).lock_exclusive().first(&**txn).await?;
             let now = txn.now();
             let Some(session) = held.filter(|session| now < session.expires_at) else {
                 return Ok(Refreshed::Refused);
@@ -205,7 +205,7 @@ pub async fn refresh(cx: &Cx, text: &str, client: &Client) -> Result<Pair> {
 /// Ends the caller's own session. Without one there is nothing to end.
 pub async fn sign_out(cx: &Cx) -> Result<bool> {
     let Some(session) = cx.principal()?.session else { return Ok(false) };
-    cx.write(async |txn| match entity::by_id(session).lock_exclusive().one(&**txn).await? {
+    cx.write(async |txn| match entity::by_id(session).lock_exclusive().first(&**txn).await? {
         Some(session) if session.revoked_at.is_none() => end(txn, session, "signed out").await.map(|()| true),
         _ => Ok(false),
     })
@@ -236,7 +236,7 @@ pub async fn choose(cx: &Cx, chosen: TenantId) -> Result<(Tenant, Role)> {
     };
     let standing = standing::of_person(cx.db(), user, Some(chosen)).await?;
     cx.write(async |txn| {
-        let held = entity::by_id(session).lock_exclusive().one(&**txn).await?;
+        let held = entity::by_id(session).lock_exclusive().first(&**txn).await?;
         let mut row = held.ok_or(Error::NotFound("session"))?.into_active_model();
         row.chosen_tenant = Set(Some(chosen));
         row.update(&**txn).await?;
@@ -275,7 +275,7 @@ pub(super) async fn again(
 ) -> Result<Principal, TurnedAway> {
     const REFUSED: Error = Error::Unauthenticated("this token is not valid");
     let db = hub.database.reader();
-    let session = entity::by_id(id).one(db).await?.filter(|session| session.user_id == user).ok_or(REFUSED)?;
+    let session = entity::by_id(id).first(db).await?.filter(|session| session.user_id == user).ok_or(REFUSED)?;
     if session.revoked_at.is_some() {
         let (whose, actor) = (Whose::Person(user), Actor::User(user));
         return Err(TurnedAway::of(REFUSED, whose, actor, session.id, "the session was ended"));
@@ -322,7 +322,7 @@ async fn add_refresh(txn: &Txn, session: &Session, text: &Secret) -> Result<()> 
 }
 
 async fn unused(txn: &Txn, text: &Secret) -> Result<bool> {
-    let found = refresh::by_digest(&token::digest(text.expose())).one(&**txn).await?;
+    let found = refresh::by_digest(&token::digest(text.expose())).first(&**txn).await?;
     Ok(found.is_some_and(|next| next.used_at.is_none()))
 }
 

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     context::{Audit, Cx, Hub, Once, Whose},
     domain::tenant::{self, Status, Tenant},
-    entity::{api_token as entity, page, partner_organization},
+    entity::{api_token as entity, first::First, page, partner_organization},
     event::access::AccessEvent,
     kernel::{
         actor::{Actor, Caller, Principal},
@@ -116,7 +116,7 @@ pub async fn create(cx: &Cx, new: NewApiToken, key: Option<&str>) -> Result<(Api
             check.done()?;
             if let Some(partner) = new.partner {
                 let found = partner_organization::of(cx.tenant()?).filter(partner_organization::COLUMN.id.eq(partner));
-                found.one(&**txn).await?.ok_or_else(|| not_found("partnerOrganizationId"))?;
+                found.first(&**txn).await?.ok_or_else(|| not_found("partnerOrganizationId"))?;
             }
             let wanted = scopes.unwrap_or(role.scopes());
             match new.agent {
@@ -182,7 +182,7 @@ pub async fn revoke(cx: &Cx, id: ApiTokenId) -> Result<ApiToken> {
         let before = entity::of(cx.tenant()?)
             .filter(entity::COLUMN.id.eq(id))
             .lock_exclusive()
-            .one(&**txn)
+            .first(&**txn)
             .await?
             .ok_or(Error::NotFound("API token"))?;
         if before.revoked_at.is_some() {
@@ -205,8 +205,11 @@ pub(super) async fn authenticate(hub: &Hub, text: &str, chosen: Option<&str>) ->
     if !token::well_formed(token::Kind::Api, text) {
         return Err(REFUSED.into());
     }
-    let found = entity::by_digest(&token::digest(text)).one(hub.database.reader()).await?;
-    let Some((row, Some(home), agent)) = found.filter(|(_, home, _)| home.as_ref().is_some_and(Tenant::lives)) else {
+    // No LIMIT: there is one at most, and see `first`.
+    let found = entity::by_digest(&token::digest(text)).all(hub.database.reader()).await?;
+    let Some((row, Some(home), agent)) =
+        found.into_iter().next().filter(|(_, home, _)| home.as_ref().is_some_and(Tenant::lives))
+    else {
         return Err(REFUSED.into());
     };
     let actor = agent.as_ref().map_or(Actor::ApiToken(row.id), |agent| Actor::Agent(agent.id));
@@ -217,8 +220,8 @@ pub(super) async fn authenticate(hub: &Hub, text: &str, chosen: Option<&str>) ->
 
 /// What a token that was checked before may do now.
 pub(super) async fn again(hub: &Hub, id: ApiTokenId, chosen: Option<&str>) -> Result<Principal, TurnedAway> {
-    let found = entity::by_id(id).one(hub.database.reader()).await?;
-    match found.filter(|(_, home, _)| home.as_ref().is_some_and(Tenant::lives)) {
+    let found = entity::by_id(id).all(hub.database.reader()).await?;
+    match found.into_iter().next().filter(|(_, home, _)| home.as_ref().is_some_and(Tenant::lives)) {
         Some((row, Some(home), agent)) => principal(hub, &row, &home, agent.as_ref(), chosen).await,
         _ => Err(Error::Unauthenticated("this token is not valid").into()),
     }
@@ -242,7 +245,7 @@ async fn principal(
     }
     if let Some(partner) = row.partner_organization_id {
         let found = partner_organization::of(row.tenant_id).filter(partner_organization::COLUMN.id.eq(partner));
-        if !found.one(hub.database.reader()).await?.is_some_and(|found| found.active) {
+        if !found.first(hub.database.reader()).await?.is_some_and(|found| found.active) {
             let refused = Error::Unauthenticated("this token is not valid");
             let reason = "the partner organisation is not active";
             return Err(TurnedAway::of(refused, Whose::Tenant(row.tenant_id), Actor::ApiToken(row.id), row.id, reason));

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{may_grant, membership};
 use crate::{
     context::{Audit, Cx, Hub, Once, Txn},
-    entity::{membership as bond, page, user as entity},
+    entity::{first::First, membership as bond, page, user as entity},
     event::{Changes, access::AccessEvent},
     kernel::{
         error::{Error, Result},
@@ -74,7 +74,7 @@ pub async fn list(cx: &Cx, args: &PageArgs) -> Result<Page<User>> {
 /// Whoever has that address, in whichever tenant, for operators of the hub.
 pub async fn by_email(hub: &Hub, email: &str) -> Result<Option<User>> {
     let Ok(email) = input::email(email) else { return Ok(None) };
-    Ok(entity::by_email(&email).one(hub.database.reader()).await?)
+    Ok(entity::by_email(&email).first(hub.database.reader()).await?)
 }
 
 /// How many there are.
@@ -95,7 +95,7 @@ pub async fn create(cx: &Cx, new: NewUser, key: Option<&str>) -> Result<User> {
             let name = check.take("name", input::name(&new.name));
             check.done()?;
             may_grant(cx, new.role.0, new.role.0.scopes())?;
-            let id = match entity::by_email(&email).one(&**txn).await? {
+            let id = match entity::by_email(&email).first(&**txn).await? {
                 Some(known) => known.id,
                 None => insert(txn, email, name).await?,
             };
@@ -164,7 +164,7 @@ pub async fn update(cx: &Cx, id: UserId, change: UserChange) -> Result<User> {
 pub(super) async fn changeable(txn: &Txn, id: UserId) -> Result<User> {
     let cx = txn.cx();
     let scopes = cx.principal()?.scopes;
-    let found = entity::of(cx.tenant()?).filter(entity::COLUMN.id.eq(id)).one(&**txn).await?;
+    let found = entity::of(cx.tenant()?).filter(entity::COLUMN.id.eq(id)).first(&**txn).await?;
     let found = found.ok_or(Error::NotFound("user"))?;
     let bonds = bond::of_person(id).all(&**txn).await?;
     if bonds.len() > 1 && !scopes.has(Scope::HubAdmin) {

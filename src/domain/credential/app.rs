@@ -18,7 +18,7 @@ use super::{
 use crate::{
     context::{Audit, Cx},
     domain::keyring::{HUB, secret},
-    entity::provider_app as entity,
+    entity::{first::First, provider_app as entity},
     event::integration::IntegrationEvent,
     kernel::{
         error::{Error, Issue, Result},
@@ -44,7 +44,8 @@ pub async fn put(cx: &Cx, provider: &str, hub_wide: bool, given: &[(String, Secr
     };
     let (values, hints) = checked(&manifest, given)?;
     cx.write(async |txn| {
-        let known = entity::of(whose).filter(entity::COLUMN.provider.eq(provider)).lock_exclusive().one(&**txn).await?;
+        let known =
+            entity::of(whose).filter(entity::COLUMN.provider.eq(provider)).lock_exclusive().first(&**txn).await?;
         let row = if let Some(known) = known {
             let mut row = known.into_active_model();
             row.hints = Set(hints.clone());
@@ -81,7 +82,7 @@ pub async fn by_ids(cx: &Cx, ids: &[ProviderAppId]) -> Result<Vec<ProviderApp>> 
 /// The application that counts for the tenant: its own, else the hub's.
 pub async fn of_provider(cx: &Cx, tenant: TenantId, provider: &str) -> Result<Option<ProviderApp>> {
     for whose in [tenant, HUB] {
-        let found = entity::of(whose).filter(entity::COLUMN.provider.eq(provider)).one(cx.db()).await?;
+        let found = entity::of(whose).filter(entity::COLUMN.provider.eq(provider)).first(cx.db()).await?;
         if found.is_some() {
             return Ok(found);
         }

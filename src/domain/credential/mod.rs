@@ -36,6 +36,7 @@ use crate::{
     domain::keyring::secret,
     entity::{
         credential::{self as entity, Column},
+        first::First,
         integration::Model as Integration,
     },
     kernel::{
@@ -81,7 +82,7 @@ pub struct Kept {
 
 /// The credential that an integration uses, if it has one.
 pub async fn current(cx: &Cx, integration: &Integration) -> Result<Option<Credential>> {
-    Ok(entity::current(integration.tenant_id, integration.id).one(cx.db()).await?)
+    Ok(entity::current(integration.tenant_id, integration.id).first(cx.db()).await?)
 }
 
 /// The credentials in use of several integrations of the tenant.
@@ -104,7 +105,7 @@ pub async fn before(cx: &Cx, integration: &Integration) -> Result<Option<Opened>
         .filter(entity::COLUMN.current.is_null())
         .filter(entity::COLUMN.serves_until.gt(cx.now()))
         .order_by_desc(Column::Id);
-    match select.one(cx.db()).await? {
+    match select.first(cx.db()).await? {
         Some(credential) => Ok(Some(opened(cx, credential).await?)),
         None => Ok(None),
     }
@@ -133,7 +134,7 @@ pub async fn put(
     let (tenant, now) = (integration.tenant_id, txn.now());
     match overlap_until {
         Some(until) => {
-            let before = entity::current(tenant, integration.id).one(&**txn).await?;
+            let before = entity::current(tenant, integration.id).first(&**txn).await?;
             if let Some(before) = before {
                 let retire = entity::update_of(tenant, before.id)
                     .col_expr(Column::Current, Expr::value(Option::<bool>::None))

@@ -21,7 +21,10 @@ use serde_json::{Map, Value};
 use super::given::Given;
 use crate::{
     context::Cx,
-    entity::integration::{self, Model as Integration},
+    entity::{
+        first::First,
+        integration::{self, Model as Integration},
+    },
     kernel::{
         error::{Error, Result},
         id::IntegrationId,
@@ -104,7 +107,7 @@ pub async fn resolve(cx: &Cx, sources: Sources) -> Result<Target> {
 }
 
 async fn stored(cx: &Cx, id: IntegrationId) -> Result<Target> {
-    let found = integration::of(cx.tenant()?).filter(integration::COLUMN.id.eq(id)).one(cx.db()).await?;
+    let found = integration::of(cx.tenant()?).filter(integration::COLUMN.id.eq(id)).first(cx.db()).await?;
     found.map(|found| Target::Stored(Box::new(found))).ok_or(Error::NotFound("integration"))
 }
 

@@ -29,6 +29,7 @@ use crate::{
     domain::alert::{self, Kind, NewAlert, Severity},
     entity::{
         credential::{self as entity, Column},
+        first::First,
         integration::{self, Model as Integration, Status},
     },
     event::integration::IntegrationEvent,
@@ -193,7 +194,7 @@ impl State {
 /// caller hangs up.
 async fn buy(cx: &Cx, integration: &Integration, id: CredentialId, refused: Option<i64>) -> Result<()> {
     let turn = cx.hub().purchases.take(id).await;
-    let Some(credential) = entity::of(integration.tenant_id).filter(entity::COLUMN.id.eq(id)).one(cx.db()).await?
+    let Some(credential) = entity::of(integration.tenant_id).filter(entity::COLUMN.id.eq(id)).first(cx.db()).await?
     else {
         return Ok(());
     };
@@ -330,7 +331,7 @@ pub(in crate::domain) async fn learned(txn: &Txn, id: IntegrationId, token: &Tok
         return Ok(());
     }
     let tenant = txn.cx().tenant()?;
-    let found = integration::of(tenant).filter(integration::COLUMN.id.eq(id)).lock_exclusive().one(&**txn).await?;
+    let found = integration::of(tenant).filter(integration::COLUMN.id.eq(id)).lock_exclusive().first(&**txn).await?;
     let Some(found) = found else { return Ok(()) };
     let before = settings(&found.settings);
     let mut known = before.clone();
@@ -348,7 +349,7 @@ pub(in crate::domain) async fn learned(txn: &Txn, id: IntegrationId, token: &Tok
 /// The credential, held until the commit; nothing if it is gone.
 async fn held(txn: &Txn, seen: &Credential) -> Result<Option<Credential>> {
     let select = entity::of(seen.tenant_id).filter(entity::COLUMN.id.eq(seen.id)).lock_exclusive();
-    Ok(select.one(&**txn).await?)
+    Ok(select.first(&**txn).await?)
 }
 
 /// Notes that the provider refused for good, if that can be known.
@@ -378,7 +379,7 @@ pub(in crate::domain) async fn refused(txn: &Txn, credential: Credential, reason
     row.leased_until = Set(None);
     row.updated_at = Set(txn.now());
     row.update(&**txn).await?;
-    let found = integration::of(tenant).filter(integration::COLUMN.id.eq(id)).lock_exclusive().one(&**txn).await?;
+    let found = integration::of(tenant).filter(integration::COLUMN.id.eq(id)).lock_exclusive().first(&**txn).await?;
     let Some(found) = found else { return Ok(()) };
     let fact = IntegrationEvent::CredentialRefused { integration: id, reason: reason.to_owned() };
     txn.emit(&fact)?;
@@ -452,7 +453,7 @@ pub async fn ahead(hub: Arc<Hub>) -> Result<u64> {
             let select = integration::of(credential.tenant_id)
                 .filter(integration::COLUMN.id.eq(credential.integration_id))
                 .filter(integration::COLUMN.enabled.eq(true));
-            if let Some(found) = select.one(cx.db()).await? {
+            if let Some(found) = select.first(cx.db()).await? {
                 // Whether it worked is in the rows.
                 drop(fresh(&cx, &found, None).await);
             }

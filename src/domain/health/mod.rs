@@ -42,7 +42,7 @@ use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use crate::{
     context::{Cx, Txn},
     domain::integration::Integration,
-    entity::health as entity,
+    entity::{first::First, health as entity},
     kernel::{
         clock::Moment,
         error::Result,
@@ -180,7 +180,7 @@ async fn held(txn: &Txn, integration: &Integration) -> Result<Health> {
     let first = unknown(integration, txn.now()).into_active_model();
     entity::Entity::insert(first).on_conflict(entity::there()).try_insert().exec_without_returning(&**txn).await?;
     let found = entity::held([integration.id]).filter(entity::COLUMN.tenant_id.eq(integration.tenant_id));
-    found.one(&**txn).await?.ok_or(crate::kernel::error::Error::NotFound("integration"))
+    found.first(&**txn).await?.ok_or(crate::kernel::error::Error::NotFound("integration"))
 }
 
 /// The health of one integration of the tenant; what is not known yet is unknown.

@@ -17,7 +17,7 @@ use crate::{
         integration::{self, Integration, Status, call, test, trouble},
         keyring::HUB,
     },
-    entity::{health as entity, integration as integrations},
+    entity::{first::First, health as entity, integration as integrations},
     kernel::{
         clock::Moment,
         error::{Error, Result, chain},
@@ -53,7 +53,7 @@ pub struct Due {
 
 /// When something is due next on the whole hub.
 pub async fn next(hub: &Hub) -> Result<Option<Moment>> {
-    Ok(entity::next().one(hub.database.reader()).await?.map(|row| row.next_at))
+    Ok(entity::next().first(hub.database.reader()).await?.map(|row| row.next_at))
 }
 
 /// Takes at most so many that are due: whoever takes them asks, and nobody else until they are due again.

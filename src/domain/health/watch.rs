@@ -11,7 +11,7 @@ use super::{judge, note};
 use crate::{
     context::{Cx, Hub},
     domain::keyring::HUB,
-    entity::{health as entity, health_check},
+    entity::{first::First, health as entity, health_check},
     event::Entry,
     kernel::{
         error::Result,
@@ -48,7 +48,7 @@ async fn cease(hub: &Arc<Hub>, tenant: TenantId, id: IntegrationId) -> Result<()
     let cx = Cx::system(Arc::clone(hub), "health", tenant);
     cx.write(async |txn| {
         entity::owners([id]).into_tuple::<uuid::Uuid>().all(&**txn).await?;
-        let Some(mut row) = entity::held([id]).filter(entity::COLUMN.watched.eq(true)).one(&**txn).await? else {
+        let Some(mut row) = entity::held([id]).filter(entity::COLUMN.watched.eq(true)).first(&**txn).await? else {
             return Ok(());
         };
         row.watched = false;

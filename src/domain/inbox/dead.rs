@@ -7,7 +7,7 @@ use super::{Status, WebhookEvent};
 use crate::{
     context::Txn,
     domain::alert::{self, Kind, NewAlert, Severity},
-    entity::webhook_event as entity,
+    entity::{first::First, webhook_event as entity},
     kernel::{
         error::Result,
         id::{TenantId, WebhookSourceId},
@@ -30,7 +30,7 @@ pub(super) async fn resolve(txn: &Txn, tenant: TenantId, source: WebhookSourceId
         .filter(entity::Column::SourceId.eq(source))
         .filter(entity::Column::Status.eq(Status::Dead))
         .limit(1);
-    match left.one(&**txn).await? {
+    match left.first(&**txn).await? {
         Some(_) => Ok(()),
         None => alert::resolve_in(txn, tenant, Kind::WebhooksGivenUp, &source.to_string()).await,
     }

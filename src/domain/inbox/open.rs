@@ -10,7 +10,7 @@ use crate::{
         keyring::HUB,
         tenant::{self, Status},
     },
-    entity::webhook_source as entity,
+    entity::{first::First, webhook_source as entity},
     kernel::{
         error::{Error, Result},
         id::WebhookSourceId,
@@ -49,7 +49,7 @@ pub async fn again(cx: &Cx, door: &Door) -> Result<Found> {
 }
 
 async fn read(cx: &Cx, digest: &[u8]) -> Result<Found> {
-    let source = entity::at(digest).one(cx.db()).await?;
+    let source = entity::at(digest).first(cx.db()).await?;
     let Some(source) = source.filter(|source| source.enabled) else { return Ok(Found::Nobody) };
     let cx = Cx::system(Arc::clone(cx.hub()), "inbox", source.tenant_id);
     if source.tenant_id != HUB {

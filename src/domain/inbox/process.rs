@@ -29,6 +29,7 @@ use crate::{
     },
     domain::sync::hint,
     entity::{
+        first::First,
         webhook_event::{self as entity, Column},
         webhook_item,
     },
@@ -109,7 +110,7 @@ pub async fn process(cx: &Cx, id: WebhookSourceId, stopping: impl Fn() -> bool) 
         settle(cx, plans).await?;
     }
     cx.write(async |txn| {
-        if let Some(next) = entity::next(tenant, id).one(&**txn).await? {
+        if let Some(next) = entity::next(tenant, id).first(&**txn).await? {
             let wait = next.due_at.map_or(TimeDelta::zero(), |due| (due - txn.now()).max(TimeDelta::zero()));
             let again = NewJob::of(&ProcessInbox { source: id })?.unique(id.to_string()).after(wait);
             txn.enqueue(again)?;

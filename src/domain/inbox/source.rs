@@ -12,7 +12,7 @@ use crate::{
         credential::webhook::{self, Checked},
         integration,
     },
-    entity::webhook_source as entity,
+    entity::{first::First, webhook_source as entity},
     event::inbox::InboxEvent,
     kernel::{
         error::{Error, Result},
@@ -205,7 +205,7 @@ fn serves_many(cx: &Cx, new: &NewSource, manifest: &Manifest, webhook: &Webhook)
 }
 
 async fn open_again(cx: &Cx, txn: &Txn, id: WebhookSourceId) -> Result<(WebhookSource, bool)> {
-    let found = entity::of(cx.tenant()?).filter(entity::Column::Id.eq(id)).one(&**txn).await?;
+    let found = entity::of(cx.tenant()?).filter(entity::Column::Id.eq(id)).first(&**txn).await?;
     Ok((found.ok_or(Error::NotFound("webhook source"))?, false))
 }
 
@@ -233,7 +233,7 @@ fn shown(source: &WebhookSource) -> serde_json::Value {
 }
 
 async fn held(txn: &Txn, id: WebhookSourceId) -> Result<WebhookSource> {
-    entity::held(txn.cx().tenant()?, id).one(&**txn).await?.ok_or(Error::NotFound("webhook source"))
+    entity::held(txn.cx().tenant()?, id).first(&**txn).await?.ok_or(Error::NotFound("webhook source"))
 }
 
 /// Gives a source other secrets. Those before count for so long besides.

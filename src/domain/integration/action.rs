@@ -21,7 +21,7 @@ use crate::{
         credential::resolve::{self, Sources, Target},
         provider,
     },
-    entity::{integration, integration_action as entity, rewrite::rewrite},
+    entity::{first::First, integration, integration_action as entity, rewrite::rewrite},
     event::integration::IntegrationEvent,
     kernel::{
         error::{Error, Result},
@@ -175,7 +175,7 @@ async fn of_integration(
     let imported = entity::of(integration.tenant_id)
         .filter(entity::COLUMN.integration_id.eq(integration.id))
         .filter(entity::COLUMN.key.eq(key))
-        .one(cx.db())
+        .first(cx.db())
         .await?;
     let action = find(&manifest, key)?;
     if imported.is_none() {

@@ -23,6 +23,7 @@ use crate::{
     },
     entity::{
         authorization::{self as entity, Column, Model as Authorization},
+        first::First,
         integration,
     },
     event::integration::IntegrationEvent,
@@ -112,7 +113,7 @@ pub async fn start(cx: &Cx, id: IntegrationId) -> Result<Url> {
 /// Takes what a person brought back. Whoever brings it needs no credential of ours: the state is one.
 pub async fn finish(cx: &Cx, returned: Returned) -> Result<Integration> {
     let state = returned.state.as_deref().filter(|state| state.len() <= 200).ok_or_else(unknown_state)?;
-    let found = entity::by_digest(&digest(state)).one(cx.db()).await?.ok_or_else(unknown_state)?;
+    let found = entity::by_digest(&digest(state)).first(cx.db()).await?.ok_or_else(unknown_state)?;
     let cx = &cx.with_caller(Caller::system("authorization", found.tenant_id));
     let (row, verifier) = take(cx, &found).await?;
     let integration = get(cx, row.integration_id).await?;
@@ -238,7 +239,7 @@ async fn refuse(cx: &Cx, integration: &Integration, reason: &str) -> Result<Erro
 
 async fn said(txn: &Txn, id: IntegrationId, reason: &str) -> Result<()> {
     let held = integration::held(txn.cx().tenant()?, id);
-    let Some(found) = held.one(&**txn).await? else { return Ok(()) };
+    let Some(found) = held.first(&**txn).await? else { return Ok(()) };
     let mut row = found.into_active_model();
     row.error_message = Set(Some(reason.to_owned()));
     row.last_error_at = Set(Some(txn.now()));

@@ -16,7 +16,7 @@ use crate::{
         alert,
         credential::{self, token},
     },
-    entity::{self, rewrite::rewrite},
+    entity::{self, first::First, rewrite::rewrite},
     event::{Changes, integration::IntegrationEvent},
     kernel::{
         error::{Error, Result},
@@ -145,7 +145,7 @@ pub async fn enable(cx: &Cx, id: IntegrationId, enabled: bool) -> Result<Integra
         if before.enabled == enabled {
             return Ok(before);
         }
-        let credential = entity::credential::current(before.tenant_id, id).one(&**txn).await?;
+        let credential = entity::credential::current(before.tenant_id, id).first(&**txn).await?;
         let refused = credential.is_some_and(|credential| credential.refused_at.is_some());
         let to = match (enabled, refused, before.last_success_at > before.last_error_at) {
             (false, ..) => Status::Inactive,

@@ -18,7 +18,7 @@ use crate::{
         given::{self, Fields, Given},
         token,
     },
-    entity::integration as entity,
+    entity::{first::First, integration as entity},
     event::integration::IntegrationEvent,
     kernel::{
         error::{Error, Issue, Result},
@@ -367,7 +367,7 @@ pub(super) async fn taken(cx: &Cx, manifest: &Manifest) -> Result<Option<Integra
         return Ok(None);
     }
     let select = entity::of(cx.tenant()?).filter(entity::COLUMN.slot.eq(manifest.key.as_str()));
-    Ok(select.one(cx.db()).await?)
+    Ok(select.first(cx.db()).await?)
 }
 
 fn one_only(manifest: &Manifest, there: &Integration) -> Error {

@@ -11,7 +11,10 @@ use super::{Integration, authorize, create, get, reconnect};
 use crate::{
     context::{Audit, Cx},
     domain::credential::given::Given,
-    entity::connect_link::{self as entity, Column, Model as Link},
+    entity::{
+        connect_link::{self as entity, Column, Model as Link},
+        first::First,
+    },
     event::integration::IntegrationEvent,
     kernel::{
         actor::Caller,
@@ -132,7 +135,7 @@ async fn found(cx: &Cx, token: &Secret) -> Result<(Cx, Link)> {
     if !well_formed(Kind::Connect, token.expose()) {
         return Err(over());
     }
-    let link = entity::by_digest(&digest(token.expose())).one(cx.db()).await?.ok_or_else(over)?;
+    let link = entity::by_digest(&digest(token.expose())).first(cx.db()).await?.ok_or_else(over)?;
     if link.used_at.is_some() || link.tries >= TRIES || link.expires_at <= cx.now() {
         return Err(over());
     }

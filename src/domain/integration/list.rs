@@ -6,6 +6,7 @@ use super::{Integration, Status};
 use crate::{
     context::Cx,
     entity::{
+        first::First,
         integration::{self as entity, Column},
         page,
     },
@@ -116,7 +117,7 @@ pub async fn page(
 
 /// An integration, if in the list.
 pub async fn one(cx: &Cx, filter: &IntegrationFilter, id: IntegrationId) -> Result<Option<Integration>> {
-    Ok(filtered(cx, filter)?.filter(Column::Id.eq(id)).one(cx.db()).await?)
+    Ok(filtered(cx, filter)?.filter(Column::Id.eq(id)).first(cx.db()).await?)
 }
 
 /// Whose place in the list, or looks there, an event may have changed.

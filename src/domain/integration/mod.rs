@@ -50,7 +50,7 @@ use crate::{
         alert::{self, NewAlert, Severity},
         credential::token,
     },
-    entity::integration as entity,
+    entity::{first::First, integration as entity},
     event::integration::IntegrationEvent,
     kernel::{
         error::{Error, Result},
@@ -91,7 +91,7 @@ pub fn may_be_used(integration: &Integration) -> Result<()> {
 
 /// An integration of the tenant, held until the commit.
 pub(super) async fn held(txn: &Txn, id: IntegrationId) -> Result<Integration> {
-    entity::held(txn.cx().tenant()?, id).one(&**txn).await?.ok_or(Error::NotFound("integration"))
+    entity::held(txn.cx().tenant()?, id).first(&**txn).await?.ok_or(Error::NotFound("integration"))
 }
 
 /// Writes another status of an integration that is held, with its event; nothing if it has it already.

@@ -6,7 +6,7 @@ use super::{Count, Job, State};
 use crate::{
     context::{Audit, Cx, Database, Hub, Txn},
     domain::keyring::HUB,
-    entity::{job as entity, page},
+    entity::{first::First, job as entity, page},
     event::job::JobEvent,
     kernel::{
         error::{Error, Result},
@@ -59,7 +59,7 @@ pub async fn of_anybody(hub: &Hub, tenant: Option<TenantId>, filter: &JobFilter,
 
 /// One job of whomever, for operators of the hub.
 pub async fn any(hub: &Hub, id: JobId) -> Result<Job> {
-    let found = entity::of_everybody().filter(entity::COLUMN.id.eq(id)).one(hub.database.reader()).await?;
+    let found = entity::of_everybody().filter(entity::COLUMN.id.eq(id)).first(hub.database.reader()).await?;
     found.ok_or(Error::NotFound("job"))
 }
 
@@ -78,7 +78,7 @@ pub async fn retry(cx: &Cx, id: JobId) -> Result<Job> {
     let tenant = cx.tenant()?;
     let raised = cx
         .write(async |txn| {
-            let found = entity::of(tenant).filter(entity::COLUMN.id.eq(id)).lock_exclusive().one(&**txn).await?;
+            let found = entity::of(tenant).filter(entity::COLUMN.id.eq(id)).lock_exclusive().first(&**txn).await?;
             let before = found.ok_or(Error::NotFound("job"))?;
             if before.state != State::Dead {
                 let reason = format!("this job is {} and not dead; it needs no retry", before.state.name());
@@ -106,6 +106,6 @@ async fn raise(txn: &Txn, before: &Job) -> Result<Job> {
         let before = serde_json::json!({ "attempts": before.attempts, "lastError": before.last_error });
         txn.audit(Audit::of(&fact).before(before))?;
     }
-    let after = entity::of(tenant).filter(entity::COLUMN.id.eq(id)).one(&**txn).await?;
+    let after = entity::of(tenant).filter(entity::COLUMN.id.eq(id)).first(&**txn).await?;
     after.ok_or(Error::NotFound("job"))
 }

@@ -19,7 +19,7 @@ use crate::{
         keyring::HUB,
         tenant::{Status, Tenant},
     },
-    entity::{job, schedule as entity, tenant},
+    entity::{first::First, job, schedule as entity, tenant},
     kernel::{
         clock::Moment,
         error::{Error, Result},
@@ -68,7 +68,7 @@ pub async fn set(txn: &Txn, new: &NewSchedule) -> Result<()> {
         created_at: now,
         updated_at: now,
     };
-    let Some(before) = entity::by_key(tenant, &row.kind, &row.key).one(&**txn).await? else {
+    let Some(before) = entity::by_key(tenant, &row.kind, &row.key).first(&**txn).await? else {
         let insert = entity::Entity::insert(row.into_active_model()).on_conflict(entity::made_meanwhile());
         insert.exec_without_returning(&**txn).await?;
         return Ok(());
@@ -96,7 +96,7 @@ pub async fn end(txn: &Txn, kind: &str, key: &str) -> Result<bool> {
 
 /// When something is due next.
 pub async fn next(hub: &Hub) -> Result<Option<Moment>> {
-    Ok(entity::next().one(hub.database.reader()).await?.and_then(|schedule| schedule.next_at))
+    Ok(entity::next().first(hub.database.reader()).await?.and_then(|schedule| schedule.next_at))
 }
 
 /// Enqueues what is due. Says how many ticks that were.

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{HUB, damaged, lacking, master};
 use crate::{
     context::{Audit, Cx, Hub, Txn},
-    entity::{data_key as entity, secret, tenant},
+    entity::{data_key as entity, first::First, secret, tenant},
     event::keyring::KeyringEvent,
     kernel::{
         error::{Error, Result, chain},
@@ -83,7 +83,8 @@ pub async fn renew(hub: &Arc<Hub>) -> Result<u64> {
     for tenant in due {
         let cx = Cx::system(Arc::clone(hub), "key rotation", tenant);
         let made = cx.write(async |txn| {
-            let newest = entity::of(tenant).order_by_desc(entity::Column::Version).lock_exclusive().one(&**txn).await?;
+            let newest =
+                entity::of(tenant).order_by_desc(entity::Column::Version).lock_exclusive().first(&**txn).await?;
             match newest.filter(|row| row.created_at <= by) {
                 Some(row) => replace(txn, &row, "it has lived for long enough").await,
                 // Replaced meanwhile, or destroyed with its tenant.
@@ -98,7 +99,7 @@ pub async fn renew(hub: &Arc<Hub>) -> Result<u64> {
 /// The tenant's newest key, held until the commit; its first one if it has none yet.
 async fn held(txn: &Txn, tenant: TenantId) -> Result<TenantKey> {
     loop {
-        let newest = entity::of(tenant).order_by_desc(entity::Column::Version).lock_exclusive().one(&**txn).await?;
+        let newest = entity::of(tenant).order_by_desc(entity::Column::Version).lock_exclusive().first(&**txn).await?;
         if let Some(row) = newest {
             return Ok(row);
         }
@@ -112,7 +113,7 @@ async fn held(txn: &Txn, tenant: TenantId) -> Result<TenantKey> {
 
 /// Passes the hub, and tenants that were not deleted. Who deletes one waits, and then destroys this key too.
 async fn living(txn: &Txn, tenant: TenantId) -> Result<()> {
-    let found = tenant::of(tenant).lock_shared().one(&**txn).await?;
+    let found = tenant::of(tenant).lock_shared().first(&**txn).await?;
     match found.filter(|tenant| tenant.deleted_at.is_none()) {
         None if tenant != HUB => Err(Error::NotFound("tenant")),
         _ => Ok(()),
@@ -129,7 +130,7 @@ pub(super) async fn for_opening(
     if let Some(known) = hub.data_keys.get(tenant, version, hub.clock.now()) {
         return Ok(known);
     }
-    let stored = entity::of(tenant).filter(entity::COLUMN.version.eq(stored(version)?)).one(db).await?;
+    let stored = entity::of(tenant).filter(entity::COLUMN.version.eq(stored(version)?)).first(db).await?;
     let row = stored.ok_or_else(|| Error::Internal("a key is gone", format!("version {version}").into()))?;
     let key = unwrapped(&hub.ring, &row)?;
     hub.data_keys.remember(tenant, key.clone(), hub.clock.now());

@@ -14,7 +14,7 @@ use sea_orm::{
 use super::{HUB, data_key, lacking};
 use crate::{
     context::{Cx, Database, Hub},
-    entity::{data_key as wrapped, master_key as entity, secret},
+    entity::{data_key as wrapped, first::First, master_key as entity, secret},
     kernel::{
         clock::Moment,
         error::{Error, Result},
@@ -59,7 +59,7 @@ pub async fn check(database: &Database, ring: &Ring) -> Result<()> {
     }
     // A version that is not noted, because somebody removed the note, is recognised by what it wraps.
     for version in in_use.into_iter().filter(|version| known.iter().all(|row| row.version != *version)) {
-        let sample = wrapped::of_hub().filter(wrapped::COLUMN.master_version.eq(version)).one(db).await?;
+        let sample = wrapped::of_hub().filter(wrapped::COLUMN.master_version.eq(version)).first(db).await?;
         let version = data_key::number(version)?;
         match (ring.get(version), sample) {
             (None, _) => return Err(Error::Unavailable("a master key", lacking(version))),

@@ -8,7 +8,10 @@ use zeroize::Zeroizing;
 use super::{damaged, data_key};
 use crate::{
     context::{Hub, Txn},
-    entity::secret::{self as entity, Column},
+    entity::{
+        first::First,
+        secret::{self as entity, Column},
+    },
     kernel::{
         error::{Error, Result},
         id::TenantId,
@@ -29,7 +32,7 @@ fn cell(row: &entity::Model) -> String {
 /// Seals a secret of an owner, in place of the one of that name it may have had.
 pub async fn put(txn: &Txn, tenant: TenantId, owner: &str, name: &str, value: &Secret) -> Result<()> {
     let key = data_key::for_sealing(txn, tenant).await?;
-    let known = of_owner(tenant, owner, name).one(&**txn).await?;
+    let known = of_owner(tenant, owner, name).first(&**txn).await?;
     write(txn, &key, known, tenant, owner, name, value).await
 }
 
@@ -37,7 +40,7 @@ pub async fn put(txn: &Txn, tenant: TenantId, owner: &str, name: &str, value: &S
 /// they hold the tenant's key in turn, and look only then.
 pub async fn put_first(txn: &Txn, tenant: TenantId, owner: &str, name: &str, value: &Secret) -> Result<()> {
     let key = data_key::for_sealing(txn, tenant).await?;
-    match of_owner(tenant, owner, name).one(&**txn).await? {
+    match of_owner(tenant, owner, name).first(&**txn).await? {
         Some(_) => Ok(()),
         None => write(txn, &key, None, tenant, owner, name, value).await,
     }
@@ -82,7 +85,7 @@ pub async fn get(
 ) -> Result<Option<Secret>> {
     let mut failed = None;
     loop {
-        let Some(row) = of_owner(tenant, owner, name).one(db).await? else { return Ok(None) };
+        let Some(row) = of_owner(tenant, owner, name).first(db).await? else { return Ok(None) };
         match open(hub, db, &row).await {
             // A rotation may have sealed it anew and destroyed its key between the two reads.
             Err(_) if failed != Some(row.key_version) => failed = Some(row.key_version),
@@ -114,7 +117,7 @@ pub(super) async fn opens(hub: &Hub, db: &impl ConnectionTrait, row: &entity::Mo
     if open(hub, db, row).await.is_ok() {
         return Ok(true);
     }
-    let now = entity::of(row.tenant_id).filter(entity::COLUMN.id.eq(row.id)).one(db).await?;
+    let now = entity::of(row.tenant_id).filter(entity::COLUMN.id.eq(row.id)).first(db).await?;
     match now.filter(|now| now.sealed != row.sealed) {
         Some(now) => Ok(open(hub, db, &now).await.is_ok()),
         None => Ok(false),

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::{HUB, secret};
 use crate::{
     context::{Cx, Hub},
-    entity::signing_key as entity,
+    entity::{first::First, signing_key as entity},
     kernel::{
         error::{Error, Result},
         id::SigningKeyId,
@@ -64,7 +64,7 @@ pub async fn current(hub: &std::sync::Arc<Hub>) -> Result<CurrentKey> {
 async fn newest(hub: &Hub) -> Result<Option<CurrentKey>> {
     let db = hub.database.reader();
     let signs = entity::of_hub().filter(entity::COLUMN.signs_from.lte(hub.clock.now()));
-    let Some(row) = signs.order_by_desc(entity::Column::SignsFrom).one(db).await? else { return Ok(None) };
+    let Some(row) = signs.order_by_desc(entity::Column::SignsFrom).first(db).await? else { return Ok(None) };
     let key = private(hub, row.id).await?;
     let key = key.ok_or_else(|| Error::Internal("a signing key is damaged", "its private half is gone".into()))?;
     Ok(Some(CurrentKey { id: row.id, key }))
@@ -79,7 +79,7 @@ async fn private(hub: &Hub, id: SigningKeyId) -> Result<Option<SigningKey>> {
 
 /// Makes the next key when the present one has signed for long enough. Says how many were made.
 pub async fn renew(hub: &std::sync::Arc<Hub>) -> Result<u64> {
-    let newest = entity::of_hub().order_by_desc(entity::Column::SignsFrom).one(hub.database.reader()).await?;
+    let newest = entity::of_hub().order_by_desc(entity::Column::SignsFrom).first(hub.database.reader()).await?;
     match newest {
         Some(row) if hub.clock.now() - row.signs_from >= LIFE => make(hub, NOTICE).await.map(|()| 1),
         _ => Ok(0),
@@ -115,7 +115,7 @@ pub async fn public(hub: &Hub, id: SigningKeyId) -> Result<Option<[u8; 32]>> {
     if let Some(known) = hub.public_keys.get(&id) {
         return Ok(Some(known));
     }
-    let row = entity::of_hub().filter(entity::COLUMN.id.eq(id)).one(hub.database.reader()).await?;
+    let row = entity::of_hub().filter(entity::COLUMN.id.eq(id)).first(hub.database.reader()).await?;
     let Some(row) = row else { return Ok(None) };
     let own = private(hub, id).await?.map(|key| key.verifying_key().to_bytes());
     let key = own.filter(|own| own[..] == row.public_key);

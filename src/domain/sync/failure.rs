@@ -7,6 +7,7 @@ use super::{SyncFailure, SyncRun};
 use crate::{
     context::{Cx, Txn},
     entity::{
+        first::First,
         page,
         sync_failure::{self as entity, Column},
         sync_run,
@@ -58,7 +59,7 @@ pub(super) async fn keep(txn: &Txn, run: &SyncRun, unfit: &[Unfit]) -> Result<()
 /// One page of what a run could not keep.
 pub async fn list(cx: &Cx, run: SyncRunId, args: &PageArgs) -> Result<Page<SyncFailure>> {
     let tenant = cx.tenant()?;
-    if sync_run::one(tenant, run).one(cx.db()).await?.is_none() {
+    if sync_run::one(tenant, run).first(cx.db()).await?.is_none() {
         return Err(Error::NotFound("sync run"));
     }
     page::by_key(cx.db(), "sync failures", entity::of_run(tenant, run), Column::Id, |row| row.id.uuid(), args).await

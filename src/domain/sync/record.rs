@@ -13,6 +13,7 @@ use crate::{
     context::{Cx, Txn},
     domain::integration,
     entity::{
+        first::First,
         page,
         record::{self as entity, Column, Common, Known, Put},
         sync_stream,
@@ -198,7 +199,7 @@ fn filtered(row: &SyncStream, filter: &RecordFilter) -> Result<Select<entity::En
 pub async fn row_of(cx: &Cx, id: IntegrationId, key: &str) -> Result<Option<SyncStream>> {
     let integration = integration::get(cx, id).await?;
     let rows = sync_stream::of(integration.tenant_id).filter(sync_stream::Column::IntegrationId.eq(id));
-    let found = rows.filter(sync_stream::Column::Stream.eq(key)).one(cx.db()).await?;
+    let found = rows.filter(sync_stream::Column::Stream.eq(key)).first(cx.db()).await?;
     if found.is_none() {
         stream::named(&*stream::manifest(cx, &integration)?, key)?;
     }

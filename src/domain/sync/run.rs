@@ -22,7 +22,7 @@ use crate::{
         integration::{Integration, may_be_used},
         job,
     },
-    entity::{integration, rewrite::rewrite, sync_run as entity, tenant},
+    entity::{first::First, integration, rewrite::rewrite, sync_run as entity, tenant},
     event::{
         integration::IntegrationEvent,
         sync::{Counts, SyncEvent},
@@ -82,13 +82,13 @@ impl Held {
     /// Holds a run. Nothing, if it is gone.
     pub(super) async fn of(txn: &Txn, id: SyncRunId) -> Result<Option<Self>> {
         let tenant = txn.cx().tenant()?;
-        let Some(found) = entity::one(tenant, id).one(&**txn).await? else { return Ok(None) };
+        let Some(found) = entity::one(tenant, id).first(&**txn).await? else { return Ok(None) };
         let integration = match stream::held_integration(txn, found.integration_id).await {
             Err(Error::NotFound(_)) => return Ok(None),
             held => held?,
         };
         let stream = stream::held(txn, &integration, &found.stream).await?;
-        let run = entity::held(tenant, id).one(&**txn).await?;
+        let run = entity::held(tenant, id).first(&**txn).await?;
         Ok(run.map(|run| Self { integration, stream, run }))
     }
 
@@ -125,7 +125,7 @@ pub fn counts(run: &SyncRun) -> Counts {
 
 /// The run of a stream that is not over.
 pub(super) async fn active(txn: &Txn, row: &SyncStream) -> Result<Option<SyncRun>> {
-    Ok(entity::active(row.tenant_id, row.id).one(&**txn).await?)
+    Ok(entity::active(row.tenant_id, row.id).first(&**txn).await?)
 }
 
 /// Begins a run of a stream that is held and has none. With `reset` the watermark is forgotten, and also if the
@@ -211,7 +211,7 @@ pub(super) async fn begin(
 /// From when on a stream is read that asks for all of today: from the watermark, but no later than from the beginning
 /// of the day.
 async fn no_later_than_today(txn: &Txn, since: &Since, watermark: Option<Moment>) -> Result<Moment> {
-    let found = tenant::of(txn.cx().tenant()?).one(&**txn).await?.ok_or(Error::NotFound("tenant"))?;
+    let found = tenant::of(txn.cx().tenant()?).first(&**txn).await?.ok_or(Error::NotFound("tenant"))?;
     let today = start_of_day(txn.now(), &found.time_zone);
     // Who asks looks back a little before the moment that is given.
     let today = today + TimeDelta::from_std(since.overlap).unwrap_or_default();

@@ -20,7 +20,7 @@ use crate::{
         integration::{Integration, call, may_be_used},
         job::schedule::{self, NewSchedule},
     },
-    entity::{integration, sync_stream},
+    entity::{first::First, integration, sync_stream},
     event::{Changes, sync::SyncEvent},
     kernel::{
         error::{Error, Result, chain},
@@ -99,7 +99,7 @@ pub async fn set(cx: &Cx, id: IntegrationId, key: &str, plan: Option<Plan>) -> R
 pub async fn tick(cx: &Cx, id: SyncStreamId) -> Result<()> {
     let found = sync_stream::of(cx.tenant()?);
     let found = sea_orm::QueryFilter::filter(found, sea_orm::ColumnTrait::eq(&sync_stream::Column::Id, id));
-    let found = found.one(cx.db()).await?;
+    let found = found.first(cx.db()).await?;
     cx.write(async |txn| {
         let key = id.to_string();
         let gone = || schedule::end(txn, TickSync::KIND, &key);

@@ -12,6 +12,7 @@ use crate::{
         integration::{Integration, call},
     },
     entity::{
+        first::First,
         integration,
         rewrite::rewrite,
         sync_stream::{self as entity, Column},
@@ -34,7 +35,7 @@ pub async fn of_integrations(cx: &Cx, ids: &[IntegrationId]) -> Result<Vec<SyncS
 /// An integration of the tenant, held until the commit. Whoever holds several rows begins here, goes on with the
 /// stream, and ends with the run.
 pub(super) async fn held_integration(txn: &Txn, id: IntegrationId) -> Result<Integration> {
-    integration::held(txn.cx().tenant()?, id).one(&**txn).await?.ok_or(Error::NotFound("integration"))
+    integration::held(txn.cx().tenant()?, id).first(&**txn).await?.ok_or(Error::NotFound("integration"))
 }
 
 /// The file of an integration's provider.
@@ -59,7 +60,7 @@ pub(super) async fn held(txn: &Txn, integration: &Integration, key: &str) -> Res
     let select = entity::of(integration.tenant_id)
         .filter(Column::IntegrationId.eq(integration.id))
         .filter(Column::Stream.eq(key));
-    if let Some(found) = sea_orm::QuerySelect::lock_exclusive(select).one(&**txn).await? {
+    if let Some(found) = sea_orm::QuerySelect::lock_exclusive(select).first(&**txn).await? {
         return Ok(found);
     }
     let row = SyncStream {
@@ -164,7 +165,7 @@ async fn each(
         let stopped = entity::of(integration.tenant_id)
             .filter(Column::IntegrationId.eq(id))
             .filter(Column::StoppedAt.is_not_null());
-        if stopped.one(&**txn).await?.is_none() {
+        if stopped.first(&**txn).await?.is_none() {
             alert::resolve(txn, alert::Kind::SyncStopped, &id.to_string()).await?;
         }
         Ok(Kept { integration, streams })

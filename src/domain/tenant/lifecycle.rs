@@ -24,7 +24,7 @@ use super::{Status, Tenant};
 use crate::{
     context::{Audit, Cx, Txn},
     domain::keyring,
-    entity::{api_token, session, tenant as entity},
+    entity::{api_token, first::First, session, tenant as entity},
     event::tenant::TenantEvent,
     kernel::{
         error::{Error, Result},
@@ -63,7 +63,7 @@ pub async fn suspend(cx: &Cx, id: TenantId, reason: &str) -> Result<Tenant> {
 pub async fn resume(cx: &Cx, id: TenantId) -> Result<Tenant> {
     cx.needs(Scope::HubAdmin)?;
     cx.write(async |txn| {
-        let before = entity::of(id).lock_exclusive().one(&**txn).await?.filter(Tenant::lives);
+        let before = entity::of(id).lock_exclusive().first(&**txn).await?.filter(Tenant::lives);
         let before = before.ok_or(Error::NotFound("tenant"))?;
         if before.state() == Status::Active {
             return Ok(before);

@@ -17,7 +17,7 @@ use serde_json::json;
 use super::Tenant;
 use crate::{
     context::{Audit, Cx, Hub, Txn},
-    entity::{audit_checkpoint, audit_entry, audit_head, estate, tenant as entity, user},
+    entity::{audit_checkpoint, audit_entry, audit_head, estate, first::First, tenant as entity, user},
     kernel::{error::Result, id::TenantId},
 };
 
@@ -57,7 +57,7 @@ async fn empty_one(cx: &Cx, tenant: TenantId) -> Result<u64> {
         }
     }
     cx.write(async |txn| {
-        let held = entity::of(tenant).lock_exclusive().one(&**txn).await?;
+        let held = entity::of(tenant).lock_exclusive().first(&**txn).await?;
         // Another node may have been as quick.
         let Some(held) = held.filter(|tenant| tenant.emptied_at.is_none()) else { return Ok(()) };
         let mut row = held.into_active_model();
