@@ -41,7 +41,7 @@ const LONGEST_WISH: TimeDelta = TimeDelta::hours(1);
 const LONGEST_WAIT: TimeDelta = TimeDelta::days(1);
 
 /// The answer of who is gone for good.
-const GONE: u16 = 410;
+pub(super) const GONE: u16 = 410;
 
 /// Notes answers, all in one commit.
 pub async fn settle(hub: &Arc<Hub>, answered: &[Answered]) -> Result<()> {
@@ -96,7 +96,7 @@ fn ending(hub: &Hub, answer: &Answered, now: Moment) -> Ending {
     let wait = usize::try_from(delivery.attempts).ok().and_then(|done| hub.outbound.schedule.get(done).copied());
     let (status, next_at) = match wait {
         _ if answer.arrived() => (Status::Delivered, now),
-        Some(wait) if answer.status != Some(GONE) => {
+        Some(wait) if !answer.last => {
             let wait = retry::around(wait, &*hub.chance);
             let wished = answer.retry_after.unwrap_or_default().min(LONGEST_WAIT);
             (Status::Pending, now + wait.max(wished))
@@ -155,7 +155,8 @@ async fn judge(txn: &Txn, before: WebhookDestination, answers: impl Iterator<Ite
         }
         after.failures = after.failures.saturating_add(1);
         after.failing_since.get_or_insert(answer.at);
-        gone |= answer.status == Some(GONE);
+        // A partner's interface says so of an order.
+        gone |= answer.status == Some(GONE) && before.action.is_none();
         if let Some(wish) = answer.retry_after {
             after.paused_until = after.paused_until.max(Some(now + wish.min(LONGEST_WISH)));
         }
