@@ -179,7 +179,7 @@ async fn judge(txn: &Txn, before: WebhookDestination, answers: impl Iterator<Ite
     }
     if failing >= limit / 2 && before.enabled {
         let text = format!(
-            "Webhooks do not arrive at {} since {}. If none does until {}, it will be disabled.",
+            "Nothing arrives at {} since {}. If nothing does until {}, it will be disabled.",
             before.name,
             after.failing_since.unwrap_or(now).format("%Y-%m-%d %H:%M UTC"),
             (after.failing_since.unwrap_or(now) + limit).format("%Y-%m-%d %H:%M UTC"),
@@ -223,7 +223,7 @@ async fn disable(txn: &Txn, destination: WebhookDestination, because: &str) -> R
     row.update(&**txn).await?;
     alert::resolve_in(txn, tenant, Kind::Undelivered, &subject).await?;
     let text = format!(
-        "No webhooks are sent to {name} any more: {because}. What it misses is kept: mend it, enable it and recover it."
+        "Nothing is sent to {name} any more: {because}. What it misses is kept: mend it, enable it and recover it."
     );
     let (kind, severity) = (Kind::DestinationDisabled, Severity::Critical);
     alert::raise_in(txn, tenant, NewAlert { kind, severity, subject, text }).await?;

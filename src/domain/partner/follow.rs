@@ -1,9 +1,10 @@
 //! The reader of the log for partners.
 //!
 //! It takes four kinds of events, of all tenants: what happened to orders of partners, of which they are told; what
-//! came by webhooks to partner integrations; what syncs of them brought; and that one has another frequency. Events that follow one another and are of
-//! one tenant have their effect in one commit, with the position behind them, under the row that holds it: so nothing
-//! has it twice, and a reader that starts again leaves nothing out. What nobody is concerned with costs a look.
+//! came by webhooks to partner integrations; what syncs of them brought; and that one has another frequency.
+//! Events that follow one another and are of one tenant have their effect in one commit, with the position behind
+//! them, under the row that holds it: so nothing has it twice, and a reader that starts again leaves nothing out. What
+//! nobody is concerned with costs a look.
 //!
 //! If a commit fails, its events are taken one by one. One that fails alone is passed over and noted where people look:
 //! it may not stand in the way of all tenants.

@@ -131,8 +131,8 @@ pub struct CreatePartnerIntegrationInput {
     /// Whether the partner's orders are read regularly.
     #[graphql(default = true)]
     sync_enabled: bool,
-    /// How often these are read, and how often the partner is told: at once, or at the end of each quarter of an hour,
-    /// hour or day of UTC.
+    /// How often the partner's orders are read, and how often it is told: at once, or at the end of each quarter of
+    /// an hour, hour or day of UTC.
     #[graphql(default_with = "SyncFrequency::RealTime")]
     sync_frequency: SyncFrequency,
     /// Ask the partner's interface first whether the credential is right.
@@ -175,8 +175,8 @@ pub struct UpdatePartnerIntegrationInput {
     is_active: Option<bool>,
     /// Whether the partner's orders are read regularly.
     sync_enabled: Option<bool>,
-    /// How often these are read, and how often the partner is told: at once, or at the end of each quarter of an hour,
-    /// hour or day of UTC.
+    /// How often the partner's orders are read, and how often it is told: at once, or at the end of each quarter of
+    /// an hour, hour or day of UTC.
     sync_frequency: Option<SyncFrequency>,
 }
 

@@ -249,7 +249,7 @@ impl PartnerIntegration {
         self.0.integration.can_sync
     }
 
-    /// How often these are read, and how often the partner is told.
+    /// How often the partner's orders are read, and how often it is told.
     async fn sync_frequency(&self) -> SyncFrequency {
         let word = self.0.integration.sync_frequency.as_deref();
         word.and_then(SyncFrequency::of).unwrap_or(SyncFrequency::RealTime)
