@@ -76,8 +76,8 @@ async fn held(txn: &Txn, id: WebhookDestinationId) -> Result<WebhookDestination>
     found.ok_or(Error::NotFound("webhook destination"))
 }
 
-/// Lets deliveries of a destination that is held begin anew, as far as they are over. Says how many. What waits in their
-/// lines for the end of a round does not wait any longer, since they go behind it.
+/// Lets deliveries of a destination that is held begin anew, as far as they are over. Says how many. What waits in
+/// their lines for the end of a round does not wait any longer, since they go behind it.
 async fn begin(
     txn: &Txn,
     destination: &WebhookDestination,

@@ -5,8 +5,8 @@
 //! other's partners fall quiet. Nor is it told of a status for which it has no word.
 //!
 //! **Two ways.** A partner that has an address for webhooks is sent these. One that has none is told by its own
-//! interface: by the action [`NOTIFY`] of its provider's file ([`call`](super::call)). That action is about an order that
-//! the partner knows, so what has no id of the partner's, or no word, is not told this way. What waits when the way
+//! interface: by the action [`NOTIFY`] of its provider's file ([`call`](super::call)). That action is about an order
+//! that the partner knows, so what has no id of the partner's, or no word, is not told this way. What waits when the way
 //! changes goes the new way.
 //!
 //! **Rounds.** A partner that asked for less than real time is told at the end of each round of its frequency. Rounds

@@ -132,7 +132,7 @@ impl Faults {
         let way = Way::of_interface(manifest);
         if way.is_none() {
             let reason = format!(
-                "{} has no action {}, by which its interface would be told: give webhookUrl, or ask for no webhookEvents",
+                "{} has no action {}, by which it would be told: give webhookUrl, or ask for no webhookEvents",
                 manifest.name,
                 outbound::NOTIFY
             );

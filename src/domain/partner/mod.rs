@@ -3,9 +3,10 @@
 //! **Who acts.** An administrator makes an *organisation* ([`organization`]) and its *integration* ([`create`]): an
 //! ordinary integration whose provider is a partner's, with its mapping, its webhooks and its rhythm beside it, all
 //! made in one commit and changed later ([`change`]). Partners send orders ([`intake`]) and statuses ([`update`]), by
-//! the API, by webhooks, or by being read; all three come to the same functions. They are told of changes ([`tell`]). A reader of the log on each node
-//! ([`follow`]) takes what came by webhooks and syncs to these functions, and tells partners of what happened to their
-//! orders; the row that holds its position is held by who reads on, so nothing has its effect twice.
+//! the API, by webhooks, or by being read; all three come to the same functions. They are told of changes ([`tell`]).
+//! A reader of the log on each node ([`follow`]) takes what came by webhooks and syncs to these functions, and tells
+//! partners of what happened to their orders; the row that holds its position is held by who reads on, so nothing has
+//! its effect twice.
 //!
 //! **Words.** What a partner's statuses mean is said by a *mapping* ([`mapping`]), in versions: draft, validated,
 //! simulated on what came, run beside the one in use, activated, retired.

@@ -115,8 +115,8 @@ pub(super) async fn tell(txn: &Txn, beside: &Beside, entry: &Entry) -> Result<()
     txn.emit(&if created { ExchangeEvent::OrderCreated(told) } else { ExchangeEvent::StatusChanged(told) })
 }
 
-/// Why a partner cannot be told of a status by its own interface: the order has no id there. Nothing, if it can be, or is
-/// told by webhooks, or does not want to be told.
+/// Why a partner cannot be told of a status by its own interface: the order has no id there. Nothing, if it can be, or
+/// is told by webhooks, or does not want to be told.
 async fn unknown(
     txn: &Txn,
     beside: &Beside,
@@ -129,7 +129,7 @@ async fn unknown(
     };
     let number = order.number;
     let reason = format!(
-        "order {number} has no {PARTNER_ORDER_ID}, by which the partner's interface knows it: it is not told of {status}"
+        "order {number} has no {PARTNER_ORDER_ID}, by which the partner's interface knows it: it is not told {status}"
     );
     Ok(would_call(txn, destination, created, status).await?.then_some(reason))
 }
