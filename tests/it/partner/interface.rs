@@ -4,7 +4,7 @@ use portolan::{
     domain::tenant::Tenant,
     kernel::{id::IntegrationId, scope::Role},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Partners, SECRET, mapping};
 use crate::outbound::sink::Say;
@@ -32,9 +32,15 @@ async fn new(world: &Partners, tenant: &Tenant, name: &str, more: Value) -> Valu
         "authenticationType": "API_KEY", "apiCredentials": { "api_key": format!("the-key-of-{name}") },
         "webhookEvents": ["*"], "statusMapping": mapping(),
     });
-    let more: Map<_, _> = more.as_object().cloned().unwrap_or_default();
-    input.as_object_mut().unwrap().extend(more);
+    with(&mut input, more);
     input
+}
+
+/// The same input with other fields besides.
+fn with(input: &mut Value, more: Value) {
+    if let (Value::Object(input), Value::Object(more)) = (input, more) {
+        input.extend(more);
+    }
 }
 
 /// What a partner was told of its orders: which, and the word for it.
@@ -60,7 +66,7 @@ async fn deliveries(world: &Partners, partner: IntegrationId) -> Value {
 
 async fn update(world: &Partners, partner: IntegrationId, change: Value) -> Value {
     let mut input = json!({ "id": partner });
-    input.as_object_mut().unwrap().extend(change.as_object().cloned().unwrap());
+    with(&mut input, change);
     let fields = "partnerIntegration { toldBy webhookUrl syncFrequency }";
     world.done("updatePartnerIntegration", fields, input).await["partnerIntegration"].clone()
 }

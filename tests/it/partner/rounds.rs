@@ -1,10 +1,11 @@
 //! How often partners are told: at once, or at the end of each round of the frequency that they asked for.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use portolan::kernel::id::IntegrationId;
 use serde_json::{Value, json};
 
 use super::{Partners, from_partner};
-use portolan::kernel::id::IntegrationId;
+use crate::outbound::sink::Say;
 
 /// A partner that is told by webhooks, or by its own interface, so often.
 async fn partner(world: &Partners, name: &str, by_webhook: bool, frequency: &str) -> IntegrationId {
@@ -115,7 +116,7 @@ async fn who_asks_to_be_told_more_often_does_not_wait_for_the_longer_round() {
 async fn what_is_tried_again_keeps_to_its_schedule_whatever_round_there_is() {
     let world = Partners::with(&[("PORTOLAN_OUTBOUND_SCHEDULE", "10s,1m")]).await;
     let partner = partner(&world, "call", false, "HOURLY").await;
-    world.sink.at("call/v1/orders/A/status", |_| crate::outbound::sink::Say::Status(500));
+    world.sink.at("call/v1/orders/A/status", |_| Say::Status(500));
     let order = world.done("createOrderFromPartner", "order { id }", from_partner(partner, "A")).await;
     world.moves(order["order"]["id"].as_str().unwrap(), "approved").await;
     world.work().await;
