@@ -252,6 +252,26 @@ pub fn begin_anew(ids: &[WebhookDeliveryId], now: Moment) -> UpdateMany<Entity> 
         .filter(COLUMN.status.ne(Status::Pending))
 }
 
+/// Makes what waits in lines of a destination for the end of a round due at that moment, if that is earlier. Whatever
+/// was tried keeps the time of its next attempt.
+pub fn hasten(destination: WebhookDestinationId, until: Moment) -> UpdateMany<Entity> {
+    Entity::update_many()
+        .col_expr(Column::NextAt, Expr::value(until))
+        .filter(Expr::cust("status = 'PENDING'"))
+        .filter(COLUMN.destination_id.eq(destination))
+        .filter(COLUMN.fence.eq(0))
+        .filter(COLUMN.next_at.gt(until))
+}
+
+/// The same for some lines only.
+pub fn hasten_lines(
+    destination: WebhookDestinationId,
+    keys: impl IntoIterator<Item = String>,
+    until: Moment,
+) -> UpdateMany<Entity> {
+    hasten(destination, until).filter(COLUMN.key.is_in(keys))
+}
+
 /// The deliveries of messages, to forget.
 pub fn of_messages(messages: &[EventId]) -> DeleteMany<Entity> {
     Entity::delete_many().filter(COLUMN.message_id.is_in(messages.iter().copied()))

@@ -13,7 +13,12 @@ pub struct Model {
     pub id: WebhookDestinationId,
     pub tenant_id: TenantId,
     pub name: String,
+    /// Empty where it is told by an action, or not at all.
     pub url: String,
+    /// The action of the partner's interface by which it is told instead.
+    pub action: Option<String>,
+    /// Minutes from round to round; at once, if there are none.
+    pub every: Option<i32>,
     /// Kinds of events, with wildcards.
     pub patterns: Json,
     /// The topics that who chose the patterns may read.
@@ -85,10 +90,14 @@ pub struct Line {
     pub due: DateTimeUtc,
 }
 
-/// The destinations of the whole hub that wait for something, and for when. Tenants that are suspended wait.
+/// The destinations of the whole hub that wait for something, and for when. Tenants that are suspended wait, and so do
+/// partners with which nothing is exchanged now, or that cannot be told in any way.
 pub fn lines(backend: DbBackend) -> Statement {
-    const OPEN: &str = "d.enabled AND NOT EXISTS \
-                        (SELECT 1 FROM tenants t WHERE t.id = d.tenant_id AND t.status <> 'ACTIVE')";
+    const OPEN: &str = "d.enabled AND (d.url <> '' OR d.action IS NOT NULL) AND NOT EXISTS \
+                        (SELECT 1 FROM tenants t WHERE t.id = d.tenant_id AND t.status <> 'ACTIVE') \
+                        AND (d.partner_integration_id IS NULL OR NOT EXISTS \
+                        (SELECT 1 FROM integrations i WHERE i.id = d.partner_integration_id AND NOT i.enabled \
+                        AND i.deleted_at IS NULL))";
     const FIRST: &str = "SELECT w.next_at AS due FROM webhook_deliveries w \
                          WHERE w.destination_id = d.id AND w.head AND w.status = 'PENDING' ORDER BY w.next_at LIMIT 1";
     let sql = match backend {

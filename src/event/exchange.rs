@@ -44,6 +44,9 @@ pub struct Told {
     pub origin: Option<IntegrationId>,
     /// By the clock of who said it.
     pub happened_at: Moment,
+    /// Whether somebody asked for it, and it does not wait for the end of a round.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_hand: bool,
 }
 
 /// Something that a partner is told.

@@ -58,6 +58,9 @@ async fn migrations_go_up_and_down_and_up_again_and_every_entity_fits() {
     readable(&db, entity::event_head::of(tenant)).await;
     readable(&db, entity::event_log::row()).await;
     readable(&db, entity::job::of(tenant)).await;
+    readable(&db, entity::webhook_destination::of(tenant)).await;
+    readable(&db, entity::webhook_delivery::of(tenant)).await;
+    readable(&db, entity::partner_integration::of(tenant)).await;
     readable(&db, entity::schedule::of(tenant)).await;
     readable(&db, entity::idempotency_key::of(tenant, "key")).await;
     db.close().await;

@@ -1,9 +1,11 @@
 //! Partners: orders in, statuses both ways, each partner its own.
 
 mod exchange;
+mod interface;
 mod mapping;
 mod orders;
 mod random;
+mod rounds;
 mod seed;
 mod sight;
 mod sync;
@@ -40,8 +42,15 @@ struct Partners {
 
 impl Partners {
     async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// The same, with some settings changed.
+    async fn with(more: &[(&str, &str)]) -> Self {
         let sink = Sink::start().await;
-        let hub = TestHub::with(&[("PORTOLAN_OUTGOING_ALLOW", "127.0.0.0/8")]).await;
+        let mut settings = vec![("PORTOLAN_OUTGOING_ALLOW", "127.0.0.0/8")];
+        settings.extend(more);
+        let hub = TestHub::with(&settings).await;
         let admin = hub.token(Role::Admin).await;
         Self { hub, sink, admin }
     }

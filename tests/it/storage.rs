@@ -82,6 +82,8 @@ async fn goes_by_ids(hub: &TestHub) {
         webhook_delivery::take(backend, &[(nowhere, 8), (nowhere, 4)], now, now),
         webhook_delivery::settle(backend, &[ending.clone(), ending], now),
         webhook_delivery::promote(backend, &[delivery, delivery]),
+        webhook_delivery::hasten(nowhere, now).build(backend),
+        webhook_delivery::hasten_lines(nowhere, ["ord_a".to_owned(), "ord_b".to_owned()], now).build(backend),
         webhook_item::first_told(tenant, &webhooks).build(backend),
         webhook_event::due(tenant, WebhookSourceId::new(Uuid::nil()), hub.cx().now(), 64).build(backend),
     ];

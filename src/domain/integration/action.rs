@@ -5,10 +5,10 @@
 //! do more. The arguments are held against the action's schema before anything is sent. Whoever may bring its own
 //! credential ([`Target::Direct`]) needs no integration.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     Integration, call,
@@ -29,7 +29,7 @@ use crate::{
         suggest::did_you_mean,
     },
     provider::{
-        connector::Trouble,
+        connector::{Connector, Trouble},
         manifest::{
             Manifest,
             answer::Class,
@@ -170,6 +170,46 @@ async fn of_integration(
     input: Value,
     once: Option<&str>,
 ) -> Result<Value> {
+    let manifest = allowed(cx, integration, key).await?;
+    let action = find(&manifest, key)?;
+    let answer = call::call(cx, integration, |connector, connection| {
+        let input = input.clone();
+        async move { connector.act(&connection, action, input, once).await }
+    })
+    .await?;
+    note(cx, integration, action, answer.as_ref().err()).await?;
+    answer.map_err(|found| trouble::refusal(&manifest, &found, at(&found)))
+}
+
+/// Runs an action of an integration by a connector of the caller's, who keeps account of it: nothing is noted here. The
+/// outer failure is ours or the tenant's and nothing was asked; the inner one is the provider's answer. Of the input,
+/// what the action does not know is left out.
+pub async fn ask(
+    cx: &Cx,
+    connector: Connector,
+    integration: &Integration,
+    key: &str,
+    input: Map<String, Value>,
+    once: Option<&str>,
+) -> Result<Result<Value, Trouble>> {
+    let manifest = allowed(cx, integration, key).await?;
+    let action = find(&manifest, key)?;
+    let mut input = Value::Object(input);
+    if !action.request.uses_whole_input() {
+        let unknown: Vec<_> = action.input.unknown(&input).map(str::to_owned).collect();
+        if let Some(fields) = input.as_object_mut() {
+            fields.retain(|name, _| !unknown.contains(name));
+        }
+    }
+    Box::pin(call::call_by(cx, connector, integration, None, |connector, connection| {
+        let input = input.clone();
+        async move { connector.act(&connection, action, input, once).await }
+    }))
+    .await
+}
+
+/// The file of an integration's provider, if the integration may be told to do that.
+async fn allowed(cx: &Cx, integration: &Integration, key: &str) -> Result<Arc<Manifest>> {
     may_be_used(integration)?;
     let manifest = create::provider(cx, &integration.provider)?;
     let imported = entity::of(integration.tenant_id)
@@ -187,13 +227,7 @@ async fn of_integration(
     if action.effect != Effect::Read && !integration.can_push {
         return Err(Error::conflict("action", format!("{} may only be read (canPush is false)", integration.name)));
     }
-    let answer = call::call(cx, integration, |connector, connection| {
-        let input = input.clone();
-        async move { connector.act(&connection, action, input, once).await }
-    })
-    .await?;
-    note(cx, integration, action, answer.as_ref().err()).await?;
-    answer.map_err(|found| trouble::refusal(&manifest, &found, at(&found)))
+    Ok(manifest)
 }
 
 /// Which part of the input trouble is about.

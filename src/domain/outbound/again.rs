@@ -1,5 +1,10 @@
 //! Sending again what is over: one delivery, or all that a destination missed.
 
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use sea_orm::{ColumnTrait, QueryFilter};
+
 use super::{WebhookDelivery, WebhookDestination, list, settle::promote};
 use crate::{
     context::{Audit, Cx, Txn},
@@ -11,7 +16,6 @@ use crate::{
         id::{WebhookDeliveryId, WebhookDestinationId},
     },
 };
-use chrono::TimeDelta;
 
 /// Deliveries that begin anew in one commit.
 const BATCH: u64 = 500;
@@ -72,7 +76,8 @@ async fn held(txn: &Txn, id: WebhookDestinationId) -> Result<WebhookDestination>
     found.ok_or(Error::NotFound("webhook destination"))
 }
 
-/// Lets deliveries of a destination that is held begin anew, as far as they are over. Says how many.
+/// Lets deliveries of a destination that is held begin anew, as far as they are over. Says how many. What waits in
+/// their lines for the end of a round does not wait any longer, since they go behind it.
 async fn begin(
     txn: &Txn,
     destination: &WebhookDestination,
@@ -82,6 +87,11 @@ async fn begin(
     let began = entity::begin_anew(ids, txn.now()).exec(&**txn).await?.rows_affected;
     if began > 0 {
         promote(txn, ids).await?;
+        if destination.every.is_some() {
+            let begun = entity::of(destination.tenant_id).filter(entity::Column::Id.is_in(ids.iter().copied()));
+            let keys: BTreeSet<_> = begun.all(&**txn).await?.into_iter().map(|row| row.key).collect();
+            entity::hasten_lines(destination.id, keys, txn.now()).exec(&**txn).await?;
+        }
         let deliveries = Deliveries::from([(destination.id, ids.to_vec())]);
         txn.emit(&OutboundEvent::Requeued { tenant: destination.tenant_id, deliveries })?;
         txn.audit(Audit::new(action, destination.id).after(serde_json::json!({ "deliveries": began })))?;

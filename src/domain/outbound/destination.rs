@@ -132,15 +132,17 @@ fn texts(json: &Value) -> impl Iterator<Item = &str> {
 }
 
 /// The host of a URL, for logs: a path or a query may hold what is secret.
-fn host(url: &str) -> String {
+pub(super) fn host(url: &str) -> String {
     url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// How a destination stands in the audit log.
-fn shown(row: &WebhookDestination) -> Value {
+pub(super) fn shown(row: &WebhookDestination) -> Value {
     json!({
         "name": row.name,
         "host": host(&row.url),
+        "action": row.action,
+        "everyMinutes": row.every,
         "events": row.patterns,
         "topics": row.topics,
         "filter": row.filter,
@@ -175,12 +177,14 @@ pub async fn create(cx: &Cx, new: NewDestination, key: Option<&str>) -> Result<M
             let new = Filled {
                 name: name.clone(),
                 url: url.clone(),
+                action: None,
+                every: None,
                 patterns: events.clone(),
                 topics: topics.clone(),
                 filter: filter.clone(),
                 partner: None,
             };
-            let row = insert(txn, id, new, &secrets).await?;
+            let row = insert(txn, id, new, Some(&secrets)).await?;
             ticket.created(txn, row.id).await?;
             Ok((row, true))
         })
@@ -193,21 +197,25 @@ pub async fn create(cx: &Cx, new: NewDestination, key: Option<&str>) -> Result<M
 pub(super) struct Filled {
     pub(super) name: String,
     pub(super) url: String,
+    pub(super) action: Option<String>,
+    pub(super) every: Option<i32>,
     pub(super) patterns: Vec<String>,
     pub(super) topics: Vec<&'static str>,
     pub(super) filter: Option<String>,
     pub(super) partner: Option<IntegrationId>,
 }
 
-/// Writes a destination with its secrets, its event and its audit entry.
+/// Writes a destination with its secrets, if anything is signed, its event and its audit entry.
 pub(super) async fn insert(
     txn: &Txn,
     id: WebhookDestinationId,
     new: Filled,
-    secrets: &New,
+    secrets: Option<&New>,
 ) -> Result<WebhookDestination> {
     let (cx, tenant) = (txn.cx(), txn.cx().tenant()?);
-    signature::put(txn, tenant, &id.to_string(), secrets, false).await?;
+    if let Some(secrets) = secrets {
+        signature::put(txn, tenant, &id.to_string(), secrets, false).await?;
+    }
     // What happens from now on goes there.
     let now = txn.now();
     let row = WebhookDestination {
@@ -215,6 +223,8 @@ pub(super) async fn insert(
         tenant_id: tenant,
         name: new.name.clone(),
         url: new.url.clone(),
+        action: new.action,
+        every: new.every,
         patterns: json!(new.patterns),
         topics: json!(new.topics),
         filter: new.filter,
@@ -225,8 +235,8 @@ pub(super) async fn insert(
         failing_since: None,
         failures: 0,
         paused_until: None,
-        hint: hint(&secrets.shared),
-        public_key: secrets.public(),
+        hint: secrets.map(|secrets| hint(&secrets.shared)).unwrap_or_default(),
+        public_key: secrets.and_then(New::public),
         secret_version: 1,
         overlap_until: None,
         created_by: cx.actor().to_string(),
@@ -408,6 +418,10 @@ pub async fn delete(cx: &Cx, id: WebhookDestinationId) -> Result<WebhookDestinat
 /// Sends a webhook about nothing, now and once, and says how it went. A destination that is disabled can be tried too.
 pub async fn test(cx: &Cx, id: WebhookDestinationId) -> Result<Tried> {
     let destination = list::destination(cx, id).await?;
+    if destination.partner_integration_id.is_some() && destination.url.is_empty() {
+        let reason = "its partner is told by its own interface, of orders that it knows; try that by testIntegration";
+        return Err(Error::conflict("id", reason));
+    }
     let message = route::trial(cx, &destination);
     let parcel = send::parcel(cx.hub(), destination, message, cx.id()).await?;
     let message = parcel.message().clone();

@@ -29,7 +29,8 @@
 //! it the destination is disabled; one that answers 410 is disabled at once.
 //!
 //! **Partners** have destinations that are made with their partner integrations ([`partner`]): each is told of its own
-//! orders, in its words, and of nothing else.
+//! orders, in its words, and of nothing else; by webhooks, or by an action of its own interface ([`call`]), and in
+//! rounds if it asked for that.
 //!
 //! **What is told of this** in the log is one event for what ended alike in one commit, of a tenant and not of each
 //! destination. With a hundred destinations the log would otherwise be mostly about who has heard of it.
@@ -39,6 +40,7 @@
 //! the lease in the middle of an attempt, and goes on, does not send late what others sent meanwhile.
 
 pub mod again;
+pub mod call;
 pub mod catalogue;
 pub mod destination;
 pub mod list;

@@ -26,7 +26,7 @@ use crate::{
     event::{Entry, log},
     kernel::{
         error::Result,
-        id::{EventId, TenantId},
+        id::{EventId, TenantId, WebhookDestinationId},
     },
     provider::expression::Document,
 };
@@ -192,8 +192,13 @@ async fn write(txn: &Txn, plan: Plan<'_>) -> Result<usize> {
     let mut taken = occupied(txn, &pairs).await?;
     let now = txn.now();
     let mut rows = Vec::with_capacity(pairs.len());
+    let mut hurried: BTreeMap<WebhookDestinationId, BTreeSet<String>> = BTreeMap::new();
     for (destination, entry) in pairs {
         let enabled = destination.enabled;
+        let at_once = partner::by_hand(entry);
+        if at_once && destination.every.is_some() {
+            hurried.entry(destination.id).or_default().insert(entry.subject.clone());
+        }
         let place = Place { destination_id: destination.id, key: entry.subject.clone() };
         rows.push(WebhookDelivery {
             id: txn.id(),
@@ -205,7 +210,7 @@ async fn write(txn: &Txn, plan: Plan<'_>) -> Result<usize> {
             kind: entry.kind.clone(),
             status: if enabled { Status::Pending } else { Status::Skipped },
             head: enabled && taken.insert(place),
-            next_at: now,
+            next_at: if at_once { now } else { partner::due(now, destination.every) },
             fence: 0,
             attempts: 0,
             last_status: None,
@@ -223,6 +228,10 @@ async fn write(txn: &Txn, plan: Plan<'_>) -> Result<usize> {
     for chunk in rows.chunks(ROWS) {
         let rows = chunk.iter().cloned().map(IntoActiveModel::into_active_model);
         entity::Entity::insert_many(rows).exec_without_returning(&**txn).await?;
+    }
+    // What is asked for by hand does not wait, and so neither does what goes before it.
+    for (destination, keys) in hurried {
+        entity::hasten_lines(destination, keys, now).exec(&**txn).await?;
     }
     Ok(made)
 }

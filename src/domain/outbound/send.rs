@@ -1,4 +1,5 @@
-//! Sending: what is due is taken, signed and sent through the one guarded client.
+//! Sending: what is due is taken, signed and sent through the one guarded client; or, for a partner that is told by its
+//! own interface, [called](super::call).
 //!
 //! A redirect is an answer like any other that is not 2xx, so nothing is ever followed, inward or elsewhere. Of an
 //! answer the first 4 KiB are kept and no more is read; whoever answers for ever is left after two seconds, since the
@@ -18,7 +19,7 @@ use http_body_util::BodyExt;
 use quick_cache::sync::Cache;
 use tokio::time::{Instant, timeout};
 
-use super::{WebhookDelivery, WebhookDestination, WebhookMessage};
+use super::{WebhookDelivery, WebhookDestination, WebhookMessage, call, settle::GONE};
 use crate::{
     context::{Cx, Hub},
     domain::{credential::signature, keyring::HUB},
@@ -41,7 +42,7 @@ use crate::{
 use sea_orm::FromQueryResult;
 
 /// How much of an answer is kept.
-const KEPT: usize = 4 * 1024;
+pub(super) const KEPT: usize = 4 * 1024;
 
 /// How long to wait for that, once the status is known.
 const REST: Duration = Duration::from_secs(2);
@@ -89,7 +90,16 @@ pub struct Parcel {
     /// Where it goes.
     pub destination: Arc<WebhookDestination>,
     message: Arc<WebhookMessage>,
-    signer: Arc<Signer>,
+    way: Way,
+}
+
+/// How it goes.
+#[derive(Clone, Debug)]
+enum Way {
+    /// As a webhook, signed by this.
+    Webhook(Arc<Signer>),
+    /// By this action of the partner.
+    Action(String),
 }
 
 /// What was answered to a parcel.
@@ -111,6 +121,8 @@ pub struct Answered {
     pub trace: String,
     /// How long the destination wants to be left alone.
     pub retry_after: Option<TimeDelta>,
+    /// Whether there is no sense in trying again.
+    pub last: bool,
 }
 
 impl Answered {
@@ -151,14 +163,22 @@ pub async fn take(hub: &Arc<Hub>, signers: &Signers, of: &[(WebhookDestinationId
         // Whoever deletes a destination takes its deliveries along.
         let Some(destination) = destinations.get(&delivery.destination_id).cloned() else { continue };
         let Some(message) = messages.get(&delivery.message_id).cloned() else { continue };
-        match signers.of(hub, &destination).await {
-            Ok(signer) => parcels.push(Parcel { delivery, destination, message, signer }),
+        match way(hub, signers, &destination).await {
+            Ok(way) => parcels.push(Parcel { delivery, destination, message, way }),
             Err(error) => {
                 tracing::warn!(destination = %destination.id, error = chain(&error), "a webhook cannot be signed");
             }
         }
     }
     Ok(parcels)
+}
+
+/// How a destination is told.
+async fn way(hub: &Hub, signers: &Signers, destination: &WebhookDestination) -> Result<Way> {
+    Ok(match &destination.action {
+        Some(action) => Way::Action(action.clone()),
+        None => Way::Webhook(signers.of(hub, destination).await?),
+    })
 }
 
 /// Gives back what was taken and not sent.
@@ -183,7 +203,7 @@ pub(super) async fn parcel(
     message: WebhookMessage,
     id: WebhookDeliveryId,
 ) -> Result<Parcel> {
-    let signer = Signers::default().of(hub, &destination).await?;
+    let way = way(hub, &Signers::default(), &destination).await?;
     let now = hub.clock.now();
     let delivery = WebhookDelivery {
         id,
@@ -204,7 +224,7 @@ pub(super) async fn parcel(
         created_at: now,
         settled_at: None,
     };
-    Ok(Parcel { delivery, destination: Arc::new(destination), message: Arc::new(message), signer })
+    Ok(Parcel { delivery, destination: Arc::new(destination), message: Arc::new(message), way })
 }
 
 impl Parcel {
@@ -213,9 +233,9 @@ impl Parcel {
         &self.message
     }
 
-    fn headers(&self, at: Moment, trace: Trace) -> Option<HeaderMap> {
+    fn headers(&self, signer: &Signer, at: Moment, trace: Trace) -> Option<HeaderMap> {
         let id = self.message.id.to_string();
-        let signature = self.signer.sign(&id, at.timestamp(), self.message.body.as_bytes());
+        let signature = signer.sign(&id, at.timestamp(), self.message.body.as_bytes());
         let mut headers = HeaderMap::with_capacity(6);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(HeaderName::from_static("webhook-id"), id.parse().ok()?);
@@ -227,51 +247,54 @@ impl Parcel {
 }
 
 /// Sends a parcel and hears what is answered.
-pub async fn send(hub: &Hub, parcel: Parcel) -> Answered {
+pub async fn send(hub: &Arc<Hub>, parcel: Parcel) -> Answered {
     let (at, began, trace) = (hub.clock.now(), Instant::now(), Trace::begin(&*hub.chance));
-    let outcome = exchange(hub, &parcel, at, trace).await;
-    let latency = began.elapsed();
-    let blank = Answered {
+    let heard = match &parcel.way {
+        Way::Webhook(signer) => {
+            let outcome = exchange(hub, &parcel, signer, at, trace).await;
+            outcome.unwrap_or_else(|error| {
+                let (class, message) = sorted(&error);
+                Heard::failed(class, message)
+            })
+        }
+        Way::Action(key) => call::call(hub, &parcel.destination, key, &parcel.message, trace).await,
+    };
+    Answered {
         delivery: parcel.delivery,
         at,
-        status: None,
-        error: None,
-        latency,
-        answer: Bytes::new(),
+        status: heard.status,
+        error: heard.error,
+        latency: began.elapsed(),
+        answer: heard.answer,
         trace: trace.id(),
-        retry_after: None,
-    };
-    match outcome {
-        Ok(heard) => {
-            let error = match heard.status {
-                200..300 => None,
-                300..400 => Some(("REDIRECT", format!("it answered {} and wants it sent elsewhere", heard.status))),
-                status => Some(("STATUS", format!("it answered {status}"))),
-            };
-            Answered {
-                status: Some(heard.status),
-                error,
-                answer: heard.answer,
-                retry_after: heard.retry_after,
-                ..blank
-            }
-        }
-        Err(error) => Answered { error: Some(sorted(&error)), ..blank },
+        retry_after: heard.retry_after,
+        last: heard.last,
     }
 }
 
-struct Heard {
-    status: u16,
-    answer: Bytes,
-    retry_after: Option<TimeDelta>,
+/// What was heard in an attempt, by either way.
+#[derive(Default)]
+pub(super) struct Heard {
+    pub(super) status: Option<u16>,
+    pub(super) error: Option<(&'static str, String)>,
+    pub(super) answer: Bytes,
+    pub(super) retry_after: Option<TimeDelta>,
+    pub(super) last: bool,
 }
 
-async fn exchange(hub: &Hub, parcel: &Parcel, at: Moment, trace: Trace) -> Result<Heard, CallError> {
+impl Heard {
+    /// Nothing but that it failed.
+    pub(super) fn failed(class: &'static str, message: String) -> Self {
+        Self { error: Some((class, message)), ..Self::default() }
+    }
+}
+
+async fn exchange(hub: &Hub, parcel: &Parcel, signer: &Signer, at: Moment, trace: Trace) -> Result<Heard, CallError> {
     let within = hub.outbound.timeout;
     let malformed = || CallError::Malformed(Arc::new(Error::NotFound("header")));
     let call = Call {
         method: Method::POST,
-        headers: parcel.headers(at, trace).ok_or_else(malformed)?,
+        headers: parcel.headers(signer, at, trace).ok_or_else(malformed)?,
         body: Bytes::from(parcel.message.body.clone()),
         within,
         ..Call::get("webhook", parcel.destination.url.as_str())
@@ -292,7 +315,12 @@ async fn exchange(hub: &Hub, parcel: &Parcel, at: Moment, trace: Trace) -> Resul
     let status = head.status.as_u16();
     let waits = (status == 429 || status == 503).then(|| head.headers.get(header::RETRY_AFTER)).flatten();
     let retry_after = waits.and_then(|value| retry_after(value.to_str().ok()?, at));
-    Ok(Heard { status, answer: answer.into(), retry_after })
+    let error = match status {
+        200..300 => None,
+        300..400 => Some(("REDIRECT", format!("it answered {status} and wants it sent elsewhere"))),
+        status => Some(("STATUS", format!("it answered {status}"))),
+    };
+    Ok(Heard { status: Some(status), error, answer: answer.into(), retry_after, last: status == GONE })
 }
 
 /// The wait in a `Retry-After`, in seconds or until a date.

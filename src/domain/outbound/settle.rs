@@ -41,7 +41,7 @@ const LONGEST_WISH: TimeDelta = TimeDelta::hours(1);
 const LONGEST_WAIT: TimeDelta = TimeDelta::days(1);
 
 /// The answer of who is gone for good.
-const GONE: u16 = 410;
+pub(super) const GONE: u16 = 410;
 
 /// Notes answers, all in one commit.
 pub async fn settle(hub: &Arc<Hub>, answered: &[Answered]) -> Result<()> {
@@ -96,7 +96,7 @@ fn ending(hub: &Hub, answer: &Answered, now: Moment) -> Ending {
     let wait = usize::try_from(delivery.attempts).ok().and_then(|done| hub.outbound.schedule.get(done).copied());
     let (status, next_at) = match wait {
         _ if answer.arrived() => (Status::Delivered, now),
-        Some(wait) if answer.status != Some(GONE) => {
+        Some(wait) if !answer.last => {
             let wait = retry::around(wait, &*hub.chance);
             let wished = answer.retry_after.unwrap_or_default().min(LONGEST_WAIT);
             (Status::Pending, now + wait.max(wished))
@@ -155,7 +155,8 @@ async fn judge(txn: &Txn, before: WebhookDestination, answers: impl Iterator<Ite
         }
         after.failures = after.failures.saturating_add(1);
         after.failing_since.get_or_insert(answer.at);
-        gone |= answer.status == Some(GONE);
+        // A partner's interface says so of an order.
+        gone |= answer.status == Some(GONE) && before.action.is_none();
         if let Some(wish) = answer.retry_after {
             after.paused_until = after.paused_until.max(Some(now + wish.min(LONGEST_WISH)));
         }
@@ -178,7 +179,7 @@ async fn judge(txn: &Txn, before: WebhookDestination, answers: impl Iterator<Ite
     }
     if failing >= limit / 2 && before.enabled {
         let text = format!(
-            "Webhooks do not arrive at {} since {}. If none does until {}, it will be disabled.",
+            "Nothing arrives at {} since {}. If nothing does until {}, it will be disabled.",
             before.name,
             after.failing_since.unwrap_or(now).format("%Y-%m-%d %H:%M UTC"),
             (after.failing_since.unwrap_or(now) + limit).format("%Y-%m-%d %H:%M UTC"),
@@ -222,7 +223,7 @@ async fn disable(txn: &Txn, destination: WebhookDestination, because: &str) -> R
     row.update(&**txn).await?;
     alert::resolve_in(txn, tenant, Kind::Undelivered, &subject).await?;
     let text = format!(
-        "No webhooks are sent to {name} any more: {because}. What it misses is kept: mend it, enable it and recover it."
+        "Nothing is sent to {name} any more: {because}. What it misses is kept: mend it, enable it and recover it."
     );
     let (kind, severity) = (Kind::DestinationDisabled, Severity::Critical);
     alert::raise_in(txn, tenant, NewAlert { kind, severity, subject, text }).await?;

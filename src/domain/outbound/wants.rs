@@ -19,6 +19,8 @@ pub(super) struct Wants {
     topics: Vec<String>,
     filter: Option<Expression>,
     partner: Option<IntegrationId>,
+    /// Whether the partner is told by an action of its interface.
+    by_action: bool,
     since: Moment,
 }
 
@@ -32,6 +34,7 @@ impl Wants {
             topics: texts(&destination.topics),
             filter: destination.filter.as_deref().and_then(|text| Expression::parse(text).ok()),
             partner: destination.partner_integration_id,
+            by_action: destination.action.is_some(),
             since: destination.created_at,
         }
     }
@@ -39,7 +42,7 @@ impl Wants {
     /// Whether an event is one of those, as far as can be said without its body.
     pub(super) fn takes(&self, event: &Event) -> bool {
         if let Some(partner) = self.partner {
-            return event.at > self.since && partner::takes(partner, &self.patterns, event);
+            return event.at > self.since && partner::takes(partner, &self.patterns, self.by_action, event);
         }
         event.topic != OWN
             && event.topic != partner::TOPIC

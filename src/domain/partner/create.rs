@@ -1,14 +1,13 @@
-//! Making and changing a partner integration: everything the seed lists, in one call and one commit.
+//! Making a partner integration: everything the seed lists, in one call and one commit.
 
-use chrono::TimeDelta;
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Beside, PartnerIntegration, Sight,
+    Beside, PartnerIntegration,
     credentials::{self, replaced},
-    held, list,
+    list,
     mapping::{Rules, version},
 };
 use crate::{
@@ -16,21 +15,17 @@ use crate::{
     domain::{
         credential::{signature::New, webhook::Checked},
         inbox::source,
-        integration::{
-            change::{self, IntegrationChange},
-            create::{self as integrations, Capabilities, NewIntegration, Prepared},
-            reconnect,
-        },
+        integration::create::{self as integrations, Capabilities, NewIntegration, Prepared},
         order::machine::{self, Machine},
         outbound::{
             destination,
-            partner::{self as outbound, NewPartnerDestination, PartnerDestinationChange},
+            partner::{self as outbound, NewPartnerDestination, Way},
         },
     },
-    entity::{partner_integration as entity, partner_organization, rewrite::rewrite},
-    event::{Changes, partner::PartnerEvent},
+    entity::{partner_integration as entity, partner_organization},
+    event::partner::PartnerEvent,
     kernel::{
-        error::{Code, Error, Issue, Result},
+        error::{Error, Issue, Result},
         id::{IntegrationId, PartnerOrganizationId},
         secret::Secret,
     },
@@ -40,11 +35,8 @@ use crate::{
 /// The provider of partners that have none of their own.
 const CUSTOM: &str = "custom_rest";
 
-/// How long what the partner still signs with the secret before is believed.
-const OVERLAP: TimeDelta = TimeDelta::days(1);
-
 /// The field by which the inbox knows the secret.
-const SECRET: &str = "webhook_secret";
+pub(super) const SECRET: &str = "webhook_secret";
 
 /// A partner integration to be, in the words of the seed.
 #[derive(Clone, Debug, Serialize)]
@@ -64,7 +56,7 @@ pub struct NewPartnerIntegration {
     /// The credential.
     #[serde(skip)]
     pub api_credentials: Option<Map<String, Value>>,
-    /// Where the partner is told.
+    /// Where the partner is told; by its own interface, if left out.
     pub webhook_url: Option<String>,
     /// What signs both ways.
     #[serde(skip)]
@@ -81,35 +73,6 @@ pub struct NewPartnerIntegration {
     pub sync_frequency: String,
     /// Whether the partner's interface is asked first whether the credential is right.
     pub test: bool,
-}
-
-/// What to change of a partner integration; what is left out stays.
-#[derive(Clone, Debug, Default)]
-pub struct PartnerIntegrationChange {
-    /// What it is called.
-    pub name: Option<String>,
-    /// The address of the partner's interface.
-    pub api_base_url: Option<String>,
-    /// Its version.
-    pub api_version: Option<String>,
-    /// Of which type its credential is.
-    pub authentication_type: Option<String>,
-    /// Another credential.
-    pub api_credentials: Option<Map<String, Value>>,
-    /// Whether the partner's interface is asked first whether the new credential is right.
-    pub test: bool,
-    /// Where the partner is told.
-    pub webhook_url: Option<String>,
-    /// What signs what it is sent from now on.
-    pub webhook_secret: Option<Secret>,
-    /// What it is told of.
-    pub webhook_events: Option<Vec<String>>,
-    /// Whether anything is exchanged.
-    pub is_active: Option<bool>,
-    /// Whether its orders are read regularly.
-    pub sync_enabled: Option<bool>,
-    /// How often.
-    pub sync_frequency: Option<String>,
 }
 
 /// A partner integration that was just made.
@@ -139,10 +102,10 @@ fn provider(cx: &Cx, new: &NewPartnerIntegration) -> Result<std::sync::Arc<Manif
 }
 
 /// Collects what is refused, so that everything is said at once.
-struct Faults(Vec<Issue>);
+pub(super) struct Faults(pub(super) Vec<Issue>);
 
 impl Faults {
-    fn take<T>(&mut self, outcome: Result<T>) -> Result<Option<T>> {
+    pub(super) fn take<T>(&mut self, outcome: Result<T>) -> Result<Option<T>> {
         match outcome {
             Ok(value) => Ok(Some(value)),
             Err(Error::Refused(issues)) => {
@@ -152,11 +115,9 @@ impl Faults {
             Err(error) => Err(error),
         }
     }
-}
 
-impl Faults {
     /// Where a partner is told, if it may be called.
-    fn url(&mut self, cx: &Cx, text: Option<&str>) -> Option<String> {
+    pub(super) fn url(&mut self, cx: &Cx, text: Option<&str>) -> Option<String> {
         match destination::url(cx, text?) {
             Ok(url) => Some(url),
             Err(reason) => {
@@ -165,10 +126,24 @@ impl Faults {
             }
         }
     }
+
+    /// The way by the partner's own interface, where the file of its provider has one.
+    pub(super) fn interface(&mut self, manifest: &Manifest, path: &str) -> Option<Way> {
+        let way = Way::of_interface(manifest);
+        if way.is_none() {
+            let reason = format!(
+                "{} has no action {}, by which it would be told: give webhookUrl, or ask for no webhookEvents",
+                manifest.name,
+                outbound::NOTIFY
+            );
+            self.0.push(Issue::at(path, reason));
+        }
+        way
+    }
 }
 
 /// The secret that was given, or one of ours where one is needed.
-fn secret(cx: &Cx, given: Option<&Secret>) -> Result<(New, bool)> {
+pub(super) fn secret(cx: &Cx, given: Option<&Secret>) -> Result<(New, bool)> {
     match given {
         None => Ok((New::make(cx, false), true)),
         Some(given) => New::given(given).map(|new| (new, false)).ok_or_else(|| {
@@ -183,7 +158,8 @@ struct Ready {
     prepared: Prepared,
     machine: Machine,
     rules: Option<Rules>,
-    url: Option<String>,
+    /// By which way the partner is told; nothing if it is told of nothing.
+    way: Option<Way>,
     signing: New,
     /// Whether the secret was made here.
     is_made: bool,
@@ -219,7 +195,11 @@ async fn ready(cx: &Cx, new: &NewPartnerIntegration, repeats: bool) -> Result<Re
         None => None,
     };
     faults.0.extend(outbound::misfits("webhookEvents", &new.webhook_events, &machine.statuses));
-    let url = faults.url(cx, new.webhook_url.as_deref());
+    let way = match new.webhook_url.as_deref() {
+        Some(url) => faults.url(cx, Some(url)).map(Way::Webhook),
+        None if new.webhook_events.is_empty() => None,
+        None => faults.interface(&manifest, "webhookEvents"),
+    };
     let signing = faults.take(secret(cx, new.webhook_secret.as_ref()))?;
     let secrets = match &signing {
         Some((signing, _)) => {
@@ -230,7 +210,7 @@ async fn ready(cx: &Cx, new: &NewPartnerIntegration, repeats: bool) -> Result<Re
     };
     match (prepared, signing, faults.0.is_empty()) {
         (Some(prepared), Some((signing, is_made)), true) => {
-            Ok(Ready { prepared, machine, rules, url, signing, is_made, secrets })
+            Ok(Ready { prepared, machine, rules, way, signing, is_made, secrets })
         }
         _ => Err(Error::Refused(faults.0)),
     }
@@ -270,14 +250,16 @@ async fn put(txn: &Txn, new: &NewPartnerIntegration, ready: &Ready) -> Result<In
         Some(secrets) => Some(source::put(txn, &integration, secrets).await?),
         None => None,
     };
-    let told = match &ready.url {
-        Some(url) => {
+    let told = match &ready.way {
+        Some(way) => {
             let to = NewPartnerDestination {
                 integration: integration.id,
                 name: integration.name.clone(),
-                url: url.clone(),
+                way: way.clone(),
+                every: outbound::minutes(integration.sync_frequency.as_deref()),
                 events: new.webhook_events.clone(),
-                secret: ready.signing.clone(),
+                // The partner knows it: it signs what the partner sends, too.
+                secret: Some(ready.signing.clone()),
             };
             Some(outbound::put(txn, to).await?)
         }
@@ -316,7 +298,7 @@ async fn put(txn: &Txn, new: &NewPartnerIntegration, ready: &Ready) -> Result<In
 }
 
 /// How what is beside an integration stands in the audit log; never a secret.
-fn shown(row: &Beside) -> Value {
+pub(super) fn shown(row: &Beside) -> Value {
     json!({
         "partner": row.partner_organization_id,
         "apiBaseUrl": row.api_base_url,
@@ -326,149 +308,4 @@ fn shown(row: &Beside) -> Value {
         "source": row.source_id,
         "webhookEvents": row.webhook_events,
     })
-}
-
-/// Changes a partner integration. What every integration has is changed first, each in a commit of its own.
-pub async fn update(cx: &Cx, id: IntegrationId, new: PartnerIntegrationChange) -> Result<PartnerIntegration> {
-    if Sight::of(cx)? != Sight::Tenant {
-        return Err(Error::NotFound("partner integration"));
-    }
-    let before = list::get(cx, id).await?;
-    let machine = machine::get(cx).await?;
-    let mut faults = Faults(Vec::new());
-    if let Some(events) = &new.webhook_events {
-        faults.0.extend(outbound::misfits("webhookEvents", events, &machine.statuses));
-    }
-    let url = faults.url(cx, new.webhook_url.as_deref());
-    let signing = match &new.webhook_secret {
-        Some(given) => faults.take(secret(cx, Some(given)))?.map(|(signing, _)| signing),
-        None => None,
-    };
-    let manifest = cx.hub().catalogue.get(&before.integration.provider).cloned();
-    let settings = manifest.map_or_else(Vec::new, |manifest| {
-        credentials::place(&manifest, new.api_base_url.as_deref(), new.api_version.as_deref())
-    });
-    if url.is_some() && before.beside.destination_id.is_none() && signing.is_none() && faults.0.is_empty() {
-        let message = "give the secret with which it is signed as well: the partner has none yet";
-        faults.0.push(Issue { code: Code::BadUserInput, ..Issue::at("webhookSecret", message) });
-    }
-    let read = faults.take(another(&before.beside, &new))?.unwrap_or_default();
-    if !faults.0.is_empty() {
-        return Err(Error::Refused(faults.0));
-    }
-    if let Some(given) = read.given {
-        // With where its tokens are bought, in one commit; and before the rest, since this is what is refused.
-        let places: Vec<_> = settings.iter().cloned().chain(read.settings).collect();
-        faults.take(reconnect::give_with(cx, id, given, &places, !new.test).await)?;
-        if !faults.0.is_empty() {
-            return Err(Error::Refused(faults.0));
-        }
-    }
-    let ordinary = IntegrationChange {
-        name: new.name.clone(),
-        settings: settings.into_iter().map(|(name, value)| (name, Some(value))).collect(),
-        capabilities: Capabilities {
-            can_sync: new.sync_enabled,
-            sync_frequency: new.sync_frequency.clone(),
-            ..Capabilities::default()
-        },
-        ..IntegrationChange::default()
-    };
-    match change::update(cx, id, ordinary).await {
-        Ok(_) => {}
-        Err(Error::Refused(issues)) => return Err(Error::Refused(issues.into_iter().map(replaced).collect())),
-        Err(error) => return Err(error),
-    }
-    if let (Some(source), Some(signing)) = (before.beside.source_id, &signing) {
-        let secrets = [(SECRET.to_owned(), signing.shared.clone())];
-        match source::rotate(cx, source, &secrets, OVERLAP).await {
-            // It is the one that it has, or the source is gone.
-            Ok(_) | Err(Error::NotFound(_)) => {}
-            Err(Error::Refused(issues)) if issues.iter().all(|issue| issue.code == Code::Conflict) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    if let Some(enabled) = new.is_active {
-        change::enable(cx, id, enabled).await?;
-    }
-    cx.write(async |txn| beside(txn, id, &new, url.as_ref(), signing.as_ref()).await).await?;
-    list::get(cx, id).await
-}
-
-/// The credential that takes the place of the one there is.
-fn another(before: &Beside, new: &PartnerIntegrationChange) -> Result<credentials::Read> {
-    let kind = new.authentication_type.as_deref().unwrap_or(&before.authentication_type);
-    if new.api_credentials.is_none() && kind != before.authentication_type {
-        return Err(Error::invalid(credentials::PATH, "give the credential of the new type with it"));
-    }
-    let read = credentials::read(kind, new.api_credentials.as_ref()).map_err(Error::Refused)?;
-    match (&new.api_credentials, &read.given) {
-        (Some(_), None) => Err(Error::invalid(credentials::PATH, "there is no credential in it")),
-        _ => Ok(read),
-    }
-}
-
-/// Changes what stands beside an integration.
-async fn beside(
-    txn: &Txn,
-    id: IntegrationId,
-    new: &PartnerIntegrationChange,
-    url: Option<&String>,
-    signing: Option<&New>,
-) -> Result<()> {
-    let before = held(txn, id).await?;
-    let events = new.webhook_events.as_ref().map_or_else(|| before.webhook_events.clone(), |events| json!(events));
-    let destination_id = match (before.destination_id, url, signing) {
-        (Some(there), ..) => {
-            let change = PartnerDestinationChange {
-                url: url.cloned(),
-                events: new.webhook_events.clone(),
-                secret: signing.cloned(),
-            };
-            if change.url.is_some() || change.events.is_some() || change.secret.is_some() {
-                outbound::change(txn, there, change).await?;
-            }
-            Some(there)
-        }
-        (None, Some(url), Some(signing)) => {
-            let wanted = events.as_array().into_iter().flatten();
-            let to = NewPartnerDestination {
-                integration: id,
-                name: format!("partner {id}"),
-                url: url.clone(),
-                events: wanted.filter_map(|event| event.as_str().map(str::to_owned)).collect(),
-                secret: signing.clone(),
-            };
-            Some(outbound::put(txn, to).await?.id)
-        }
-        _ => None,
-    };
-    let after = Beside {
-        api_base_url: new.api_base_url.clone().or_else(|| before.api_base_url.clone()),
-        api_version: new.api_version.clone().or_else(|| before.api_version.clone()),
-        authentication_type: new.authentication_type.clone().unwrap_or_else(|| before.authentication_type.clone()),
-        webhook_events: events,
-        destination_id,
-        ..before.clone()
-    };
-    let changes = Changes::new()
-        .field("apiBaseUrl", &before.api_base_url, &after.api_base_url)
-        .field("apiVersion", &before.api_version, &after.api_version)
-        .field("authenticationType", &before.authentication_type, &after.authentication_type)
-        .field("webhookEvents", &before.webhook_events, &after.webhook_events)
-        .field("destination", &before.destination_id, &after.destination_id)
-        .field("webhookSecret", &false, &signing.is_some());
-    if changes.is_empty() {
-        return Ok(());
-    }
-    let mut row = rewrite(after.clone());
-    row.updated_at = Set(txn.now());
-    row.update(&**txn).await?;
-    let fact = PartnerEvent::IntegrationUpdated {
-        integration: id,
-        partner: after.partner_organization_id,
-        changes: changes.clone(),
-    };
-    txn.emit(&fact)?;
-    txn.audit(Audit::of(&fact).before(shown(&before)).after(shown(&after)))
 }

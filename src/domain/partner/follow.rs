@@ -1,9 +1,10 @@
 //! The reader of the log for partners.
 //!
-//! It takes three kinds of events, of all tenants: what happened to orders of partners, of which they are told; what
-//! came by webhooks to partner integrations; and what syncs of them brought. Events that follow one another and are of
-//! one tenant have their effect in one commit, with the position behind them, under the row that holds it: so nothing
-//! has it twice, and a reader that starts again leaves nothing out. What nobody is concerned with costs a look.
+//! It takes four kinds of events, of all tenants: what happened to orders of partners, of which they are told; what
+//! came by webhooks to partner integrations; what syncs of them brought; and that one has another frequency.
+//! Events that follow one another and are of one tenant have their effect in one commit, with the position behind
+//! them, under the row that holds it: so nothing has it twice, and a reader that starts again leaves nothing out. What
+//! nobody is concerned with costs a look.
 //!
 //! If a commit fails, its events are taken one by one. One that fails alone is passed over and noted where people look:
 //! it may not stand in the way of all tenants.
@@ -14,7 +15,7 @@ use sea_orm::{ColumnTrait, QueryFilter, QuerySelect, sea_query::Expr};
 use serde_json::Value;
 
 use super::{
-    Beside, State, Via, intake, tell,
+    Beside, State, Via, change, intake, tell,
     update::{Desk, Heard, hear, keep_refused, usable, went_wrong},
 };
 use crate::{
@@ -86,6 +87,7 @@ pub async fn follow(hub: &Arc<Hub>, reached: &mut Reached) -> Result<usize> {
 fn integration_of(entry: &Entry) -> Option<IntegrationId> {
     let concerns = match entry.kind.as_str() {
         "order.created" | "order.status_changed" | "inbox.received" => true,
+        "integration.updated" => !entry.data["changes"]["syncFrequency"].is_null(),
         "sync.run_progressed" | "sync.run_succeeded" => entry.data["stream"] == ORDERS,
         _ => false,
     };
@@ -152,6 +154,10 @@ async fn beside(txn: &Txn, entry: &Entry) -> Result<Option<Beside>> {
 
 async fn take(txn: &Txn, entry: &Entry) -> Result<()> {
     let Some(beside) = beside(txn, entry).await? else { return Ok(()) };
+    // Who is switched off is told of what waits when it is on again, and as often as is said then.
+    if entry.kind == "integration.updated" {
+        return change::follow_rounds(txn, &beside).await;
+    }
     match usable(txn, &beside).await {
         Ok(()) => {}
         // Nothing is exchanged with who is switched off; records wait until it is on again.

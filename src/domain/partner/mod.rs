@@ -2,10 +2,11 @@
 //!
 //! **Who acts.** An administrator makes an *organisation* ([`organization`]) and its *integration* ([`create`]): an
 //! ordinary integration whose provider is a partner's, with its mapping, its webhooks and its rhythm beside it, all
-//! made in one commit. Partners send orders ([`intake`]) and statuses ([`update`]), by the API, by webhooks, or by being
-//! read; all three come to the same functions. They are told of changes ([`tell`]). A reader of the log on each node
-//! ([`follow`]) takes what came by webhooks and syncs to these functions, and tells partners of what happened to their
-//! orders; the row that holds its position is held by who reads on, so nothing has its effect twice.
+//! made in one commit and changed later ([`change`]). Partners send orders ([`intake`]) and statuses ([`update`]), by
+//! the API, by webhooks, or by being read; all three come to the same functions. They are told of changes ([`tell`]).
+//! A reader of the log on each node ([`follow`]) takes what came by webhooks and syncs to these functions, and tells
+//! partners of what happened to their orders; the row that holds its position is held by who reads on, so nothing has
+//! its effect twice.
 //!
 //! **Words.** What a partner's statuses mean is said by a *mapping* ([`mapping`]), in versions: draft, validated,
 //! simulated on what came, run beside the one in use, activated, retired.
@@ -23,11 +24,15 @@
 //! partner, in whichever order it arrives: what is later than what counts is applied or kept, and what is kept is
 //! looked at again after each step.
 //!
+//! **Telling.** Partners are told by webhooks, or, without an address for these, by the action of their provider's file
+//! ([`outbound::partner`](crate::domain::outbound::partner)): at once, or in rounds of the frequency they asked for.
+//!
 //! **Once.** The same order under the same id of the partner is the same order. The same word for the same moment of
 //! the same order is the same update.
 //!
 //! **Not promised**: that a partner is told of each status an order went through in no time; it is told in order.
 
+pub mod change;
 pub mod create;
 pub mod credentials;
 pub mod follow;

@@ -3,10 +3,12 @@
 //! What is told is written into the log by whoever follows the log of orders ([`super::follow`]), once for each change,
 //! with the partner's word for it; the router of webhooks takes it to the destination of the partner, and
 //! subscriptions to whoever follows. A status without a word is not sent, and raises an alert, unless the mapping says
-//! that it is not to be told.
+//! that it is not to be told. Nor is a partner that is told by its own interface told of an order for which it has no
+//! id; that is noted as what last went wrong.
 
 use sea_orm::{ColumnTrait, QueryFilter};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::{
     Beside, Stage,
@@ -18,6 +20,7 @@ use crate::{
     domain::{
         alert::{self, Kind, NewAlert, Severity},
         order::{Order, Sight, list, reference},
+        outbound::partner::{PARTNER_ORDER_ID, would_call},
     },
     entity::{order, status_mapping},
     event::{
@@ -89,12 +92,17 @@ pub(super) async fn tell(txn: &Txn, beside: &Beside, entry: &Entry) -> Result<()
         Some(own) => Some(own),
         None => word(txn, beside, &to).await?,
     };
+    let references = reference::of(txn, &order, beside.id).await?;
+    let is_ours = partner_status.is_some() && happened.origin != Some(beside.id);
+    if is_ours && let Some(reason) = unknown(txn, beside, &order, &references, (created, &to)).await? {
+        went_wrong(txn, beside, &reason).await?;
+    }
     let told = Told {
         integration: beside.id,
         partner: beside.partner_organization_id,
         order: order.id,
         number: order.number,
-        references: reference::of(txn, &order, beside.id).await?,
+        references,
         from: happened.from,
         to,
         partner_status,
@@ -102,11 +110,31 @@ pub(super) async fn tell(txn: &Txn, beside: &Beside, entry: &Entry) -> Result<()
         by: entry.actor.clone(),
         origin: happened.origin,
         happened_at: happened.happened_at.unwrap_or(entry.at),
+        by_hand: false,
     };
     txn.emit(&if created { ExchangeEvent::OrderCreated(told) } else { ExchangeEvent::StatusChanged(told) })
 }
 
-/// Tells a partner once more what the status of an order is.
+/// Why a partner cannot be told of a status by its own interface: the order has no id there. Nothing, if it can be, or
+/// is told by webhooks, or does not want to be told.
+async fn unknown(
+    txn: &Txn,
+    beside: &Beside,
+    order: &Order,
+    references: &Map<String, Value>,
+    (created, status): (bool, &str),
+) -> Result<Option<String>> {
+    let Some(destination) = beside.destination_id.filter(|_| !references.contains_key(PARTNER_ORDER_ID)) else {
+        return Ok(None);
+    };
+    let number = order.number;
+    let reason = format!(
+        "order {number} has no {PARTNER_ORDER_ID}, by which the partner's interface knows it: it is not told {status}"
+    );
+    Ok(would_call(txn, destination, created, status).await?.then_some(reason))
+}
+
+/// Tells a partner once more what the status of an order is, and at once.
 pub async fn notify(cx: &Cx, id: OrderId) -> Result<Order> {
     let order = list::get(cx, id).await?;
     let Some(integration) = order.partner_integration_id else {
@@ -122,12 +150,16 @@ pub async fn notify(cx: &Cx, id: OrderId) -> Result<Order> {
             let reason = format!("the partner has no word for {}; draft a mapping that has one", order.status);
             return Err(Error::conflict("orderId", reason));
         };
+        let references = reference::of(txn, &order, beside.id).await?;
+        if let Some(reason) = unknown(txn, &beside, &order, &references, (false, &order.status)).await? {
+            return Err(Error::conflict("orderId", reason));
+        }
         let told = Told {
             integration: beside.id,
             partner: beside.partner_organization_id,
             order: order.id,
             number: order.number,
-            references: reference::of(txn, &order, beside.id).await?,
+            references,
             from: None,
             to: order.status.clone(),
             partner_status: Some(partner_status.clone()),
@@ -135,6 +167,7 @@ pub async fn notify(cx: &Cx, id: OrderId) -> Result<Order> {
             by: cx.actor().to_string(),
             origin: None,
             happened_at: order.status_at.unwrap_or(order.created_at),
+            by_hand: true,
         };
         let fact = ExchangeEvent::StatusChanged(told);
         txn.emit(&fact)?;

@@ -60,9 +60,20 @@ impl WebhookDestination {
         &self.0.name
     }
 
-    /// Where webhooks go.
+    /// Where webhooks go; empty for a partner that is told by its own interface.
     async fn url(&self) -> &str {
         &self.0.url
+    }
+
+    /// The action of the partner's own interface by which it is told instead of by webhooks; null if it is not.
+    async fn action(&self) -> Option<&str> {
+        self.0.action.as_deref()
+    }
+
+    /// How many minutes there are from round to round, if what happens is told at the end of a round only; null if it is
+    /// told at once.
+    async fn every_minutes(&self) -> Option<i32> {
+        self.0.every
     }
 
     /// Kinds of events that go there; a star stands for the rest.
@@ -105,7 +116,7 @@ impl WebhookDestination {
         self.0.paused_until
     }
 
-    /// What may be seen of the secret, such as `whsec_a1…9f2=`.
+    /// What may be seen of the secret, such as `whsec_a1…9f2=`; empty if there is none.
     async fn secret_hint(&self) -> &str {
         &self.0.hint
     }
@@ -157,8 +168,9 @@ impl WebhookAttempt {
         self.0.status
     }
 
-    /// What went wrong: `STATUS`, `REDIRECT`, `TIMEOUT`, `DNS`, `CONNECT`, `TLS`, `REFUSED`, `MALFORMED` or `BROKEN`;
-    /// null if nothing did.
+    /// What went wrong: `STATUS`, `REDIRECT`, `TIMEOUT`, `DNS`, `CONNECT`, `TLS`, `REFUSED`, `MALFORMED` or `BROKEN`; of
+    /// a call to a partner's interface also `DOWN` without an answer, `UNREADABLE` for one that makes no sense, and
+    /// `UNMADE` if the call could not be made; null if nothing did.
     async fn error(&self) -> Option<&str> {
         self.0.error.as_deref()
     }

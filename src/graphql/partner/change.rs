@@ -1,12 +1,13 @@
 //! Making and changing partner organizations and the ways to exchange orders with them.
 
-use async_graphql::{Context, InputObject, Json, Object, SimpleObject};
+use async_graphql::{Context, InputObject, Json, MaybeUndefined, Object, SimpleObject};
 use serde_json::{Map, Value};
 
 use super::{PartnerAuthenticationType, PartnerIntegration, PartnerOrganization};
 use crate::{
     domain::partner::{
-        create::{self, NewPartnerIntegration, PartnerIntegrationChange},
+        change::{self, PartnerIntegrationChange},
+        create::{self, NewPartnerIntegration},
         organization::{self, Contact, NewOrganization, OrganizationChange},
     },
     graphql::{
@@ -111,7 +112,8 @@ pub struct CreatePartnerIntegrationInput {
     /// The credential, as an object: `api_key`; `token`; `username` and `password`; or `client_id`, `client_secret` and
     /// `token_endpoint`. It is sealed and never shown.
     api_credentials: Option<Json<Map<String, Value>>>,
-    /// Where the partner is told of its orders; left out, it is not told by webhooks.
+    /// Where the partner is told of its orders by webhooks; left out, it is told by its own interface, by the action
+    /// `notify_status` of its provider's file.
     webhook_url: Option<String>,
     /// The secret that signs webhooks both ways, such as `whsec_…`; one is made and shown once if it is left out. It is
     /// sealed and never shown.
@@ -129,7 +131,8 @@ pub struct CreatePartnerIntegrationInput {
     /// Whether the partner's orders are read regularly.
     #[graphql(default = true)]
     sync_enabled: bool,
-    /// How often.
+    /// How often the partner's orders are read, and how often it is told: at once, or at the end of each quarter of
+    /// an hour, hour or day of UTC.
     #[graphql(default_with = "SyncFrequency::RealTime")]
     sync_frequency: SyncFrequency,
     /// Ask the partner's interface first whether the credential is right.
@@ -168,8 +171,9 @@ pub struct UpdatePartnerIntegrationInput {
     /// Ask the partner's interface first whether the new credential is right.
     #[graphql(default)]
     test: bool,
-    /// Where the partner is told of its orders from now on.
-    webhook_url: Option<String>,
+    /// Where the partner is told of its orders from now on, what waits included; null to have it told by its own
+    /// interface, by the action `notify_status` of its provider's file.
+    webhook_url: MaybeUndefined<String>,
     /// The secret that signs webhooks from now on; what the partner signs with the one before is believed for a day.
     webhook_secret: Option<String>,
     /// What the partner is told of, as a whole.
@@ -178,7 +182,8 @@ pub struct UpdatePartnerIntegrationInput {
     is_active: Option<bool>,
     /// Whether the partner's orders are read regularly.
     sync_enabled: Option<bool>,
-    /// How often.
+    /// How often the partner's orders are read, and how often it is told: at once, or at the end of each quarter of
+    /// an hour, hour or day of UTC.
     sync_frequency: Option<SyncFrequency>,
 }
 
@@ -273,21 +278,21 @@ impl PartnerMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Which one, and what of it.")] input: UpdatePartnerIntegrationInput,
     ) -> Result<UpdatePartnerIntegrationPayload> {
-        let change = PartnerIntegrationChange {
+        let new = PartnerIntegrationChange {
             name: input.integration_name,
             api_base_url: input.api_base_url,
             api_version: input.api_version,
             authentication_type: input.authentication_type.map(|kind| kind.word().to_owned()),
             api_credentials: input.api_credentials.map(|Json(json)| json),
             test: input.test,
-            webhook_url: input.webhook_url,
+            webhook_url: input.webhook_url.into(),
             webhook_secret: input.webhook_secret.map(Into::into),
             webhook_events: input.webhook_events,
             is_active: input.is_active,
             sync_enabled: input.sync_enabled,
             sync_frequency: input.sync_frequency.map(|each| each.word().to_owned()),
         };
-        let (changed, user_errors) = attempt(ctx, create::update(ctx.cx(), input.id, change).await)?;
+        let (changed, user_errors) = attempt(ctx, change::update(ctx.cx(), input.id, new).await)?;
         Ok(UpdatePartnerIntegrationPayload { partner_integration: changed.map(PartnerIntegration), user_errors })
     }
 }

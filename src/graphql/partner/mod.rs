@@ -25,6 +25,7 @@ use crate::{
     context::Cx,
     domain::{
         inbox::source,
+        outbound::partner::Way,
         partner::{
             self, list,
             monitor::{self, Counts},
@@ -66,6 +67,15 @@ impl PartnerAuthenticationType {
     fn of(word: &str) -> Self {
         Self::ALL.into_iter().find(|each| each.word() == word).unwrap_or(Self::ApiKey)
     }
+}
+
+/// By which way a partner is told of its orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum PartnerToldBy {
+    /// By signed webhooks to its address.
+    Webhook,
+    /// By its own interface: by the action `notify_status` of its provider's file.
+    Interface,
 }
 
 /// Somebody at a partner.
@@ -190,12 +200,24 @@ impl PartnerIntegration {
         PartnerAuthenticationType::of(&self.0.beside.authentication_type)
     }
 
-    /// Where the partner is told of its orders.
+    /// Where the partner is told of its orders by webhooks; null if it is not told by these.
     async fn webhook_url(&self, ctx: &Context<'_>) -> Result<Option<String>> {
-        match self.0.beside.destination_id {
-            Some(destination) => Ok(ctx.loaders().load(DestinationOf(destination)).await?.map(|row| row.url)),
-            None => Ok(None),
+        Ok(match self.way(ctx).await? {
+            Way::Webhook(url) => Some(url),
+            Way::Action(_) | Way::Nowhere => None,
+        })
+    }
+
+    /// By which way the partner is told of its orders; null if it is not told of any.
+    async fn told_by(&self, ctx: &Context<'_>) -> Result<Option<PartnerToldBy>> {
+        if self.0.beside.webhook_events.as_array().is_none_or(Vec::is_empty) {
+            return Ok(None);
         }
+        Ok(match self.way(ctx).await? {
+            Way::Webhook(_) => Some(PartnerToldBy::Webhook),
+            Way::Action(_) => Some(PartnerToldBy::Interface),
+            Way::Nowhere => None,
+        })
     }
 
     /// What the partner is told of: `order_created`, `order_status_changed`, `order_` with a status,
@@ -227,7 +249,7 @@ impl PartnerIntegration {
         self.0.integration.can_sync
     }
 
-    /// How often.
+    /// How often the partner's orders are read, and how often it is told.
     async fn sync_frequency(&self) -> SyncFrequency {
         let word = self.0.integration.sync_frequency.as_deref();
         word.and_then(SyncFrequency::of).unwrap_or(SyncFrequency::RealTime)
@@ -255,6 +277,15 @@ impl PartnerIntegration {
     }
 }
 
+impl PartnerIntegration {
+    /// By which way the partner is told.
+    async fn way(&self, ctx: &Context<'_>) -> Result<Way> {
+        let Some(id) = self.0.beside.destination_id else { return Ok(Way::Nowhere) };
+        let found = ctx.loaders().load(DestinationOf(id)).await?;
+        Ok(found.as_ref().map_or(Way::Nowhere, Way::of))
+    }
+}
+
 /// How the exchange with a partner went.
 #[derive(SimpleObject)]
 pub struct PartnerAnalytics {
@@ -274,11 +305,11 @@ pub struct PartnerAnalytics {
     waiting: i32,
     /// Those that were given up.
     dead: i32,
-    /// Webhooks that arrived at the partner.
+    /// What it was told, by either way.
     sent: i32,
-    /// Webhooks that wait to be sent.
+    /// What it is still to be told.
     pending: i32,
-    /// Webhooks that did not arrive and are not tried any more.
+    /// What it could not be told, and is not tried any more.
     failed: i32,
     /// The share of what is over that went well, in percent; null if nothing is over.
     success_rate: Option<f64>,
@@ -388,7 +419,7 @@ impl PartnerQuery {
         Ok(monitor::analytics(ctx.cx(), partner_integration_id, since).await?.into())
     }
 
-    /// What went, or goes, to a partner by webhooks, newest first. Needs `PARTNER_READ`.
+    /// What went, or goes, to a partner, by webhooks or by its own interface, newest first. Needs `PARTNER_READ`.
     #[graphql(guard = "Needs(Scope::PartnerRead)")]
     async fn partner_deliveries(
         &self,

@@ -178,6 +178,13 @@ impl Connector {
         self
     }
 
+    /// The same, which sends nothing twice: for who has a schedule of its own.
+    #[must_use]
+    pub const fn sending_once(mut self) -> Self {
+        self.repeats = false;
+        self
+    }
+
     /// Whether the addresses of a connection may be called, as far as their text tells. Nobody is asked.
     pub fn check(&self, connection: &Connection) -> Result<(), Trouble> {
         for address in connection.addresses()? {
@@ -188,8 +195,7 @@ impl Connector {
 
     /// What the cheapest call says of a connection. Trouble is only what kept the call from being made.
     pub async fn probe(&self, connection: &Connection) -> Result<Verdict, Trouble> {
-        let connector = Self { repeats: false, ..self.clone() };
-        match connector.verdict(connection).await {
+        match self.clone().sending_once().verdict(connection).await {
             Err(Trouble::Failed(failure)) => Ok(probe::of_failure(&[], failure)),
             verdict => verdict,
         }

@@ -17,8 +17,8 @@ pub const CASES: &[Case] = &[
            webhookDestinations(first: 2, after: $after) {
              edges { cursor node { id } }
              nodes {
-               id name url events filter enabled disabledAt disabledBecause failingSince failures pausedUntil secretHint
-               publicKey overlapUntil createdBy createdAt updatedAt
+               id name url action everyMinutes events filter enabled disabledAt disabledBecause failingSince failures
+               pausedUntil secretHint publicKey overlapUntil createdBy createdAt updatedAt
              }
              pageInfo { startCursor endCursor hasNextPage hasPreviousPage }
              totalCount

@@ -35,8 +35,8 @@ pub const CASES: &[Case] = &[
              edges { cursor node { id } }
              nodes {
                id createdAt partnerOrganizationId partnerOrganization { id } integrationName providerKey apiBaseUrl
-               apiVersion authenticationType webhookUrl webhookEvents webhookSourceUrl statusMapping isActive syncEnabled
-               syncFrequency lastSyncAt successRate lastErrorAt lastErrorMessage
+               apiVersion authenticationType webhookUrl toldBy webhookEvents webhookSourceUrl statusMapping isActive
+               syncEnabled syncFrequency lastSyncAt successRate lastErrorAt lastErrorMessage
              }
              pageInfo { endCursor }
              totalCount
