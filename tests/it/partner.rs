@@ -1,11 +1,13 @@
 //! Partners: orders in, statuses both ways, each partner its own.
 
+mod deep;
 mod exchange;
 mod mapping;
 mod orders;
 mod random;
 mod seed;
 mod sight;
+mod walk;
 mod webhooks;
 
 use std::sync::Arc;
@@ -32,7 +34,7 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// A tenant with partners, and a place where these are told.
 struct Partners {
-    hub: TestHub,
+    hub: Arc<TestHub>,
     sink: Sink,
     admin: String,
 }
@@ -40,7 +42,7 @@ struct Partners {
 impl Partners {
     async fn start() -> Self {
         let sink = Sink::start().await;
-        let hub = TestHub::with(&[("PORTOLAN_OUTGOING_ALLOW", "127.0.0.0/8")]).await;
+        let hub = Arc::new(TestHub::with(&[("PORTOLAN_OUTGOING_ALLOW", "127.0.0.0/8")]).await);
         let admin = hub.token(Role::Admin).await;
         Self { hub, sink, admin }
     }
