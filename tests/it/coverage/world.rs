@@ -279,7 +279,7 @@ pub struct World {
 impl World {
     /// A fresh one.
     pub async fn new() -> Self {
-        Self::with(&[]).await
+        Box::pin(Self::with(&[])).await
     }
 
     /// A fresh one with some settings changed.

@@ -147,8 +147,8 @@ async fn a_partner_that_asks_for_every_field_gets_its_own_rows_and_nothing_else(
     let own = &walked.own;
     let (organization, integration) = (own.organization.to_string(), own.integration.to_string());
     let due = BTreeMap::from([
-        ("node", vec![&own.order, &own.update, &own.draft, &organization]),
-        ("nodes", vec![&own.order, &own.update, &own.mapping, &organization]),
+        ("node", vec![&own.order, &organization]),
+        ("nodes", vec![&own.order, &own.update, &own.mapping, &own.draft, &organization]),
         ("order", vec![&own.order]),
         ("orderByReference", vec![&own.order]),
         ("orderStatusMachine", vec![]),

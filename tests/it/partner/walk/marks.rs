@@ -93,7 +93,7 @@ pub fn found(text: &str, foreign: &HashSet<String>) -> BTreeSet<String> {
         let bare = bare.filter_map(|word| Uuid::parse_str(word).ok()).map(|id| TenantId::new(id).to_string());
         all.extend(bare.filter(|id| foreign.contains(suffix(id))));
         let words = text.match_indices(WORD).map(|(at, _)| &text[at..]);
-        all.extend(words.map(|word| word.chars().take_while(|letter| !"\"\\".contains(*letter)).collect()));
+        all.extend(words.map(|word| word.chars().take_while(|letter| !"\"\\".contains(*letter)).collect::<String>()));
     }
     all
 }
