@@ -28,6 +28,7 @@ mod m20261121_000015_outbound;
 mod m20261122_000016_sightings;
 mod m20261122_000017_orders;
 mod m20261122_000018_told;
+mod m20261122_000019_exchange_at_scale;
 
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait};
 
@@ -57,6 +58,7 @@ impl MigratorTrait for Migrator {
             whole(m20261122_000016_sightings::Migration),
             whole(m20261122_000017_orders::Migration),
             whole(m20261122_000018_told::Migration),
+            whole(m20261122_000019_exchange_at_scale::Migration),
         ]
     }
 }

@@ -95,6 +95,12 @@ impl State {
     }
 }
 
+/// Said as an index says it, which does not serve a value that is filled in.
+const WAITING: &str = "state = 'WAITING'";
+
+/// The same for those that were given up.
+const DEAD: &str = "state = 'DEAD'";
+
 /// The updates of the tenant.
 pub fn of(tenant: TenantId) -> Select<Entity> {
     Entity::find().filter(COLUMN.tenant_id.eq(tenant))
@@ -123,22 +129,24 @@ pub fn written_meanwhile() -> OnConflict {
     OnConflict::columns([Column::PartnerIntegrationId, Column::DedupeKey]).do_nothing().to_owned()
 }
 
+/// Those for an order that wait for it to be known.
+pub fn waiting_for(tenant: TenantId, integration: IntegrationId, partner_order: &str) -> Select<Entity> {
+    of_integration(tenant, integration)
+        .filter(COLUMN.partner_order_id.eq(partner_order))
+        .filter(Expr::cust(WAITING))
+}
+
 /// Those of a partner integration that were given up because no order was known. What was refused was settled as it
 /// came, and is none of them.
 pub fn given_up(tenant: TenantId, integration: IntegrationId) -> Select<Entity> {
     of_integration(tenant, integration)
-        .filter(COLUMN.state.eq(State::Dead))
+        .filter(Expr::cust(DEAD))
         .filter(Expr::col(Column::SettledAt).gt(Expr::col(Column::ReceivedAt)))
 }
 
-/// Those for an order that is known by now: they wait, or were given up, in the order of the partner's clock.
-pub fn left_for(tenant: TenantId, integration: IntegrationId, partner_order: &str) -> Select<Entity> {
-    let given_up = Expr::col(Column::SettledAt).gt(Expr::col(Column::ReceivedAt));
-    of_integration(tenant, integration)
-        .filter(COLUMN.partner_order_id.eq(partner_order))
-        .filter(COLUMN.state.eq(State::Waiting).or(COLUMN.state.eq(State::Dead).and(given_up)))
-        .order_by_asc(Column::HappenedAt)
-        .order_by_asc(Column::Said)
+/// Those of them that were for one order.
+pub fn given_up_for(tenant: TenantId, integration: IntegrationId, partner_order: &str) -> Select<Entity> {
+    given_up(tenant, integration).filter(COLUMN.partner_order_id.eq(partner_order))
 }
 
 /// Those of an order that were kept because they could not be applied then, in the order of the partner's clock.
@@ -153,7 +161,7 @@ pub fn kept_of(tenant: TenantId, order: OrderId) -> Select<Entity> {
 /// Those of a partner integration whose word meant nothing, in the order of the partner's clock.
 pub fn unmapped(tenant: TenantId, integration: IntegrationId, most: u64) -> Select<Entity> {
     of_integration(tenant, integration)
-        .filter(COLUMN.state.eq(State::Unmapped))
+        .filter(Expr::cust("state = 'UNMAPPED'"))
         .order_by_asc(Column::HappenedAt)
         .order_by_asc(Column::Id)
         .limit(most)
@@ -162,7 +170,7 @@ pub fn unmapped(tenant: TenantId, integration: IntegrationId, most: u64) -> Sele
 /// Those of the whole hub that wait for an order since before that moment.
 pub fn waiting_since_before(moment: Moment, most: u64) -> Select<Entity> {
     Entity::find()
-        .filter(COLUMN.state.eq(State::Waiting))
+        .filter(Expr::cust(WAITING))
         .filter(COLUMN.received_at.lt(moment))
         .order_by_asc(Column::Id)
         .limit(most)
@@ -185,7 +193,8 @@ pub fn counts(
 ) -> sea_orm::Selector<sea_orm::SelectModel<Count>> {
     of(tenant)
         .filter(COLUMN.partner_integration_id.is_in(ids.iter().copied()))
-        .filter(COLUMN.received_at.gte(since))
+        // Ids sort by the time at which they came, and have the index.
+        .filter(COLUMN.id.gte(PartnerUpdateId::first_of(since)))
         .select_only()
         .columns([Column::PartnerIntegrationId, Column::State])
         .column_as(COLUMN.id.count(), "updates")
@@ -210,7 +219,7 @@ pub fn timings(
     most: u64,
 ) -> sea_orm::Selector<sea_orm::SelectModel<Timing>> {
     of_integration(tenant, integration)
-        .filter(COLUMN.received_at.gte(since))
+        .filter(COLUMN.id.gte(PartnerUpdateId::first_of(since)))
         .order_by_desc(Column::Id)
         .limit(most)
         .select_only()

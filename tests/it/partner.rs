@@ -1,5 +1,6 @@
 //! Partners: orders in, statuses both ways, each partner its own.
 
+mod deep;
 mod exchange;
 mod interface;
 mod mapping;
@@ -9,6 +10,7 @@ mod rounds;
 mod seed;
 mod sight;
 mod sync;
+mod walk;
 mod webhooks;
 
 use std::sync::Arc;
@@ -35,7 +37,7 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// A tenant with partners, and a place where these are told.
 struct Partners {
-    hub: TestHub,
+    hub: Arc<TestHub>,
     sink: Sink,
     admin: String,
 }
@@ -50,7 +52,7 @@ impl Partners {
         let sink = Sink::start().await;
         let mut settings = vec![("PORTOLAN_OUTGOING_ALLOW", "127.0.0.0/8")];
         settings.extend(more);
-        let hub = TestHub::with(&settings).await;
+        let hub = Arc::new(TestHub::with(&settings).await);
         let admin = hub.token(Role::Admin).await;
         Self { hub, sink, admin }
     }

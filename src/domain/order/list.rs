@@ -1,6 +1,12 @@
 //! Orders as a list: found, ordered, counted, followed.
+//!
+//! A page costs the same wherever it is and however many orders there are: each order of the list, alone and with a
+//! status, a partner or an integration, is that of an index, which is entered at the cursor. Two filters at once go by
+//! the index of one. A text by which very many orders are called costs as many looks for each page as there are of them.
 
-use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
+use std::collections::BTreeSet;
+
+use sea_orm::{ColumnTrait, ConnectionTrait, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait, Select};
 
 use super::{Order, OrderChange, Sight};
 use crate::{
@@ -19,7 +25,10 @@ use crate::{
 };
 
 /// Rows of a page of the list that is followed.
-const PAGE: usize = 100;
+const PAGE: u32 = 100;
+
+/// The most statuses that are read one by one.
+const PARTS: usize = 20;
 
 /// Which orders; what is left out does not matter.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +63,13 @@ pub enum OrderBy {
     UpdatedDescending,
 }
 
+impl OrderBy {
+    /// Whether it goes by the last change.
+    const fn is_by_change(self) -> bool {
+        matches!(self, Self::Updated | Self::UpdatedDescending)
+    }
+}
+
 fn seen(cx: &Cx) -> Result<Select<entity::Entity>> {
     let select = entity::of(cx.tenant()?);
     Ok(match Sight::of(cx)?.only() {
@@ -62,7 +78,7 @@ fn seen(cx: &Cx) -> Result<Select<entity::Entity>> {
     })
 }
 
-fn filtered(cx: &Cx, filter: &OrderFilter) -> Result<Select<entity::Entity>> {
+fn filtered(cx: &Cx, filter: &OrderFilter, order: OrderBy) -> Result<Select<entity::Entity>> {
     let mut select = seen(cx)?;
     if let Some(statuses) = &filter.statuses {
         select = select.filter(Column::Status.is_in(statuses));
@@ -80,14 +96,27 @@ fn filtered(cx: &Cx, filter: &OrderFilter) -> Result<Select<entity::Entity>> {
     if let Some(number) = filter.number {
         select = select.filter(Column::Number.eq(number));
     }
-    // Ids sort by the time at which they were made, and have the index.
+    // Ids sort by the time at which they were made, and have the index; where the order is another, that index would
+    // only lead to sorting.
     if let Some(from) = filter.from {
-        select = select.filter(Column::Id.gte(OrderId::first_of(from)));
+        let made = Column::Id.gte(OrderId::first_of(from));
+        select = select.filter(if order.is_by_change() { Column::CreatedAt.gte(from) } else { made });
     }
     if let Some(to) = filter.to {
-        select = select.filter(Column::Id.lt(OrderId::first_of(to)));
+        let made = Column::Id.lt(OrderId::first_of(to));
+        select = select.filter(if order.is_by_change() { Column::CreatedAt.lt(to) } else { made });
     }
     Ok(select)
+}
+
+/// The same, apart for each status that is asked for, as each stands in an index.
+fn parts(cx: &Cx, filter: &OrderFilter, order: OrderBy) -> Result<Vec<Select<entity::Entity>>> {
+    let statuses: BTreeSet<_> = filter.statuses.iter().flatten().collect();
+    if filter.statuses.is_none() || statuses.len() > PARTS {
+        return Ok(vec![filtered(cx, filter, order)?]);
+    }
+    let all = filtered(cx, &OrderFilter { statuses: None, ..filter.clone() }, order)?;
+    Ok(statuses.into_iter().map(|status| all.clone().filter(Column::Status.eq(status.as_str()))).collect())
 }
 
 /// Whether what a filter names is there for the caller to see.
@@ -116,44 +145,68 @@ pub async fn get(cx: &Cx, id: OrderId) -> Result<Order> {
     by_ids(cx, &[id]).await?.pop().ok_or(Error::NotFound("order"))
 }
 
+/// Those of the orders that the caller sees that are called so, at most so many; by one integration, or by any.
+pub async fn called(cx: &Cx, kind: &str, value: &str, partner: Option<IntegrationId>, most: u64) -> Result<Vec<Order>> {
+    let mut called = order_reference::orders_called(cx.tenant()?, Some(kind), value.trim());
+    if let Some(partner) = partner {
+        called = called.filter(order_reference::COLUMN.partner_integration_id.eq(partner));
+    }
+    // Who sees all of them needs no more of them; of those that a partner is called by, the first may all be others'.
+    if Sight::of(cx)?.only().is_none() {
+        called = called.limit(most);
+    }
+    let select = seen(cx)?.filter(Column::Id.in_subquery(called.into_query()));
+    Ok(select.limit(most).all(cx.db()).await?)
+}
+
 /// One page of orders.
 pub async fn list(cx: &Cx, filter: &OrderFilter, order: OrderBy, args: &PageArgs) -> Result<Page<Order>> {
-    let (db, select) = (cx.db(), filtered(cx, filter)?);
+    read(cx, cx.db(), filter, order, args).await
+}
+
+/// The same by a connection of one's own.
+pub async fn read(
+    cx: &Cx,
+    db: &impl ConnectionTrait,
+    filter: &OrderFilter,
+    order: OrderBy,
+    args: &PageArgs,
+) -> Result<Page<Order>> {
+    let parts = parts(cx, filter, order)?;
     match order {
         OrderBy::Created | OrderBy::CreatedDescending => {
             let descending = order == OrderBy::CreatedDescending;
             let list = if descending { "orders newest" } else { "orders" };
-            page::by_order(db, list, select, Column::Id, descending, |row| row.id.uuid(), args).await
+            page::of_parts(db, list, parts, Column::Id, descending, |row| row.id.uuid(), args).await
         }
         OrderBy::Updated | OrderBy::UpdatedDescending => {
             let descending = order == OrderBy::UpdatedDescending;
             let list = if descending { "orders changed last" } else { "orders changed" };
             let key = |row: &Order| (row.updated_at, row.id.uuid());
-            page::by_order(db, list, select, (Column::UpdatedAt, Column::Id), descending, key, args).await
+            page::of_parts(db, list, parts, (Column::UpdatedAt, Column::Id), descending, key, args).await
         }
     }
 }
 
 /// How many there are.
 pub async fn count(cx: &Cx, filter: &OrderFilter) -> Result<u64> {
-    Ok(filtered(cx, filter)?.count(cx.db()).await?)
+    Ok(filtered(cx, filter, OrderBy::Created)?.count(cx.db()).await?)
 }
 
 /// A page of the list that is followed, after one, and whether there are more.
 pub async fn page(cx: &Cx, filter: &OrderFilter, after: Option<OrderId>) -> Result<(Vec<Order>, bool)> {
-    let mut select = filtered(cx, filter)?.order_by_asc(Column::Id).limit(PAGE as u64 + 1);
+    let mut parts = parts(cx, filter, OrderBy::Created)?;
     if let Some(after) = after {
-        select = select.filter(Column::Id.gt(after));
+        parts = parts.into_iter().map(|part| part.filter(Column::Id.gt(after))).collect();
     }
-    let mut rows = select.all(cx.db()).await?;
-    let more = rows.len() > PAGE;
-    rows.truncate(PAGE);
-    Ok((rows, more))
+    let args = PageArgs { after: None, before: None, size: PAGE, backward: false };
+    let page = page::of_parts(cx.db(), "orders", parts, Column::Id, false, |row| row.id.uuid(), &args).await?;
+    Ok((page.rows.into_iter().map(|(_, row)| row).collect(), page.has_next))
 }
 
 /// An order, if in the list.
 pub async fn one(cx: &Cx, filter: &OrderFilter, id: OrderId) -> Result<Option<Order>> {
-    Ok(filtered(cx, filter)?.filter(Column::Id.eq(id)).one(cx.db()).await?)
+    Ok(filtered(cx, filter, OrderBy::Created)?.filter(Column::Id.eq(id)).one(cx.db()).await?)
 }
 
 /// Whose place in the list, or looks there, an event may have changed. A partner learns of its own alone.

@@ -45,6 +45,9 @@ pub const KINDS: [(&str, bool); 10] = [
 /// Most references of an order by one integration.
 const MOST: usize = 50;
 
+/// Orders that are called the same are counted up to here.
+const COUNTED: u64 = 100;
+
 /// The longest kind and value.
 const LONGEST_KIND: usize = 63;
 const LONGEST: usize = 200;
@@ -200,13 +203,7 @@ pub async fn of(txn: &Txn, order: &Order, integration: IntegrationId) -> Result<
 
 /// The order that is called so, if the caller sees one; within one integration or wherever there is only one.
 pub async fn order(cx: &Cx, kind: &str, value: &str, partner: Option<IntegrationId>) -> Result<Option<Order>> {
-    let mut select = entity::of(cx.tenant()?).filter(Column::Kind.eq(kind)).filter(Column::Value.eq(value.trim()));
-    if let Some(partner) = partner {
-        select = select.filter(Column::PartnerIntegrationId.eq(partner));
-    }
-    let rows = sea_orm::QuerySelect::limit(select, 100).all(cx.db()).await?;
-    let ids: Vec<_> = rows.iter().map(|row| row.order_id).collect();
-    let mut orders = list::by_ids(cx, &ids).await?;
+    let mut orders = list::called(cx, kind, value, partner, COUNTED).await?;
     match orders.len() {
         0 | 1 => Ok(orders.pop()),
         count => {

@@ -1,6 +1,6 @@
 //! Looking at partner integrations, mappings and updates.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, Select};
 
@@ -23,6 +23,9 @@ use crate::{
         page::{Page, PageArgs},
     },
 };
+
+/// The most parts of a list that are read one by one.
+const PARTS: usize = 40;
 
 fn seen(cx: &Cx) -> Result<Select<entity::Entity>> {
     let select = entity::of(cx.tenant()?);
@@ -166,7 +169,7 @@ pub async fn check(cx: &Cx, filter: &UpdateFilter) -> Result<()> {
     Ok(())
 }
 
-async fn updates_seen(cx: &Cx, filter: &UpdateFilter) -> Result<Select<partner_update::Entity>> {
+fn updates_seen(cx: &Cx, filter: &UpdateFilter) -> Result<Select<partner_update::Entity>> {
     let tenant = cx.tenant()?;
     let mut select = partner_update::of(tenant);
     if let Some(partner) = Sight::of(cx)?.only() {
@@ -179,8 +182,10 @@ async fn updates_seen(cx: &Cx, filter: &UpdateFilter) -> Result<Select<partner_u
     if let Some(id) = filter.order {
         select = select.filter(partner_update::COLUMN.order_id.eq(id));
     }
-    if let Some(states) = &filter.states {
-        select = select.filter(partner_update::COLUMN.state.is_in(states.iter().copied()));
+    match filter.states.as_deref() {
+        Some([state]) => select = select.filter(partner_update::COLUMN.state.eq(*state)),
+        Some(states) => select = select.filter(partner_update::COLUMN.state.is_in(states.iter().copied())),
+        None => {}
     }
     if let Some(said) = &filter.said {
         select = select.filter(partner_update::COLUMN.said.eq(said.trim()));
@@ -195,20 +200,43 @@ async fn updates_seen(cx: &Cx, filter: &UpdateFilter) -> Result<Select<partner_u
     Ok(select)
 }
 
+/// The same, apart for each of a partner's integrations and each state that is asked for, as each stands in an index.
+async fn updates_apart(cx: &Cx, filter: &UpdateFilter) -> Result<Vec<Select<partner_update::Entity>>> {
+    let integrations: Vec<_> = match (filter.integration, Sight::of(cx)?.only()) {
+        (None, Some(_)) => seen(cx)?.all(cx.db()).await?.into_iter().map(|row| Some(row.id)).collect(),
+        (one, _) => vec![one],
+    };
+    let states: Vec<_> = match &filter.states {
+        Some(states) => states.iter().copied().collect::<HashSet<_>>().into_iter().map(Some).collect(),
+        None => vec![None],
+    };
+    if integrations.len() * states.len() > PARTS {
+        return Ok(vec![updates_seen(cx, filter)?]);
+    }
+    let mut parts = Vec::new();
+    for integration in integrations {
+        for state in &states {
+            let states = state.map(|state| vec![state]);
+            parts.push(updates_seen(cx, &UpdateFilter { integration, states, ..filter.clone() })?);
+        }
+    }
+    Ok(parts)
+}
+
 /// One page of what partners said, newest first.
 pub async fn updates(cx: &Cx, filter: &UpdateFilter, args: &PageArgs) -> Result<Page<PartnerUpdate>> {
-    let (select, column) = (updates_seen(cx, filter).await?, partner_update::Column::Id);
-    page::by_order(cx.db(), "partner updates", select, column, true, |row| row.id.uuid(), args).await
+    let (parts, column) = (updates_apart(cx, filter).await?, partner_update::Column::Id);
+    page::of_parts(cx.db(), "partner updates", parts, column, true, |row| row.id.uuid(), args).await
 }
 
 /// How many there are.
 pub async fn count_updates(cx: &Cx, filter: &UpdateFilter) -> Result<u64> {
-    Ok(updates_seen(cx, filter).await?.count(cx.db()).await?)
+    Ok(updates_seen(cx, filter)?.count(cx.db()).await?)
 }
 
 /// Those of the ids that the caller sees.
 pub async fn updates_by_ids(cx: &Cx, ids: &[PartnerUpdateId]) -> Result<Vec<PartnerUpdate>> {
-    let select = updates_seen(cx, &UpdateFilter::default()).await?;
+    let select = updates_seen(cx, &UpdateFilter::default())?;
     Ok(select.filter(partner_update::COLUMN.id.is_in(ids.iter().copied())).all(cx.db()).await?)
 }
 

@@ -389,7 +389,10 @@ impl<'a> Desk<'a> {
 /// Sees to everything that waited for an order, or was given up since there was none, now that there is one; its
 /// integration and the order are held.
 pub(super) async fn arrived(txn: &Txn, beside: &Beside, order: Order, partner_order: &str) -> Result<Order> {
-    let left = entity::left_for(beside.tenant_id, beside.id, partner_order).all(&**txn).await?;
+    let mut left = entity::waiting_for(beside.tenant_id, beside.id, partner_order).all(&**txn).await?;
+    left.extend(entity::given_up_for(beside.tenant_id, beside.id, partner_order).all(&**txn).await?);
+    // In the order of the partner's clock.
+    left.sort_by(|one, other| (one.happened_at, &one.said).cmp(&(other.happened_at, &other.said)));
     let (desk, mut order, mut known) = (Desk::open(txn, beside).await?, order, false);
     for row in left {
         let (after, next) = desk.settle(txn, row.clone(), order).await?;

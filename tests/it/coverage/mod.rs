@@ -26,4 +26,4 @@ mod rules;
 mod schema;
 mod verdict;
 mod walk;
-mod world;
+pub mod world;

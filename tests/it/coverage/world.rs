@@ -7,7 +7,10 @@
 use std::{
     collections::{BTreeMap, HashMap},
     ops::Index,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use axum::http::Request;
@@ -138,6 +141,12 @@ impl Side {
         Cursor::encode(list, &i64::MAX).unwrap().0
     }
 
+    /// Every global id of this tenant that has a name here.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        let is_id = |text: &&str| text.len() == 30 && text.as_bytes()[3] == b'_';
+        self.ids.values().map(String::as_str).filter(is_id)
+    }
+
     /// The first id of this tenant that a text shows.
     pub fn shown_in(&self, text: &str) -> Option<&str> {
         self.ids.values().map(String::as_str).find(|id| text.contains(id))
@@ -259,7 +268,7 @@ fn issuer_of(tenant: &Tenant) -> NewIssuer {
 
 /// A hub with two tenants, and the credentials of everybody who asked so far.
 pub struct World {
-    pub hub: TestHub,
+    pub hub: Arc<TestHub>,
     pub here: Side,
     pub there: Side,
     tokens: HashMap<String, String>,
@@ -270,6 +279,11 @@ pub struct World {
 impl World {
     /// A fresh one.
     pub async fn new() -> Self {
+        Box::pin(Self::with(&[])).await
+    }
+
+    /// A fresh one with some settings changed.
+    pub async fn with(others: &[(&str, &str)]) -> Self {
         // The clock stands still, so a budget per minute would never fill again.
         let budget = ("PORTOLAN_GRAPHQL_COST_PER_MINUTE", "0");
         let hash = ("PORTOLAN_ACCESS_PASSWORD_MEMORY", "64KiB");
@@ -286,7 +300,9 @@ impl World {
         settings.push(("PORTOLAN_OUTGOING_ALLOW".to_owned(), format!("{NOWHERE},{}", played.address)));
         let mut settings: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         settings.extend([budget, hash, life, session, ping]);
-        let hub = TestHub::with(&settings).await;
+        settings.retain(|(name, _)| others.iter().all(|(other, _)| other != name));
+        settings.extend(others);
+        let hub = Arc::new(TestHub::with(&settings).await);
         let here = Side::prepare(&hub, &played, hub.tenant.clone()).await;
         let there = Side::prepare(&hub, &played, hub.another_tenant("elsewhere").await).await;
         Self { hub, here, there, tokens: HashMap::new(), _played: played }

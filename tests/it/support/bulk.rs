@@ -4,6 +4,9 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use super::TestHub;
 
+/// Rows of one statement.
+const AT_ONCE: usize = 25_000;
+
 /// Copies a row of a table so many times. `changes` says what each copy has instead, by columns; `{n}` in it stands for
 /// the number of the copy, from 1, and `{id}` for a new id that sorts by that number.
 pub async fn copy(hub: &TestHub, table: &str, many: u64, changes: &[(&str, &str)]) {
@@ -28,13 +31,17 @@ pub async fn copy(hub: &TestHub, table: &str, many: u64, changes: &[(&str, &str)
     };
     let values: Vec<_> = columns.iter().map(value).collect();
     let quoted: Vec<_> = columns.iter().map(|column| format!("\"{column}\"")).collect();
-    let sql = format!(
-        "WITH RECURSIVE counted(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < {many}) \
-         INSERT INTO {table} ({}) SELECT {} FROM counted CROSS JOIN (SELECT * FROM {table} LIMIT 1) AS one",
-        quoted.join(", "),
-        values.join(", ")
-    );
-    db.execute_unprepared(&sql).await.unwrap();
+    // A server lets no statement last long, so many rows are copied in several.
+    for from in (1..=many).step_by(AT_ONCE) {
+        let to = many.min(from + AT_ONCE as u64 - 1);
+        let sql = format!(
+            "WITH RECURSIVE counted(n) AS (SELECT {from} UNION ALL SELECT n + 1 FROM counted WHERE n < {to}) \
+             INSERT INTO {table} ({}) SELECT {} FROM counted CROSS JOIN (SELECT * FROM {table} LIMIT 1) AS one",
+            quoted.join(", "),
+            values.join(", ")
+        );
+        db.execute_unprepared(&sql).await.unwrap();
+    }
 }
 
 /// How many rows a table has.

@@ -24,7 +24,11 @@ impl Served {
 
     /// One with some settings changed.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
-        let hub = Arc::new(TestHub::with(settings).await);
+        Self::of(Arc::new(TestHub::with(settings).await)).await
+    }
+
+    /// One that is there already.
+    pub async fn of(hub: Arc<TestHub>) -> Self {
         // What the start wrote is numbered, so that it is not taken for what comes from now on.
         hub.number_events().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
