@@ -389,6 +389,9 @@ impl<'a> Desk<'a> {
 /// Sees to everything that waited for an order, now that there is one; its integration and the order are held.
 pub(super) async fn arrived(txn: &Txn, beside: &Beside, order: Order, partner_order: &str) -> Result<Order> {
     let waiting = entity::waiting_for(beside.tenant_id, beside.id, partner_order).all(&**txn).await?;
+    if waiting.is_empty() {
+        return Ok(order);
+    }
     let (desk, mut order) = (Desk::open(txn, beside).await?, order);
     for row in waiting {
         let (after, next) = desk.settle(txn, row.clone(), order).await?;
