@@ -348,16 +348,17 @@ impl<'a> Desk<'a> {
                 alert::resolve(txn, Kind::ForbiddenStatus, &order.id.to_string()).await?;
                 return Ok(order);
             }
-            let mut moved = false;
+            // What is settled may settle what comes before it by the partner's clock, and may have been the last.
+            let mut settled = false;
             for row in kept {
                 let (after, next) = self.settle(txn, row.clone(), order).await?;
                 order = next;
                 if after.state != State::Forbidden {
                     self.tell_settled(txn, &row, &after)?;
-                    moved |= after.state == State::Applied;
+                    settled = true;
                 }
             }
-            if !moved {
+            if !settled {
                 return Ok(order);
             }
         }

@@ -143,6 +143,19 @@ async fn what_is_said_of_an_order_is_seen_to_once_the_tenant_makes_it_or_says_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_forbidden_and_is_too_late_now_raises_no_alert_any_more() {
+    let world = Partners::start().await;
+    let (_, partner) = world.partner("one").await;
+    let order = world.order(partner, "A").await;
+    assert_eq!(world.says(partner, "A", "DELIVERED", 30).await["state"], "FORBIDDEN");
+    assert_eq!(world.alerts().await, ["FORBIDDEN_STATUS"]);
+    world.moves(&order, "cancelled").await;
+    world.work().await;
+    assert_eq!(world.says(partner, "A", "DELIVERED", 30).await["state"], "LATE");
+    assert!(world.alerts().await.is_empty(), "nothing is kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bad_input_is_refused_with_its_place_and_leaves_nothing() {
     let world = Partners::start().await;
     let (organization, partner) = world.partner("one").await;
