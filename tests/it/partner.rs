@@ -2,6 +2,7 @@
 
 mod exchange;
 mod mapping;
+mod model;
 mod orders;
 mod random;
 mod seed;
