@@ -131,9 +131,7 @@ pub fn written_meanwhile() -> OnConflict {
 
 /// Those for an order that wait for it to be known.
 pub fn waiting_for(tenant: TenantId, integration: IntegrationId, partner_order: &str) -> Select<Entity> {
-    of_integration(tenant, integration)
-        .filter(COLUMN.partner_order_id.eq(partner_order))
-        .filter(Expr::cust(WAITING))
+    of_integration(tenant, integration).filter(COLUMN.partner_order_id.eq(partner_order)).filter(Expr::cust(WAITING))
 }
 
 /// Those of a partner integration that were given up because no order was known. What was refused was settled as it

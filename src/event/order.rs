@@ -33,6 +33,8 @@ pub enum OrderEvent {
         changes: Changes,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         partner: Option<PartnerOrganizationId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        integration: Option<IntegrationId>,
     },
     /// It has another status.
     StatusChanged {

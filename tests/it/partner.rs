@@ -4,6 +4,7 @@ mod deep;
 mod exchange;
 mod interface;
 mod mapping;
+mod model;
 mod orders;
 mod random;
 mod rounds;

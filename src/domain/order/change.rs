@@ -116,6 +116,7 @@ pub async fn update(cx: &Cx, id: OrderId, update: OrderUpdate) -> Result<Order> 
             number: after.number,
             changes: changes.clone(),
             partner: after.partner_organization_id,
+            integration: after.partner_integration_id,
         };
         txn.emit(&fact)?;
         txn.audit(Audit::of(&fact).before(changes.side("from")).after(changes.side("to")))?;

@@ -1,10 +1,10 @@
 //! The reader of the log for partners.
 //!
-//! It takes four kinds of events, of all tenants: what happened to orders of partners, of which they are told; what
-//! came by webhooks to partner integrations; what syncs of them brought; and that one has another frequency.
-//! Events that follow one another and are of one tenant have their effect in one commit, with the position behind
-//! them, under the row that holds it: so nothing has it twice, and a reader that starts again leaves nothing out. What
-//! nobody is concerned with costs a look.
+//! It takes four kinds of events, of all tenants: what happened to orders of partners, of which they are told, and of
+//! which they may have spoken before; what came by webhooks to partner integrations; what syncs of them brought; and
+//! that one has another frequency. Events that follow one another and are of one tenant have their effect in one commit,
+//! with the position behind them, under the row that holds it: so nothing has it twice, and a reader that starts again
+//! leaves nothing out. What nobody is concerned with costs a look.
 //!
 //! If a commit fails, its events are taken one by one. One that fails alone is passed over and noted where people look:
 //! it may not stand in the way of all tenants.
@@ -16,10 +16,14 @@ use serde_json::Value;
 
 use super::{
     Beside, State, Via, change, intake, tell,
-    update::{Desk, Heard, hear, keep_refused, usable, went_wrong},
+    update::{Desk, Heard, arrived, hear, keep_refused, usable, went_wrong},
 };
 use crate::{
     context::{Cx, Hub, Txn},
+    domain::order::{
+        Order,
+        reference::{self, PARTNER_ORDER_ID},
+    },
     entity::{order, partner_integration as entity, partner_reader, record, sync_stream, webhook_item},
     event::{Entry, log},
     kernel::{
@@ -88,6 +92,8 @@ fn integration_of(entry: &Entry) -> Option<IntegrationId> {
     let concerns = match entry.kind.as_str() {
         "order.created" | "order.status_changed" | "inbox.received" => true,
         "integration.updated" => !entry.data["changes"]["syncFrequency"].is_null(),
+        // What else changes of an order does not concern its partner.
+        "order.updated" => !entry.data["changes"]["references"].is_null(),
         "sync.run_progressed" | "sync.run_succeeded" => entry.data["stream"] == ORDERS,
         _ => false,
     };
@@ -167,20 +173,39 @@ async fn take(txn: &Txn, entry: &Entry) -> Result<()> {
     match entry.kind.as_str() {
         "inbox.received" => received(txn, &beside, entry).await,
         "sync.run_progressed" | "sync.run_succeeded" => synced(txn, beside).await,
-        _ => {
-            if entry.kind == "order.status_changed" && entry.data["origin"].is_null() {
-                decided(txn, &beside, entry).await?;
+        "order.updated" => awaited(txn, &beside, entry).await,
+        kind => {
+            if entry.data["origin"].is_null() {
+                match kind {
+                    "order.created" => awaited(txn, &beside, entry).await?,
+                    _ => decided(txn, &beside, entry).await?,
+                }
             }
             tell::tell(txn, &beside, entry).await
         }
     }
 }
 
+/// The order of an event, held.
+async fn order_of(txn: &Txn, beside: &Beside, entry: &Entry) -> Result<Option<Order>> {
+    let Some(id) = entry.data["order"].as_str().and_then(|id| id.parse().ok()) else { return Ok(None) };
+    Ok(order::held(beside.tenant_id, id).one(&**txn).await?)
+}
+
 /// Somebody of the tenant moved an order: what the partner said before, and could not be, is too late now.
 async fn decided(txn: &Txn, beside: &Beside, entry: &Entry) -> Result<()> {
-    let Some(id) = entry.data["order"].as_str().and_then(|id| id.parse().ok()) else { return Ok(()) };
-    if let Some(order) = order::held(beside.tenant_id, id).one(&**txn).await? {
+    if let Some(order) = order_of(txn, beside, entry).await? {
         Desk::open(txn, beside).await?.look_again(txn, order, State::Applied).await?;
+    }
+    Ok(())
+}
+
+/// Somebody of the tenant made an order, or says what the partner calls it: the partner may have spoken of it before.
+async fn awaited(txn: &Txn, beside: &Beside, entry: &Entry) -> Result<()> {
+    let Some(order) = order_of(txn, beside, entry).await? else { return Ok(()) };
+    let called = reference::of(txn, &order, beside.id).await?;
+    if let Some(called) = called.get(PARTNER_ORDER_ID).and_then(Value::as_str) {
+        arrived(txn, beside, order, called).await?;
     }
     Ok(())
 }

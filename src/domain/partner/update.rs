@@ -348,16 +348,17 @@ impl<'a> Desk<'a> {
                 alert::resolve(txn, Kind::ForbiddenStatus, &order.id.to_string()).await?;
                 return Ok(order);
             }
-            let mut moved = false;
+            // What is settled may settle what comes before it by the partner's clock, and may have been the last.
+            let mut settled = false;
             for row in kept {
                 let (after, next) = self.settle(txn, row.clone(), order).await?;
                 order = next;
                 if after.state != State::Forbidden {
                     self.tell_settled(txn, &row, &after)?;
-                    moved |= after.state == State::Applied;
+                    settled = true;
                 }
             }
-            if !moved {
+            if !settled {
                 return Ok(order);
             }
         }
@@ -393,6 +394,9 @@ pub(super) async fn arrived(txn: &Txn, beside: &Beside, order: Order, partner_or
     left.extend(entity::given_up_for(beside.tenant_id, beside.id, partner_order).all(&**txn).await?);
     // In the order of the partner's clock.
     left.sort_by(|one, other| (one.happened_at, &one.said).cmp(&(other.happened_at, &other.said)));
+    if left.is_empty() {
+        return Ok(order);
+    }
     let (desk, mut order, mut known) = (Desk::open(txn, beside).await?, order, false);
     for row in left {
         let (after, next) = desk.settle(txn, row.clone(), order).await?;

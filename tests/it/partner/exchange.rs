@@ -148,6 +148,41 @@ async fn what_was_given_up_is_taken_up_when_its_order_comes_after_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_an_order_is_seen_to_once_the_tenant_makes_it_or_says_that_it_is_called_so() {
+    let world = Partners::start().await;
+    let (_, partner) = world.partner("one").await;
+    for called in ["A", "B"] {
+        assert_eq!(world.says(partner, called, "CONFIRMED", 10).await["state"], "WAITING");
+    }
+    let references = |called: &str| json!([{ "kind": "partner_order_id", "value": called }]);
+    let new = json!({ "customer": { "name": "Ann" }, "partnerIntegrationId": partner });
+    let mut called = new.clone();
+    called["references"] = references("A");
+    let made = world.done("createOrder", "order { id }", called).await["order"]["id"].clone();
+    let named = world.done("createOrder", "order { id }", new).await["order"]["id"].clone();
+    world.done("updateOrder", "order { id }", json!({ "id": named, "references": references("B") })).await;
+    world.work().await;
+    for order in [made, named] {
+        assert_eq!(world.status(order.as_str().unwrap()).await, "approved");
+    }
+    let waiting = world.ask("{ partnerUpdates(filter: { states: [WAITING] }) { totalCount } }", json!(null)).await;
+    assert_eq!(waiting["totalCount"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_forbidden_and_is_too_late_now_raises_no_alert_any_more() {
+    let world = Partners::start().await;
+    let (_, partner) = world.partner("one").await;
+    let order = world.order(partner, "A").await;
+    assert_eq!(world.says(partner, "A", "DELIVERED", 30).await["state"], "FORBIDDEN");
+    assert_eq!(world.alerts().await, ["FORBIDDEN_STATUS"]);
+    world.moves(&order, "cancelled").await;
+    world.work().await;
+    assert_eq!(world.says(partner, "A", "DELIVERED", 30).await["state"], "LATE");
+    assert!(world.alerts().await.is_empty(), "nothing is kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bad_input_is_refused_with_its_place_and_leaves_nothing() {
     let world = Partners::start().await;
     let (organization, partner) = world.partner("one").await;

@@ -1,11 +1,18 @@
-//! Mappings: what validation accepts, simulation and activation accept, and nothing else.
+//! Mappings: what validation accepts, simulation and activation accept, and nothing else; and what simulation says is
+//! what comes of it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::TimeDelta;
 use portolan::{
     domain::{
         order::machine::Machine,
         partner::mapping::{check, rules},
     },
-    kernel::chance::{Chance, SeededChance},
+    kernel::{
+        chance::{Chance, SeededChance},
+        id::IntegrationId,
+    },
 };
 use serde_json::{Map, Value, json};
 
@@ -55,6 +62,26 @@ impl Dice {
     }
 }
 
+/// Whether a generated mapping can be used, said once more without the program: each status of ours has a word or is
+/// ignored, each word has a status or is ignored, nothing is named that there is not, and no word looks like another.
+fn sound(mapping: &Value) -> bool {
+    let pairs = |side: &str| -> BTreeMap<&str, &str> {
+        mapping[side].as_object().unwrap().iter().map(|(from, to)| (from.as_str(), to.as_str().unwrap())).collect()
+    };
+    let ignored = |side: &str| -> BTreeSet<&str> {
+        mapping["ignored"][side].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect()
+    };
+    let ((there, back), (ours, theirs)) =
+        ((pairs("us_to_partner"), pairs("partner_to_us")), (ignored("ours"), ignored("partner")));
+    let own: BTreeSet<_> = STATUSES[..5].iter().copied().collect();
+    let words: BTreeSet<_> = back.keys().chain(there.values()).chain(&theirs).copied().collect();
+    let plain: BTreeSet<_> = words.iter().map(|word| word.to_lowercase().replace(' ', "")).collect();
+    own.iter().all(|status| there.contains_key(status) != ours.contains(status))
+        && there.keys().chain(&ours).chain(back.values()).all(|status| own.contains(status))
+        && words.iter().all(|word| back.contains_key(word) != theirs.contains(word))
+        && plain.len() == words.len()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn validation_accepts_exactly_what_simulation_and_activation_accept() {
     let world = Partners::start().await;
@@ -77,7 +104,7 @@ async fn validation_accepts_exactly_what_simulation_and_activation_accept() {
         let fields = "statusMapping { state findings { severity } simulation { updates } }";
         let validated = world.done("validateStatusMapping", fields, id.clone()).await;
         let passes = validated["statusMapping"]["state"] == "VALIDATED";
-        assert_eq!(passes, expected, "{mapping}");
+        assert_eq!((passes, passes), (expected, sound(&mapping)), "{mapping}");
         let simulated = world.change("simulateStatusMapping", fields, id.clone()).await;
         assert_eq!(simulated["userErrors"] == json!([]), passes, "{mapping} {simulated}");
         let activated = world.change("activateStatusMapping", fields, id).await;
@@ -89,6 +116,67 @@ async fn validation_accepts_exactly_what_simulation_and_activation_accept() {
     let all = world.ask(active, json!({ "id": partner })).await;
     let states: Vec<_> = all["nodes"].as_array().unwrap().iter().map(|row| row["state"].as_str().unwrap()).collect();
     assert_eq!(states.iter().filter(|state| **state == "ACTIVE").count(), 1);
+}
+
+/// What comes of each word for an order that is new, as simulations say it.
+async fn said_of_new_orders(world: &Partners, partner: IntegrationId, round: usize) -> BTreeMap<String, String> {
+    let mut came = BTreeMap::new();
+    // These came after all those before.
+    world.later(TimeDelta::seconds(1));
+    for word in WORDS {
+        let called = format!("{round} {word}");
+        world.order(partner, &called).await;
+        let update = world.says(partner, &called, word, 1).await;
+        let (state, meant) = (update["state"].as_str().unwrap(), update["meant"].as_str().unwrap_or_default());
+        let said = match state {
+            "IGNORED" | "UNMAPPED" => state.to_owned(),
+            "FORBIDDEN" => format!("{state} {meant}"),
+            _ => {
+                assert_eq!(update["order"]["status"], meant, "{update}");
+                meant.to_owned()
+            }
+        };
+        came.insert(word.to_owned(), said);
+    }
+    came
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_simulation_says_of_a_mapping_is_what_comes_of_it_once_it_is_active() {
+    let world = Partners::start().await;
+    let (_, partner) = world.partner("one").await;
+    let (dice, mut differed) = (Dice(SeededChance::new(5)), 0);
+    let mut was = said_of_new_orders(&world, partner, 0).await;
+    for round in 1..=12 {
+        let mapping = loop {
+            let mapping = dice.mapping();
+            if sound(&mapping) {
+                break mapping;
+            }
+        };
+        let input = json!({ "partnerIntegrationId": partner, "mapping": mapping });
+        let drafted = world.done("draftStatusMapping", "statusMapping { id }", input).await;
+        let id = drafted["statusMapping"]["id"].clone();
+        world.done("validateStatusMapping", "statusMapping { state }", json!({ "id": id })).await;
+        let fields = "statusMapping { simulation { updates differs differences { said was wouldBe } } }";
+        // The last that came are those of the round before: each word once, of an order that was new.
+        let input = json!({ "id": id, "last": WORDS.len() });
+        let simulated = world.done("simulateStatusMapping", fields, input).await;
+        let simulation = &simulated["statusMapping"]["simulation"];
+        assert_eq!(simulation["updates"], WORDS.len());
+        let mut would_be = was.clone();
+        for difference in simulation["differences"].as_array().unwrap() {
+            let text = |field: &str| difference[field].as_str().unwrap().to_owned();
+            let before = would_be.insert(text("said"), text("wouldBe"));
+            assert_eq!(before, Some(text("was")), "{mapping} {difference}");
+            assert_ne!(text("was"), text("wouldBe"), "{mapping} {difference}");
+            differed += 1;
+        }
+        world.done("activateStatusMapping", "statusMapping { state }", json!({ "id": id })).await;
+        was = said_of_new_orders(&world, partner, round).await;
+        assert_eq!(was, would_be, "{mapping}: what came, and what simulation said");
+    }
+    assert!(differed > 3, "next to nothing differed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
