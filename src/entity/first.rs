@@ -45,10 +45,7 @@ impl<E: EntityTrait> First for Select<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        entity::api_token,
-        kernel::id::{ApiTokenId, TenantId},
-    };
+    use crate::{entity::api_token, kernel::id::TenantId};
 
     #[test]
     fn the_limit_stands_in_the_text_on_sqlite_and_is_the_only_change() {
