@@ -91,7 +91,7 @@ impl Drive {
         let words = self.partner.words.clone();
         let (mut at, mut status) = (now() - 2 * SECOND, "new");
         while let Some(next) = self.next(status) {
-            at += self.chance().random_range(SECOND / 10..3 * SECOND);
+            at += self.chance().random_range(SECOND / 20..SECOND);
             if let Some(word) = self.any(&words.for_status(next)).cloned() {
                 self.coming.push((at, word));
             }
@@ -123,9 +123,9 @@ impl Drive {
         let now = now();
         let at = match self.chance().random_range(0..12) {
             0..=5 => now,
-            6..=8 => now - self.chance().random_range(0..10 * SECOND),
+            6..=8 => now - self.chance().random_range(0..SECOND),
             9 => now - self.chance().random_range(0..3_600 * SECOND),
-            10 => now + self.chance().random_range(0..20 * SECOND),
+            10 => now + self.chance().random_range(0..3 * SECOND),
             // At the very moment of something else.
             _ => self.any(&self.ledger.heard.keys().cloned().collect::<Vec<_>>()).map_or(now, |(at, _)| at),
         };
