@@ -244,36 +244,39 @@ const FOLLOWED: &[&str] = &["ordersLive", "partnerStatusChanged"];
 /// Those in which there is nothing for it, without a refusal.
 const SILENT: &[&str] = &["events"];
 
-/// What was said of each operation on a socket, until something is.
-async fn heard(
-    socket: &mut Socket,
-    heard: &mut HashMap<String, Vec<Value>>,
-    until: impl Fn(&HashMap<String, Vec<Value>>) -> bool,
-) {
+/// What was said of each operation on a socket.
+type Heard = HashMap<String, Vec<Value>>;
+
+/// Takes note of a message.
+fn note(heard: &mut Heard, message: &Value) {
+    if message["type"] == "complete" {
+        return;
+    }
+    let payload = &message["payload"];
+    let answer = if payload.is_array() { json!({ "errors": payload }) } else { payload.clone() };
+    heard.entry(message["id"].as_str().unwrap().to_owned()).or_default().push(answer);
+}
+
+/// Listens until enough was said.
+async fn listen(socket: &mut Socket, heard: &mut Heard, until: impl Fn(&Heard) -> bool) {
     while !until(heard) {
         match socket.heard().await {
-            Said::Message(message) if message["type"] != "complete" => {
-                let errors = message["payload"].is_array();
-                let answer = if errors { json!({ "errors": message["payload"] }) } else { message["payload"].clone() };
-                heard.entry(message["id"].as_str().unwrap().to_owned()).or_default().push(answer);
-            }
-            Said::Message(_) | Said::Pong(_) => {}
+            Said::Message(message) => note(heard, &message),
+            Said::Pong(_) => {}
             Said::Ping(payload) => socket.frame(0x8a, &payload).await,
             other => panic!("{other:?}"),
         }
     }
 }
 
-/// Everything that is said before an answer to a ping.
-async fn rest(socket: &mut Socket, heard: &mut HashMap<String, Vec<Value>>) {
+/// Listens to what is said before an answer to a ping.
+async fn rest(socket: &mut Socket, heard: &mut Heard) {
     socket.frame(PING, b"still there?").await;
     loop {
         match socket.heard().await {
-            Said::Message(message) if message["type"] == "next" => {
-                heard.entry(message["id"].as_str().unwrap().to_owned()).or_default().push(message["payload"].clone());
-            }
+            Said::Message(message) => note(heard, &message),
             Said::Pong(_) => return,
-            Said::Message(_) | Said::Ping(_) => {}
+            Said::Ping(_) => {}
             other => panic!("{other:?}"),
         }
     }
@@ -318,12 +321,12 @@ async fn a_partner_that_follows_everything_hears_of_its_own_and_of_nothing_else(
     partners.moves(&own.order, "in_progress").await;
     partners.follow().await;
 
-    let shows = |heard: &HashMap<String, Vec<Value>>, at: &str, order: &str| {
+    let shows = |heard: &Heard, at: &str, order: &str| {
         let mut said = heard.get(at).into_iter().flatten().map(Value::to_string);
         said.any(|text| text.contains(order) && text.contains("in_progress"))
     };
     let mut by_admin = HashMap::new();
-    heard(&mut admin, &mut by_admin, |heard| shows(heard, "told", &other.order) && shows(heard, "told", &own.order))
+    listen(&mut admin, &mut by_admin, |heard| shows(heard, "told", &other.order) && shows(heard, "told", &own.order))
         .await;
     for (field, mut socket, asks) in following {
         let mut said = HashMap::new();
@@ -335,11 +338,11 @@ async fn a_partner_that_follows_everything_hears_of_its_own_and_of_nothing_else(
                 .map(|(at, _)| at.to_string())
                 .collect();
             assert!(!live.is_empty(), "{field} goes on after a cursor");
-            heard(&mut socket, &mut said, |said| live.iter().all(|at| shows(said, at, &own.order))).await;
+            listen(&mut socket, &mut said, |said| live.iter().all(|at| shows(said, at, &own.order))).await;
         } else if SILENT.contains(&field.as_str()) {
             assert!(!asks.is_empty());
         } else {
-            heard(&mut socket, &mut said, |said| said.len() == asks.len()).await;
+            listen(&mut socket, &mut said, |said| said.len() == asks.len()).await;
         }
         rest(&mut socket, &mut said).await;
         for (at, answers) in &said {

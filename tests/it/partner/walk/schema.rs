@@ -15,7 +15,7 @@ use async_graphql::parser::{
 const DEPTH: usize = 4;
 
 /// How deep inputs are filled.
-const INPUTS: usize = 3;
+const INPUTS: usize = 8;
 
 /// The most ids that are taken at once.
 const IDS: usize = 100;
@@ -98,21 +98,30 @@ impl Ask {
 }
 
 /// Every type by its name.
-pub struct Schema(BTreeMap<String, TypeKind>);
+pub struct Schema {
+    types: BTreeMap<String, TypeKind>,
+    /// The inputs of which exactly one field is given.
+    one_of: BTreeSet<String>,
+}
 
 impl Schema {
     /// Reads the schema definition language.
     pub fn read(sdl: &str) -> Self {
         let definitions = parse_schema(sdl).expect("the schema can be parsed").definitions;
-        let types = definitions.into_iter().filter_map(|definition| match definition {
-            TypeSystemDefinition::Type(ty) => Some((ty.node.name.node.to_string(), ty.node.kind)),
-            _ => None,
-        });
-        Self(types.collect())
+        let (mut types, mut one_of) = (BTreeMap::new(), BTreeSet::new());
+        for definition in definitions {
+            let TypeSystemDefinition::Type(ty) = definition else { continue };
+            let (name, ty) = (ty.node.name.node.to_string(), ty.node);
+            if ty.directives.iter().any(|directive| directive.node.name.node.as_str() == "oneOf") {
+                one_of.insert(name.clone());
+            }
+            types.insert(name, ty.kind);
+        }
+        Self { types, one_of }
     }
 
     fn fields_of(&self, ty: &str) -> Vec<&FieldDefinition> {
-        match self.0.get(ty) {
+        match self.types.get(ty) {
             Some(TypeKind::Object(object)) => object.fields.iter().map(|field| &field.node).collect(),
             Some(TypeKind::Interface(interface)) => interface.fields.iter().map(|field| &field.node).collect(),
             _ => Vec::new(),
@@ -126,10 +135,10 @@ impl Schema {
 
     /// The objects that stand for an interface or a union; none for anything else.
     pub fn stands_for(&self, ty: &str) -> Vec<String> {
-        match self.0.get(ty) {
+        match self.types.get(ty) {
             Some(TypeKind::Union(union)) => union.members.iter().map(|name| name.node.to_string()).collect(),
             Some(TypeKind::Interface(_)) => {
-                let objects = self.0.iter().filter(|(_, kind)| match kind {
+                let objects = self.types.iter().filter(|(_, kind)| match kind {
                     TypeKind::Object(object) => object.implements.iter().any(|name| name.node.as_str() == ty),
                     _ => false,
                 });
@@ -199,7 +208,7 @@ impl Schema {
     }
 
     fn is_composite(&self, ty: &str) -> bool {
-        matches!(self.0.get(ty), Some(TypeKind::Object(_) | TypeKind::Interface(_) | TypeKind::Union(_)))
+        matches!(self.types.get(ty), Some(TypeKind::Object(_) | TypeKind::Interface(_) | TypeKind::Union(_)))
     }
 
     /// The arguments of a field: first those that it needs, in every combination; then each of the others in turn.
@@ -247,7 +256,7 @@ impl Schema {
             }
             BaseType::Named(of) => of.as_str(),
         };
-        match (of, self.0.get(of)) {
+        match (of, self.types.get(of)) {
             ("ID", _) => quoted(&pool.some),
             ("Int" | "Float", _) => vec!["1".to_owned()],
             ("Boolean", _) => vec!["true".to_owned(), "false".to_owned()],
@@ -257,7 +266,12 @@ impl Schema {
             (_, Some(TypeKind::Enum(of))) => of.values.iter().map(|value| value.node.value.node.to_string()).collect(),
             (_, Some(TypeKind::InputObject(input))) => {
                 let fields: Vec<_> = input.fields.iter().map(|field| &field.node).collect();
-                self.objects(&fields, pool, depth)
+                let mut objects = self.objects(&fields, pool, depth);
+                if self.one_of.contains(of) {
+                    // The first has none.
+                    objects.remove(0);
+                }
+                objects
             }
             _ => vec!["\"1\"".to_owned()],
         }

@@ -173,9 +173,9 @@ impl Walked {
             assert!(!reply.text.contains("GRAPHQL_"), "{document}: {}", reply.text);
             seen.extend(marks::ids_in(&reply.text).map(str::to_owned));
         }
-        // One of each kind of each side, the partner's own integration first.
+        // One of each kind of each side, the partner's own integration first. What is shown as an example is nobody's.
         let mut kinds = BTreeMap::new();
-        for id in [self.own.integration.to_string()].iter().chain(&seen).chain(&there) {
+        for id in self.own.ids().iter().chain(&seen).chain(&there) {
             let side = if !self.foreign.contains(marks::suffix(id)) {
                 "own"
             } else if self.other.ids().contains(id) {
