@@ -88,8 +88,8 @@ async fn begin(
     if began > 0 {
         promote(txn, ids).await?;
         if destination.every.is_some() {
-            let begun = entity::of(destination.tenant_id).filter(entity::Column::Id.is_in(ids.iter().copied()));
-            let keys: BTreeSet<_> = begun.all(&**txn).await?.into_iter().map(|row| row.key).collect();
+            let these = entity::of(destination.tenant_id).filter(entity::Column::Id.is_in(ids.iter().copied()));
+            let keys: BTreeSet<_> = these.all(&**txn).await?.into_iter().map(|row| row.key).collect();
             entity::hasten_lines(destination.id, keys, txn.now()).exec(&**txn).await?;
         }
         let deliveries = Deliveries::from([(destination.id, ids.to_vec())]);
