@@ -98,7 +98,7 @@ async fn orders(world: &Partners, many: u64) -> OrderFilter {
     let status = "CASE WHEN {n} % 25 = 0 THEN 'cancelled' WHEN {n} % 2 = 0 THEN 'new' ELSE 'approved' END";
     let (organizations, integrations) =
         (either(organization.uuid(), other.uuid()), either(integration.uuid(), by_other.uuid()));
-    let changes = [
+    let columns = [
         ("id", "{id}"),
         ("number", "{n} + 1"),
         ("status", status),
@@ -106,7 +106,7 @@ async fn orders(world: &Partners, many: u64) -> OrderFilter {
         ("partner_integration_id", integrations.as_str()),
         ("updated_at", changed.as_str()),
     ];
-    copy(&world.hub, "orders", many, &changes).await;
+    copy(&world.hub, "orders", many, &columns).await;
     let called =
         [("order_id", "{id}"), ("kind", "'partner_order_id'"), ("value", "'copy ' || {n}"), ("identifies", "TRUE")];
     copy(&world.hub, "order_references", many, &called).await;

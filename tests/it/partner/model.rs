@@ -197,7 +197,7 @@ async fn statuses_end_as_a_sequential_model_says_and_every_partner_was_told_what
     let (begun, waiting) = (Instant::now(), Arc::new(Mutex::new(waiting)));
     let workers: JoinSet<_> = (0..AT_ONCE).map(|_| work(Arc::clone(&waiting))).collect();
     let (mut drives, kills) = storm(&mut nodes, workers, &mut chance, pauses, most).await;
-    let driven = begun.elapsed();
+    let storm_took = begun.elapsed();
     assert_eq!(drives.len(), partners * orders);
     all_is_seen(&mut client, &known, &listeners, LAST[0]).await;
     all_is_right(&mut client, &mut drives).await;
@@ -206,7 +206,7 @@ async fn statuses_end_as_a_sequential_model_says_and_every_partner_was_told_what
     all_is_right(&mut client, &mut drives).await;
     all_is_sent(&mut client).await;
     all_were_told(&known, &listeners, &drives);
-    println!("{partners} partners x {orders} orders, {kills} kills in {:.0} s", driven.as_secs_f64());
+    println!("{partners} partners x {orders} orders, {kills} kills in {:.0} s", storm_took.as_secs_f64());
     println!("{}; {:.0} s", figures(&listeners, &drives), begun.elapsed().as_secs_f64());
     assert!(kills > 2, "hardly anything was tried");
 }

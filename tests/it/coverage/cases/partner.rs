@@ -195,7 +195,8 @@ pub const CASES: &[Case] = &[
         |side| {
             json!({ "input": {
                 "id": side["partnerIntegration"], "integrationName": side.fresh(),
-                "apiBaseUrl": "https://api.partner.example", "apiVersion": "v1",
+                "apiBaseUrl": "https://api.partner.example", "apiVersion": "v1", "authenticationType": "API_KEY",
+                "apiCredentials": { "api_key": "example-partner-key" }, "test": false,
                 "webhookUrl": "https://hooks.example.com/in",
                 "webhookSecret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "webhookEvents": ["*"], "isActive": true,
                 "syncEnabled": true, "syncFrequency": "DAILY",

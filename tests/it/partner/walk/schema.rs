@@ -227,7 +227,7 @@ impl Schema {
         let paging = ["first", "after", "before", "last"];
         let others = all
             .iter()
-            .filter(|argument| !is_needed(argument) && !(is_page && paging.contains(&argument.name.node.as_str())));
+            .filter(|argument| !(is_needed(argument) || is_page && paging.contains(&argument.name.node.as_str())));
         for argument in others {
             for value in self.given(argument, pool, INPUTS) {
                 combined.push([&first[..], &[value]].concat());
