@@ -288,7 +288,7 @@ async fn an_expired_token_ends_its_streams_at_once_and_a_renewed_one_does_not() 
         assert_eq!(*name, format!("Name {count}"), "nothing was missed: {item}");
     }
     // A ping with another token of no more time brings the end nearer.
-    let (shorter, until) = ending(&database, "admin", TimeDelta::seconds(2));
+    let (shorter, until) = ending(&database, "admin", TimeDelta::seconds(15));
     let authorization = format!("Bearer {shorter}");
     renewed.say(&json!({ "type": "ping", "payload": { "authorization": authorization } })).await;
     // That a token was made is an event, too.
