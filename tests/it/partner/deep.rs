@@ -194,7 +194,8 @@ async fn a_page_of_orders_costs_the_same_at_the_start_in_the_middle_and_near_the
                 }
             }
             println!("{order:?}, {name}: {quickest:?}");
-            if quickest[1..].iter().any(|deep| *deep > quickest[0] * 3 + Duration::from_millis(2)) {
+            // Of few rows the plans are what tells: a machine that is busy takes longer than any page.
+            if long && quickest[1..].iter().any(|deep| *deep > quickest[0] * 3 + Duration::from_millis(2)) {
                 failures.push(format!("{order:?}, {name}: {quickest:?}"));
             }
         }
