@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     context::{Audit, Cx, Txn},
-    entity::{order as entity, order_change, rewrite::rewrite},
+    entity::{first::First, order as entity, order_change, rewrite::rewrite},
     event::{Changes, order::OrderEvent},
     kernel::{
         clock::Moment,
@@ -53,7 +53,7 @@ pub struct Cause {
 /// An order that the caller sees, held until the commit.
 pub(super) async fn held(txn: &Txn, id: OrderId) -> Result<Order> {
     let (tenant, sight) = (txn.cx().tenant()?, Sight::of(txn.cx())?);
-    let found = entity::held(tenant, id).one(&**txn).await?;
+    let found = entity::held(tenant, id).first(&**txn).await?;
     found.filter(|order| sight.takes(order.partner_organization_id)).ok_or(Error::NotFound("order"))
 }
 

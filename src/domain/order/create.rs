@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     context::{Audit, Cx, Once, Txn},
-    entity::{order as entity, order_change, order_head, partner_integration},
+    entity::{first::First, order as entity, order_change, order_head, partner_integration},
     event::order::OrderEvent,
     kernel::{
         clock::Moment,
@@ -75,7 +75,7 @@ pub async fn create(cx: &Cx, new: NewOrder, key: Option<&str>) -> Result<Order> 
                 Some(id) => {
                     let found = partner_integration::of(cx.tenant()?)
                         .filter(partner_integration::COLUMN.id.eq(id))
-                        .one(&**txn)
+                        .first(&**txn)
                         .await?;
                     let found = found.ok_or(Error::NotFound("partner integration"))?;
                     Some((found.partner_organization_id, id))

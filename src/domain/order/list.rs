@@ -12,6 +12,7 @@ use super::{Order, OrderChange, Sight};
 use crate::{
     context::Cx,
     entity::{
+        first::First,
         order::{self as entity, Column},
         order_change, order_reference, page, partner_integration, partner_organization,
     },
@@ -124,12 +125,12 @@ pub async fn check(cx: &Cx, filter: &OrderFilter) -> Result<()> {
     let (tenant, sight) = (cx.tenant()?, Sight::of(cx)?);
     if let Some(id) = filter.partner {
         let found = partner_organization::of(tenant).filter(partner_organization::COLUMN.id.eq(id));
-        let found = found.one(cx.db()).await?.filter(|found| sight.takes(Some(found.id)));
+        let found = found.first(cx.db()).await?.filter(|found| sight.takes(Some(found.id)));
         found.ok_or(Error::NotFound("partner organization"))?;
     }
     if let Some(id) = filter.integration {
         let found = partner_integration::of(tenant).filter(partner_integration::COLUMN.id.eq(id));
-        let found = found.one(cx.db()).await?.filter(|found| sight.takes(Some(found.partner_organization_id)));
+        let found = found.first(cx.db()).await?.filter(|found| sight.takes(Some(found.partner_organization_id)));
         found.ok_or(Error::NotFound("partner integration"))?;
     }
     Ok(())
@@ -206,7 +207,7 @@ pub async fn page(cx: &Cx, filter: &OrderFilter, after: Option<OrderId>) -> Resu
 
 /// An order, if in the list.
 pub async fn one(cx: &Cx, filter: &OrderFilter, id: OrderId) -> Result<Option<Order>> {
-    Ok(filtered(cx, filter, OrderBy::Created)?.filter(Column::Id.eq(id)).one(cx.db()).await?)
+    Ok(filtered(cx, filter, OrderBy::Created)?.filter(Column::Id.eq(id)).first(cx.db()).await?)
 }
 
 /// Whose place in the list, or looks there, an event may have changed. A partner learns of its own alone.

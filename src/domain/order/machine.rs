@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     context::{Audit, Cx},
-    entity::{order, order_machine as entity, tenant},
+    entity::{first::First, order, order_machine as entity, tenant},
     event::{Changes, order::OrderEvent},
     kernel::{
         error::{Error, Result},
@@ -140,7 +140,7 @@ pub(super) fn shown(text: &str) -> String {
 
 /// The machine of a tenant.
 pub async fn of(db: &impl ConnectionTrait, tenant: TenantId) -> Result<Machine> {
-    let Some(row) = entity::of(tenant).one(db).await? else { return Ok(Machine::default()) };
+    let Some(row) = entity::of(tenant).first(db).await? else { return Ok(Machine::default()) };
     let damaged = |error: serde_json::Error| Error::Internal("the statuses of a tenant are damaged", error.into());
     Ok(Machine {
         statuses: serde_json::from_value(row.statuses).map_err(damaged)?,
@@ -159,7 +159,7 @@ pub async fn set(cx: &Cx, machine: Machine) -> Result<Machine> {
     cx.write(async |txn| {
         let id = cx.tenant()?;
         // Who makes the first order at this moment, or changes the machine too, is waited for.
-        sea_orm::QuerySelect::lock_exclusive(tenant::of(id)).one(&**txn).await?;
+        sea_orm::QuerySelect::lock_exclusive(tenant::of(id)).first(&**txn).await?;
         let before = of(&**txn, id).await?;
         if before == machine {
             return Ok(before);

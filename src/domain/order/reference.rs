@@ -13,6 +13,7 @@ use super::{Order, OrderReference, list};
 use crate::{
     context::{Cx, Txn},
     entity::{
+        first::First,
         order,
         order_reference::{self as entity, Column},
     },
@@ -145,10 +146,10 @@ pub(super) async fn free(
             .filter(Column::PartnerIntegrationId.eq(integration))
             .filter(Column::Kind.eq(kind))
             .filter(Column::Value.eq(value))
-            .one(&**txn)
+            .first(&**txn)
             .await?;
         if let Some(taken) = taken.filter(|taken| Some(taken.order_id) != except) {
-            let other = order::of(tenant).filter(order::COLUMN.id.eq(taken.order_id)).one(&**txn).await?;
+            let other = order::of(tenant).filter(order::COLUMN.id.eq(taken.order_id)).first(&**txn).await?;
             let number = other.map(|other| other.number).unwrap_or_default();
             let message = format!("order {number} ({}) has the {kind} {value:?} already", taken.order_id);
             return Err(Error::conflict(&format!("references.{kind}"), message));
@@ -220,10 +221,10 @@ pub async fn held(txn: &Txn, integration: IntegrationId, partner_order: &str) ->
         .filter(Column::PartnerIntegrationId.eq(integration))
         .filter(Column::Kind.eq(PARTNER_ORDER_ID))
         .filter(Column::Value.eq(partner_order))
-        .one(&**txn)
+        .first(&**txn)
         .await?;
     match found {
-        Some(found) => Ok(order::held(tenant, found.order_id).one(&**txn).await?),
+        Some(found) => Ok(order::held(tenant, found.order_id).first(&**txn).await?),
         None => Ok(None),
     }
 }

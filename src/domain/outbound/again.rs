@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait, QueryFilter};
 use super::{WebhookDelivery, WebhookDestination, list, settle::promote};
 use crate::{
     context::{Audit, Cx, Txn},
-    entity::{webhook_delivery as entity, webhook_destination},
+    entity::{first::First, webhook_delivery as entity, webhook_destination},
     event::outbound::{Deliveries, OutboundEvent},
     kernel::{
         clock::Moment,
@@ -72,7 +72,7 @@ pub async fn recover(cx: &Cx, id: WebhookDestinationId, since: Moment) -> Result
 }
 
 async fn held(txn: &Txn, id: WebhookDestinationId) -> Result<WebhookDestination> {
-    let found = webhook_destination::held(txn.cx().tenant()?, id).one(&**txn).await?;
+    let found = webhook_destination::held(txn.cx().tenant()?, id).first(&**txn).await?;
     found.ok_or(Error::NotFound("webhook destination"))
 }
 

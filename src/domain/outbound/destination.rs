@@ -20,7 +20,7 @@ use crate::{
         credential::signature::{self, New},
         event,
     },
-    entity::{rewrite::rewrite, webhook_delivery, webhook_destination as entity, webhook_message},
+    entity::{first::First, rewrite::rewrite, webhook_delivery, webhook_destination as entity, webhook_message},
     event::{
         Changes,
         outbound::{Deliveries, OutboundEvent},
@@ -256,12 +256,12 @@ pub(super) async fn insert(
 }
 
 async fn found(txn: &Txn, id: WebhookDestinationId) -> Result<WebhookDestination> {
-    let found = entity::of(txn.cx().tenant()?).filter(entity::Column::Id.eq(id)).one(&**txn).await?;
+    let found = entity::of(txn.cx().tenant()?).filter(entity::Column::Id.eq(id)).first(&**txn).await?;
     found.ok_or(Error::NotFound("webhook destination"))
 }
 
 async fn held(txn: &Txn, id: WebhookDestinationId) -> Result<WebhookDestination> {
-    let found = entity::held(txn.cx().tenant()?, id).one(&**txn).await?;
+    let found = entity::held(txn.cx().tenant()?, id).first(&**txn).await?;
     found.ok_or(Error::NotFound("webhook destination"))
 }
 

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     context::{Audit, Txn},
     domain::credential::signature::{self, New},
-    entity::{event::Model as Event, rewrite::rewrite, webhook_delivery, webhook_destination as entity},
+    entity::{event::Model as Event, first::First, rewrite::rewrite, webhook_delivery, webhook_destination as entity},
     event::{Changes, Entry, Fact, exchange::ExchangeEvent, outbound::OutboundEvent},
     kernel::{
         clock::Moment,
@@ -180,7 +180,7 @@ pub(super) fn by_hand(entry: &Entry) -> bool {
 
 /// Whether a partner would be told of a status by an action.
 pub async fn would_call(txn: &Txn, id: WebhookDestinationId, created: bool, status: &str) -> Result<bool> {
-    let found = entity::of(txn.cx().tenant()?).filter(entity::COLUMN.id.eq(id)).one(&**txn).await?;
+    let found = entity::of(txn.cx().tenant()?).filter(entity::COLUMN.id.eq(id)).first(&**txn).await?;
     let Some(found) = found.filter(|found| found.action.is_some()) else { return Ok(false) };
     let wanted = found.patterns.as_array().into_iter().flatten().filter_map(Value::as_str);
     Ok(wants(&wanted.map(str::to_owned).collect::<Vec<_>>(), created, status))
@@ -251,7 +251,8 @@ pub struct PartnerDestinationChange {
 /// still there.
 pub async fn change(txn: &Txn, id: WebhookDestinationId, change: PartnerDestinationChange) -> Result<bool> {
     let tenant = txn.cx().tenant()?;
-    let found = entity::held(tenant, id).filter(entity::Column::PartnerIntegrationId.is_not_null()).one(&**txn).await?;
+    let found =
+        entity::held(tenant, id).filter(entity::Column::PartnerIntegrationId.is_not_null()).first(&**txn).await?;
     let Some(before) = found else { return Ok(false) };
     let mut after = before.clone();
     if let Some(way) = change.way.filter(|way| *way != Way::of(&before)) {

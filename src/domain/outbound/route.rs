@@ -20,6 +20,7 @@ use crate::{
     context::{Cx, Hub, Txn},
     domain::keyring::HUB,
     entity::{
+        first::First,
         webhook_delivery::{self as entity, Place},
         webhook_destination, webhook_message, webhook_router,
     },
@@ -65,7 +66,7 @@ pub struct Routed {
 pub async fn route(hub: &Arc<Hub>, reached: &mut Reached) -> Result<Routed> {
     let db = hub.database.reader();
     if reached.seen == 0 {
-        reached.kept = webhook_router::row().one(db).await?.map_or(0, |row| row.position);
+        reached.kept = webhook_router::row().first(db).await?.map_or(0, |row| row.position);
         reached.seen = reached.kept;
     }
     let entries = log::beyond(db, reached.seen, BATCH).await?;
@@ -94,7 +95,7 @@ pub async fn route(hub: &Arc<Hub>, reached: &mut Reached) -> Result<Routed> {
     let seen = reached.seen;
     let (position, made) = cx
         .write(async |txn| {
-            let kept = webhook_router::held().one(&**txn).await?.map_or(0, |row| row.position).max(seen);
+            let kept = webhook_router::held().first(&**txn).await?.map_or(0, |row| row.position).max(seen);
             let held = webhook_destination::held_of_hub(wanted.iter().copied()).all(&**txn).await?;
             let new = entries.iter().filter(|entry| entry.position > kept);
             let plan = Plan::of(new, &held);

@@ -29,7 +29,7 @@ use crate::{
             partner::{NewPartnerDestination, PartnerDestinationChange, Way, minutes, misfits},
         },
     },
-    entity::{integration, rewrite::rewrite},
+    entity::{first::First, integration, rewrite::rewrite},
     event::{Changes, partner::PartnerEvent},
     kernel::{
         error::{Code, Error, Issue, Result},
@@ -194,7 +194,7 @@ fn way(
 
 /// How often the partner is told, as its integration says by now.
 async fn rounds(txn: &Txn, beside: &Beside) -> Result<Patch<i32>> {
-    let own = integration::of(beside.tenant_id).filter(integration::COLUMN.id.eq(beside.id)).one(&**txn).await?;
+    let own = integration::of(beside.tenant_id).filter(integration::COLUMN.id.eq(beside.id)).first(&**txn).await?;
     Ok(minutes(own.and_then(|own| own.sync_frequency).as_deref()).map_or(Patch::Clear, Patch::Set))
 }
 

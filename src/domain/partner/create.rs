@@ -22,7 +22,7 @@ use crate::{
             partner::{self as outbound, NewPartnerDestination, Way},
         },
     },
-    entity::{partner_integration as entity, partner_organization},
+    entity::{first::First, partner_integration as entity, partner_organization},
     event::partner::PartnerEvent,
     kernel::{
         error::{Error, Issue, Result},
@@ -220,7 +220,7 @@ async fn ready(cx: &Cx, new: &NewPartnerIntegration, repeats: bool) -> Result<Re
 pub async fn create(cx: &Cx, new: NewPartnerIntegration, key: Option<&str>) -> Result<Made> {
     let organization = partner_organization::of(cx.tenant()?)
         .filter(partner_organization::COLUMN.id.eq(new.organization))
-        .one(cx.db())
+        .first(cx.db())
         .await?
         .ok_or(Error::NotFound("partner organization"))?;
     let ready = ready(cx, &new, key.is_some()).await?;

@@ -24,7 +24,7 @@ use crate::{
         Order,
         reference::{self, PARTNER_ORDER_ID},
     },
-    entity::{order, partner_integration as entity, partner_reader, record, sync_stream, webhook_item},
+    entity::{first::First, order, partner_integration as entity, partner_reader, record, sync_stream, webhook_item},
     event::{Entry, log},
     kernel::{
         clock::Moment,
@@ -60,7 +60,7 @@ pub struct Reached {
 pub async fn follow(hub: &Arc<Hub>, reached: &mut Reached) -> Result<usize> {
     let db = hub.database.reader();
     if reached.seen == 0 {
-        reached.kept = partner_reader::row().one(db).await?.map_or(0, |row| row.position);
+        reached.kept = partner_reader::row().first(db).await?.map_or(0, |row| row.position);
         reached.seen = reached.kept;
     }
     let entries = log::beyond(db, reached.seen, BATCH).await?;
@@ -126,7 +126,7 @@ async fn together(hub: &Arc<Hub>, entries: &[&Entry]) -> Result<()> {
 
 async fn commit(cx: &Cx, entries: &[&Entry]) -> Result<()> {
     cx.write(async |txn| {
-        let kept = partner_reader::held().one(&**txn).await?.map_or(0, |row| row.position);
+        let kept = partner_reader::held().first(&**txn).await?.map_or(0, |row| row.position);
         for entry in entries.iter().filter(|entry| entry.position > kept) {
             take(txn, entry).await?;
         }
@@ -155,7 +155,7 @@ async fn pass_over(cx: &Cx, entry: &Entry, error: &Error) -> Result<()> {
 /// What the integration of an event has beside, held.
 async fn beside(txn: &Txn, entry: &Entry) -> Result<Option<Beside>> {
     let Some(id) = integration_of(entry) else { return Ok(None) };
-    Ok(entity::held(txn.cx().tenant()?, id).one(&**txn).await?)
+    Ok(entity::held(txn.cx().tenant()?, id).first(&**txn).await?)
 }
 
 async fn take(txn: &Txn, entry: &Entry) -> Result<()> {
@@ -189,7 +189,7 @@ async fn take(txn: &Txn, entry: &Entry) -> Result<()> {
 /// The order of an event, held.
 async fn order_of(txn: &Txn, beside: &Beside, entry: &Entry) -> Result<Option<Order>> {
     let Some(id) = entry.data["order"].as_str().and_then(|id| id.parse().ok()) else { return Ok(None) };
-    Ok(order::held(beside.tenant_id, id).one(&**txn).await?)
+    Ok(order::held(beside.tenant_id, id).first(&**txn).await?)
 }
 
 /// Somebody of the tenant moved an order: what the partner said before, and could not be, is too late now.
@@ -219,7 +219,7 @@ async fn received(txn: &Txn, beside: &Beside, entry: &Entry) -> Result<()> {
     let (true, Some(webhook), Some(number)) = (about_orders, webhook, number) else { return Ok(()) };
     let item = webhook_item::of_webhooks(beside.tenant_id, &[webhook])
         .filter(webhook_item::COLUMN.number.eq(number))
-        .one(&**txn)
+        .first(&**txn)
         .await?;
     let Some(item) = item else { return Ok(()) };
     let normalised: Value = serde_json::from_str(&item.normalised).unwrap_or_default();
@@ -290,7 +290,7 @@ async fn synced(txn: &Txn, beside: Beside) -> Result<()> {
     let streams = sync_stream::of(beside.tenant_id)
         .filter(sync_stream::Column::IntegrationId.eq(beside.id))
         .filter(sync_stream::Column::Stream.eq(ORDERS));
-    let Some(stream) = streams.one(&**txn).await? else { return Ok(()) };
+    let Some(stream) = streams.first(&**txn).await? else { return Ok(()) };
     let mut seen = beside.records_seen;
     loop {
         let rows = record::of(beside.tenant_id, stream.id).filter(record::Column::ChangeNumber.gt(seen));

@@ -20,7 +20,7 @@ use crate::{
         list,
         reference::{self, PARTNER_ORDER_ID},
     },
-    entity::tenant,
+    entity::{first::First, tenant},
     kernel::{
         clock::Moment,
         error::{Code, Error, Issue, Result},
@@ -103,7 +103,7 @@ pub async fn take(cx: &Cx, new: &PartnerOrder) -> Result<Taken> {
             }
             usable(txn, &beside).await?;
             // Who changes the statuses of the tenant meanwhile is waited for.
-            tenant::of(beside.tenant_id).lock_shared().one(&**txn).await?;
+            tenant::of(beside.tenant_id).lock_shared().first(&**txn).await?;
             let partner = Some((beside.partner_organization_id, beside.id));
             let of = Of { partner, body: Some(body.clone()), placed_at };
             let order = create::insert(txn, &content, &references, of).await?;

@@ -14,7 +14,7 @@ use crate::{
             list::{self as deliveries, DeliveryFilter},
         },
     },
-    entity::{page, partner_integration as entity, partner_update, status_mapping},
+    entity::{first::First, page, partner_integration as entity, partner_update, status_mapping},
     event::Entry,
     kernel::{
         clock::Moment,
@@ -119,13 +119,13 @@ pub async fn version(cx: &Cx, id: IntegrationId, version: Option<i32>) -> Result
         Some(version) => select.filter(status_mapping::COLUMN.version.eq(version)),
         None => select.filter(status_mapping::COLUMN.state.eq(Stage::Active)),
     };
-    Ok(select.one(cx.db()).await?)
+    Ok(select.first(cx.db()).await?)
 }
 
 /// The version before another one.
 pub async fn before(cx: &Cx, row: &StatusMapping) -> Result<Option<StatusMapping>> {
     let select = status_mapping::of_integration(row.tenant_id, row.partner_integration_id);
-    Ok(select.filter(status_mapping::COLUMN.version.lt(row.version)).one(cx.db()).await?)
+    Ok(select.filter(status_mapping::COLUMN.version.lt(row.version)).first(cx.db()).await?)
 }
 
 /// One page of the versions of a partner integration, newest first.

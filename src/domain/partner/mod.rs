@@ -47,6 +47,7 @@ pub mod update;
 pub use crate::{
     domain::order::Sight,
     entity::{
+        first::First,
         partner_integration::Model as Beside,
         partner_organization::Model as PartnerOrganization,
         partner_update::{Model as PartnerUpdate, State, Via},
@@ -76,7 +77,7 @@ pub struct PartnerIntegration {
 /// What a partner integration that the caller sees has beside, held until the commit.
 pub(super) async fn held(txn: &Txn, id: IntegrationId) -> Result<Beside> {
     let (tenant, sight) = (txn.cx().tenant()?, Sight::of(txn.cx())?);
-    let found = entity::held(tenant, id).one(&**txn).await?;
+    let found = entity::held(tenant, id).first(&**txn).await?;
     let found = found.filter(|found| sight.takes(Some(found.partner_organization_id)));
     found.ok_or(Error::NotFound("partner integration"))
 }

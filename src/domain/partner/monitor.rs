@@ -13,7 +13,7 @@ use crate::{
         keyring::HUB,
         outbound::Status,
     },
-    entity::{alert as alerts, partner_integration, partner_update, webhook_delivery},
+    entity::{alert as alerts, first::First, partner_integration, partner_update, webhook_delivery},
     event::partner::PartnerEvent,
     kernel::{
         clock::Moment,
@@ -175,10 +175,10 @@ pub async fn give_up(hub: Arc<Hub>) -> Result<u64> {
         done += cx
             .write(async |txn| {
                 use sea_orm::{ColumnTrait, QueryFilter};
-                let held = partner_integration::held(row.tenant_id, row.partner_integration_id).one(&**txn).await?;
+                let held = partner_integration::held(row.tenant_id, row.partner_integration_id).first(&**txn).await?;
                 let Some(beside) = held else { return Ok(0) };
                 let still = partner_update::of(row.tenant_id).filter(partner_update::COLUMN.id.eq(row.id));
-                let Some(still) = still.one(&**txn).await?.filter(|still| still.state == State::Waiting) else {
+                let Some(still) = still.first(&**txn).await?.filter(|still| still.state == State::Waiting) else {
                     return Ok(0);
                 };
                 let reason = format!("no order was called {:?} for a day", still.partner_order_id);
@@ -220,7 +220,7 @@ async fn calm(hub: &Arc<Hub>) -> Result<()> {
         cx.write(async |txn| {
             let lately = partner_update::given_up(open.tenant_id, integration);
             let lately = lately.filter(partner_update::COLUMN.settled_at.gte(before));
-            match lately.one(&**txn).await? {
+            match lately.first(&**txn).await? {
                 Some(_) => Ok(()),
                 None => alert::resolve(txn, Kind::UnknownOrder, &open.subject).await,
             }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{PartnerOrganization, Sight};
 use crate::{
     context::{Audit, Cx, Once},
-    entity::{page, partner_organization as entity, rewrite::rewrite},
+    entity::{first::First, page, partner_organization as entity, rewrite::rewrite},
     event::{Changes, partner::PartnerEvent},
     kernel::{
         error::{Error, Result},
@@ -177,7 +177,7 @@ pub async fn update(cx: &Cx, id: PartnerOrganizationId, change: OrganizationChan
     let contacts = change.contacts.as_deref().map(|given| contacts(&mut check, given));
     check.done()?;
     cx.write(async |txn| {
-        let found = entity::held(cx.tenant()?, id).one(&**txn).await?;
+        let found = entity::held(cx.tenant()?, id).first(&**txn).await?;
         let before = found.filter(|row| Sight::of(cx).is_ok_and(|sight| sight.takes(Some(row.id))));
         let before = before.ok_or(Error::NotFound("partner organization"))?;
         let after = PartnerOrganization {

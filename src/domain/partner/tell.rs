@@ -22,7 +22,7 @@ use crate::{
         order::{Order, Sight, list, reference},
         outbound::partner::{PARTNER_ORDER_ID, would_call},
     },
-    entity::{order, status_mapping},
+    entity::{first::First, order, status_mapping},
     event::{
         Entry,
         exchange::{ExchangeEvent, Told},
@@ -58,7 +58,7 @@ struct Change {
 /// The rules in use of a partner integration.
 async fn rules(txn: &Txn, beside: &Beside) -> Result<Option<Rules>> {
     let select = status_mapping::in_use(beside.tenant_id, &[beside.id]);
-    let row = select.filter(status_mapping::COLUMN.state.eq(Stage::Active)).one(&**txn).await?;
+    let row = select.filter(status_mapping::COLUMN.state.eq(Stage::Active)).first(&**txn).await?;
     row.map(|row| row.rules()).transpose()
 }
 
@@ -82,7 +82,7 @@ async fn word(txn: &Txn, beside: &Beside, status: &str) -> Result<Option<String>
 /// Tells a partner of an event about one of its orders.
 pub(super) async fn tell(txn: &Txn, beside: &Beside, entry: &Entry) -> Result<()> {
     let Ok(happened) = Change::deserialize(&entry.data) else { return Ok(()) };
-    let found = order::of(beside.tenant_id).filter(order::COLUMN.id.eq(happened.order)).one(&**txn).await?;
+    let found = order::of(beside.tenant_id).filter(order::COLUMN.id.eq(happened.order)).first(&**txn).await?;
     let Some(order) = found else { return Ok(()) };
     let created = entry.kind == "order.created";
     let Some(to) = happened.to.or(happened.status) else { return Ok(()) };
@@ -143,7 +143,7 @@ pub async fn notify(cx: &Cx, id: OrderId) -> Result<Order> {
     cx.write(async |txn| {
         let beside = super::held(txn, integration).await?;
         usable(txn, &beside).await?;
-        let held = order::held(beside.tenant_id, id).one(&**txn).await?;
+        let held = order::held(beside.tenant_id, id).first(&**txn).await?;
         let order = held.filter(|order| Sight::of(cx).is_ok_and(|sight| sight.takes(order.partner_organization_id)));
         let order = order.ok_or(Error::NotFound("order"))?;
         let Some(partner_status) = word(txn, &beside, &order.status).await? else {

@@ -25,6 +25,7 @@ use crate::{
         },
     },
     entity::{
+        first::First,
         integration,
         partner_integration::{self, Column as BesideColumn},
         partner_organization, partner_update as entity,
@@ -131,7 +132,7 @@ pub async fn process(cx: &Cx, heard: &Heard) -> Result<PartnerUpdate> {
 /// Refuses what comes by an integration that is switched off, or from an organisation that is.
 pub(super) async fn usable(txn: &Txn, beside: &Beside) -> Result<()> {
     let tenant = beside.tenant_id;
-    let own = integration::of(tenant).filter(integration::COLUMN.id.eq(beside.id)).one(&**txn).await?;
+    let own = integration::of(tenant).filter(integration::COLUMN.id.eq(beside.id)).first(&**txn).await?;
     let own = own.ok_or(Error::NotFound("partner integration"))?;
     if !own.enabled {
         let reason = format!("{} is not active (isActive); nothing is exchanged by it", own.name);
@@ -139,7 +140,7 @@ pub(super) async fn usable(txn: &Txn, beside: &Beside) -> Result<()> {
     }
     let organization = partner_organization::of(tenant)
         .filter(partner_organization::COLUMN.id.eq(beside.partner_organization_id))
-        .one(&**txn)
+        .first(&**txn)
         .await?;
     match organization {
         Some(found) if found.active => Ok(()),
@@ -151,7 +152,7 @@ pub(super) async fn usable(txn: &Txn, beside: &Beside) -> Result<()> {
 pub(super) async fn hear(txn: &Txn, beside: &Beside, heard: &Heard) -> Result<PartnerUpdate> {
     let now = txn.now();
     let said = checked(now, heard)?;
-    if let Some(known) = entity::same(beside.tenant_id, beside.id, &said.dedupe_key).one(&**txn).await? {
+    if let Some(known) = entity::same(beside.tenant_id, beside.id, &said.dedupe_key).first(&**txn).await? {
         entity::repeated(beside.tenant_id, known.id).exec(&**txn).await?;
         heard_of(txn, beside).await?;
         return Ok(PartnerUpdate { repeats: known.repeats + 1, ..known });
@@ -404,7 +405,7 @@ pub(super) async fn arrived(txn: &Txn, beside: &Beside, order: Order, partner_or
         order = desk.look_again(txn, next, after.state).await?;
         known |= row.state == State::Dead;
     }
-    if known && entity::given_up(beside.tenant_id, beside.id).one(&**txn).await?.is_none() {
+    if known && entity::given_up(beside.tenant_id, beside.id).first(&**txn).await?.is_none() {
         alert::resolve(txn, Kind::UnknownOrder, &beside.id.to_string()).await?;
     }
     Ok(order)

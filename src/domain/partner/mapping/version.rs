@@ -18,7 +18,7 @@ use crate::{
         order::machine::{self, Machine},
         partner::{self, Beside, Stage, StatusMapping, list},
     },
-    entity::status_mapping as entity,
+    entity::{first::First, status_mapping as entity},
     event::partner::PartnerEvent,
     kernel::{
         error::{Error, Result},
@@ -60,7 +60,7 @@ impl StatusMapping {
 }
 
 async fn next_version(txn: &Txn, integration: IntegrationId) -> Result<i32> {
-    let newest = entity::of_integration(txn.cx().tenant()?, integration).limit(1).one(&**txn).await?;
+    let newest = entity::of_integration(txn.cx().tenant()?, integration).limit(1).first(&**txn).await?;
     Ok(newest.map_or(0, |row| row.version) + 1)
 }
 
@@ -144,7 +144,7 @@ pub async fn draft(cx: &Cx, integration: IntegrationId, json: &Value) -> Result<
 async fn held(txn: &Txn, id: StatusMappingId) -> Result<(Beside, StatusMapping)> {
     let seen = list::mapping(txn.cx(), id).await?;
     let beside = partner::held(txn, seen.partner_integration_id).await?;
-    let row = entity::held(beside.tenant_id, id).one(&**txn).await?;
+    let row = entity::held(beside.tenant_id, id).first(&**txn).await?;
     Ok((beside, row.ok_or(Error::NotFound("status mapping"))?))
 }
 
@@ -227,7 +227,7 @@ pub async fn shadow(cx: &Cx, id: StatusMappingId) -> Result<StatusMapping> {
 
 async fn in_use(txn: &Txn, beside: &Beside, stage: Stage) -> Result<Option<StatusMapping>> {
     let select = entity::in_use(beside.tenant_id, &[beside.id]).filter(entity::COLUMN.state.eq(stage));
-    Ok(select.one(&**txn).await?)
+    Ok(select.first(&**txn).await?)
 }
 
 /// Lets a version decide. The one before is retired, and what waited for a meaning is looked at again.

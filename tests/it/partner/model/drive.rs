@@ -212,7 +212,8 @@ impl Drive {
         let (at, word) = saying;
         if fate != Fate::Waiting && self.one_in(12) {
             let time = self.chance().random_range(0..2);
-            let id = format!("msg_{}_{at}_{time}", self.called);
+            // Two words may be said of one moment; under one id the second would be the first come again.
+            let id = format!("msg_{}_{at}_{word}_{time}", self.called);
             let data = json!({ "id": self.called, "status": word, "changed_at": moment(*at) });
             let body = json!({ "type": "order.status_changed", "timestamp": moment(*at), "data": data });
             let (path, secret) = (self.partner.hook.clone(), self.partner.secret.clone());
