@@ -132,8 +132,10 @@ step_browser() {
 
 # --- What steps are made of ----------------------------------------------------------------
 
-# Tests that hang are stopped: which ones is what was started and has no result above.
+# Tests that hang are stopped: which ones is what was started and has no result above. Most of a test is waiting, for
+# a server or for a moment, so there are more of them at a time than processors.
 tests() { # WHAT…
+  export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$((2 * $(nproc)))}"
   cargo test --locked --no-run "$@" || return
   timeout --kill-after=30 "${TEST_MINUTES:-30}m" cargo test --locked --no-fail-fast "$@" && return
   (($? != 124)) || note "stopped after ${TEST_MINUTES:-30} minutes (TEST_MINUTES)"

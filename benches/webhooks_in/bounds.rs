@@ -94,7 +94,7 @@ pub(crate) async fn serve(group: bool) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let bound = Bound { base: base.clone(), key, group: group.then_some(sender) };
     let router = Router::new().route("/hook", post(hook)).with_state(bound);
-    let listener = listen().await;
+    let listener = listen(0).await;
     println!("{} /hook", listener.local_addr().unwrap());
     let listener = axum::serve::ListenerExt::tap_io(listener, |socket| drop(socket.set_nodelay(true)));
     tokio::select! {

@@ -22,12 +22,21 @@ use crate::servers::{SECRET, listen};
 const SETTINGS: [(&str, &str); 2] =
     [("PORTOLAN_HTTP_CONNECTIONS_PER_ADDRESS", "20000"), ("PORTOLAN_LOG_LEVEL", "error")];
 
-/// Serves until killed, with everything or without those who process what came.
-pub(crate) async fn serve(whole: bool) {
+/// The argument with which this program serves at a port, for the harness that measures other servers, too.
+pub(crate) const SERVE_TARGET: &str = "--serve-target";
+
+/// Makes a source for that, prints its path, and does nothing else.
+pub(crate) const MAKE_SOURCE: &str = "--make-source";
+
+async fn start() -> App {
     let settings = SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let folder = std::env::current_dir().unwrap();
     let config = Config::load(&Flags::default(), environment().chain(settings), &folder).unwrap();
-    let (app, _) = App::start(&config, World::default()).await.unwrap();
+    App::start(&config, World::default()).await.unwrap().0
+}
+
+/// A source of webhooks. Gives its path.
+async fn source(app: &App) -> String {
     let home = tenant::named(app.hub(), "default").await.unwrap();
     let cx = Cx::system(app.hub().clone(), "bench", home.id);
     // Its records are not read: what is measured is webhooks.
@@ -50,8 +59,15 @@ pub(crate) async fn serve(whole: bool) {
         secrets: vec![("webhook_secret".to_owned(), SECRET.to_owned().into())],
     };
     let made = source::create(&cx, new, None).await.unwrap();
-    let listener = listen().await;
-    println!("{} /hooks/{}", listener.local_addr().unwrap(), made.source.address);
+    format!("/hooks/{}", made.source.address)
+}
+
+/// Serves until killed, with everything or without those who process what came.
+pub(crate) async fn serve(whole: bool) {
+    let app = start().await;
+    let path = source(&app).await;
+    let listener = listen(0).await;
+    println!("{} {path}", listener.local_addr().unwrap());
     let stop = CancellationToken::new();
     if whole {
         app.serve(listener, stop).await;
@@ -59,4 +75,17 @@ pub(crate) async fn serve(whole: bool) {
         let limits = ServeLimits { per_address: 20_000, ..ServeLimits::default() };
         listen_on(listener, app.router(), limits, stop, Arc::new(|_| {})).await;
     }
+}
+
+/// Prints the path of a source, made for this.
+pub(crate) async fn make_source() {
+    let app = start().await;
+    println!("{}", source(&app).await);
+    app.close().await;
+}
+
+/// Serves at a port until killed.
+pub(crate) async fn serve_target(port: u16) {
+    let app = start().await;
+    app.serve(listen(port).await, CancellationToken::new()).await;
 }

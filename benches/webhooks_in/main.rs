@@ -32,8 +32,15 @@ const ROUNDS: usize = 3;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    if let Some(target) = arguments.get(1).and_then(|argument| Target::served(argument)) {
-        return servers::serve(target);
+    match arguments.get(1).map(String::as_str) {
+        Some(hub::MAKE_SOURCE) => return servers::block_on(hub::make_source()),
+        Some(hub::SERVE_TARGET) => return servers::block_on(hub::serve_target(arguments[2].parse().unwrap())),
+        Some(argument) => {
+            if let Some(target) = Target::served(argument) {
+                return servers::serve(target);
+            }
+        }
+        None => {}
     }
     let given: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
     let counts = if given.is_empty() { vec![1, 64] } else { given };

@@ -18,8 +18,8 @@ use crate::{
 /// With what every server is told that it is one.
 const SERVE: &str = "--serve-";
 
-/// The signing secret of all of them.
-pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+/// The signing secret of all of them; its bytes are `bench-secret-of-webhooks`, which `targets.toml` has, too.
+pub(crate) const SECRET: &str = "whsec_YmVuY2gtc2VjcmV0LW9mLXdlYmhvb2tz";
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Target {
 
 /// Is one of the servers until it is killed. It says where it listens, and on which path.
 pub(crate) fn serve(target: Target) {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
+    block_on(async {
         match target {
             Target::Single | Target::Group => bounds::serve(target == Target::Group).await,
             Target::Taking | Target::Portolan => hub::serve(target == Target::Portolan).await,
@@ -59,8 +59,12 @@ pub(crate) fn serve(target: Target) {
     });
 }
 
-pub(crate) async fn listen() -> TcpListener {
-    TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap()
+pub(crate) fn block_on(task: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(task);
+}
+
+pub(crate) async fn listen(port: u16) -> TcpListener {
+    TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await.unwrap()
 }
 
 /// A running server, with a database of its own.

@@ -80,8 +80,15 @@ async fn round(target: Target, store: &Store, destinations: usize) -> Figures {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    if let Some(target) = arguments.get(1).and_then(|argument| Target::served(argument)) {
-        return server::serve(target, &arguments[2..]);
+    match arguments.get(1).map(String::as_str) {
+        Some(hub::MAKE_DESTINATION) => return server::block_on(hub::make_destination()),
+        Some(hub::SERVE_TARGET) => return server::block_on(hub::serve_target(arguments[2].parse().unwrap())),
+        Some(argument) => {
+            if let Some(target) = Target::served(argument) {
+                return server::serve(target, &arguments[2..]);
+            }
+        }
+        None => {}
     }
     let given: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
     let counts = if given.is_empty() { vec![1, 100] } else { given };

@@ -46,12 +46,16 @@ pub(crate) fn serve(target: Target, words: &[String]) {
     let [sink, destinations, changes]: &[String; 3] = words.try_into().unwrap();
     let (sink, destinations, changes) =
         (sink.parse().unwrap(), destinations.parse().unwrap(), changes.parse().unwrap());
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
+    block_on(async {
         match target {
             Target::Bound => bound::serve(sink, destinations, changes).await,
             Target::Portolan => hub::serve(sink, destinations, changes).await,
         }
     });
+}
+
+pub(crate) fn block_on(task: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(task);
 }
 
 /// Says that everything is there, and waits for the word.

@@ -76,10 +76,15 @@ where
         found.truncate(wanted);
     }
     let rows = found.into_iter().map(|row| Ok((Cursor::encode(list, &key(&row))?, row))).collect::<Result<_>>()?;
+    Ok(page(rows, cut, args))
+}
+
+/// A page behind which there is more in the direction in which it was read, or not.
+fn page<T>(rows: Vec<(Cursor, T)>, more: bool, args: &PageArgs) -> Page<T> {
     // On the far side of a cursor there is at least the row the cursor names.
     let (has_previous, has_next) =
-        if args.backward { (cut, args.before.is_some()) } else { (args.after.is_some(), cut) };
-    Ok(Page { rows, has_previous, has_next })
+        if args.backward { (more, args.before.is_some()) } else { (args.after.is_some(), more) };
+    Page { rows, has_previous, has_next }
 }
 
 /// Of an order of two columns, what a cursor says of the first alone: nothing is on its other side.
@@ -116,9 +121,9 @@ where
     }
     let (mut rows, mut more) = (Vec::new(), false);
     for part in parts {
-        let page = by_order(db, list, part, columns.clone(), descending, &key, args).await?;
-        more |= if args.backward { page.has_previous } else { page.has_next };
-        rows.extend(page.rows);
+        let found = by_order(db, list, part, columns.clone(), descending, &key, args).await?;
+        more |= if args.backward { found.has_previous } else { found.has_next };
+        rows.extend(found.rows);
     }
     rows.sort_by(|(_, one), (_, other)| {
         let order = key(one).cmp(&key(other));
@@ -130,7 +135,5 @@ where
     } else {
         rows.truncate(wanted);
     }
-    let (has_previous, has_next) =
-        if args.backward { (more, args.before.is_some()) } else { (args.after.is_some(), more) };
-    Ok(Page { rows, has_previous, has_next })
+    Ok(page(rows, more, args))
 }

@@ -376,13 +376,15 @@ impl Runner {
     pub async fn settle(self: &Arc<Self>) -> Result<u64> {
         let mut taken = 0;
         loop {
+            // Asked before looking: what ends between the look and the question may have made something due.
+            let idle = self.running().is_empty();
             let turn = self.turn().await?;
             taken += turn.taken;
+            if idle && turn.taken == 0 {
+                return Ok(taken);
+            }
             let ended = self.freed.notified();
             if self.running().is_empty() {
-                if turn.taken == 0 {
-                    return Ok(taken);
-                }
                 continue;
             }
             // A job may take a while, and others may become due meanwhile.

@@ -186,7 +186,7 @@ impl Status {
 }
 
 impl Shape for Status {
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(node: &Node<'_>, reader: &mut Reader) -> Option<Self> {
         let hundred = |text: &str| match text.as_bytes() {
             [digit @ b'1'..=b'5', b'x', b'x'] => Some(u16::from(digit - b'0')),
             _ => None,

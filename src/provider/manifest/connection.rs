@@ -58,7 +58,7 @@ impl Ends {
 }
 
 impl Shape for Ends {
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(node: &Node<'_>, reader: &mut Reader) -> Option<Self> {
         match node.value {
             DeValue::String(text) if text == "unannounced" => Some(Self::Unannounced),
             DeValue::Datetime(_) => NaiveDate::read(node, reader).map(Self::On),

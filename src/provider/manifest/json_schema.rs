@@ -73,7 +73,7 @@ fn short(text: &str) -> String {
 }
 
 impl Shape for Schema {
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(node: &Node<'_>, reader: &mut Reader) -> Option<Self> {
         let value = Json::read(node, reader)?.0;
         match Self::compile(value) {
             Ok(schema) => Some(schema),

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// A text of the file, or a note of what else it is.
-fn text<'a, T: Shape>(node: &Node<'a>, reader: &mut Reader<'_>) -> Option<&'a str> {
+fn text<'a, T: Shape>(node: &Node<'a>, reader: &mut Reader) -> Option<&'a str> {
     let DeValue::String(text) = node.value else {
         reader.wrong::<T>(node);
         return None;
@@ -34,7 +34,7 @@ fn text<'a, T: Shape>(node: &Node<'a>, reader: &mut Reader<'_>) -> Option<&'a st
 }
 
 /// A text that a rule makes into something, or a note of the reason why not.
-fn made<T: Shape>(node: &Node<'_>, reader: &mut Reader<'_>, rule: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+fn made<T: Shape>(node: &Node<'_>, reader: &mut Reader, rule: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
     let text = text::<T>(node, reader)?;
     match rule(text) {
         Ok(it) => Some(it),
@@ -51,7 +51,7 @@ macro_rules! text_shape {
         impl Shape for $type {
             const IS_TEXT: bool = true;
 
-            fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+            fn read(node: &Node<'_>, reader: &mut Reader) -> Option<Self> {
                 made(node, reader, $rule)
             }
 
@@ -207,7 +207,7 @@ text_shape!(Path, "a path that begins with /", "\"/v1/things\"", {"type": "strin
 });
 
 impl Shape for bool {
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(node: &Node<'_>, reader: &mut Reader) -> Option<Self> {
         let read = node.value.as_bool();
         if read.is_none() {
             reader.wrong::<Self>(node);
@@ -230,7 +230,7 @@ impl Shape for bool {
 
 /// A whole number from one on.
 impl Shape for u32 {
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(node: &Node<'_>, reader: &mut Reader) -> Option<Self> {
         let number =
             node.value.as_integer().and_then(|integer| Self::from_str_radix(integer.as_str(), integer.radix()).ok());
         let number = number.filter(|number| *number > 0);
@@ -255,7 +255,7 @@ impl Shape for u32 {
 
 /// A status of HTTP.
 impl Shape for u16 {
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(node: &Node<'_>, reader: &mut Reader) -> Option<Self> {
         let number =
             node.value.as_integer().and_then(|integer| Self::from_str_radix(integer.as_str(), integer.radix()).ok());
         let status = number.filter(|number| (100..=599).contains(number));
@@ -280,7 +280,7 @@ impl Shape for u16 {
 
 /// A day, written as TOML writes one.
 impl Shape for NaiveDate {
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(node: &Node<'_>, reader: &mut Reader) -> Option<Self> {
         let date = node
             .value
             .as_datetime()
@@ -310,7 +310,7 @@ impl Shape for NaiveDate {
 pub struct Json(pub Value);
 
 impl Shape for Json {
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(node: &Node<'_>, reader: &mut Reader) -> Option<Self> {
         json_of(node.value).map(Self).or_else(|| {
             reader.wrong::<Self>(node);
             None
@@ -350,7 +350,7 @@ fn json_of(value: &DeValue<'_>) -> Option<Value> {
 
 /// JSON with gaps.
 impl Shape for Tree {
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(node: &Node<'_>, reader: &mut Reader) -> Option<Self> {
         match node.value {
             DeValue::String(text) => match Template::parse(text) {
                 Ok(template) => Some(Self::Text(template)),

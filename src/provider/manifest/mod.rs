@@ -177,7 +177,7 @@ impl Manifest {
 }
 
 /// Reads a text as far as it can be read; what is wrong is with the reader.
-fn read(text: &str, reader: &mut Reader<'_>) -> Option<Manifest> {
+fn read(text: &str, reader: &mut Reader) -> Option<Manifest> {
     let (table, faults) = DeTable::parse_recoverable(text);
     for fault in &faults {
         let line = reader.line(&fault.span().unwrap_or_default());

@@ -52,7 +52,7 @@ impl<'a> Node<'a> {
     }
 
     /// The elements of a list.
-    pub fn items(&self, reader: &Reader<'_>) -> Option<Vec<Node<'a>>> {
+    pub fn items(&self, reader: &Reader) -> Option<Vec<Node<'a>>> {
         let DeValue::Array(items) = self.value else { return None };
         let node = |(at, item): (usize, &'a Spanned<DeValue<'a>>)| Node {
             value: item.get_ref(),
@@ -63,7 +63,7 @@ impl<'a> Node<'a> {
     }
 
     /// The entries of a table.
-    pub fn entries(&self, reader: &Reader<'_>) -> Option<Vec<(String, Node<'a>)>> {
+    pub fn entries(&self, reader: &Reader) -> Option<Vec<(String, Node<'a>)>> {
         let DeValue::Table(table) = self.value else { return None };
         let node = |(key, value): (&'a Spanned<_>, &'a Spanned<DeValue<'a>>)| {
             let key: &Spanned<std::borrow::Cow<'a, str>> = key;
@@ -79,22 +79,24 @@ impl<'a> Node<'a> {
 
 /// A walk through one file.
 #[derive(Debug)]
-pub struct Reader<'a> {
-    text: &'a str,
+pub struct Reader {
+    /// Where lines end.
+    ends: Vec<usize>,
     /// What was wrong so far.
     pub problems: Vec<Problem>,
 }
 
-impl<'a> Reader<'a> {
+impl Reader {
     /// A walk through this text.
-    pub fn new(text: &'a str) -> Self {
-        Self { text, problems: Vec::new() }
+    pub fn new(text: &str) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
+        Self { ends, problems: Vec::new() }
     }
 
     /// The line on which a span begins.
     pub fn line(&self, span: &Range<usize>) -> Line {
-        let before = self.text.as_bytes().iter().take(span.start);
-        Line(u32::try_from(1 + before.filter(|byte| **byte == b'\n').count()).unwrap_or(u32::MAX))
+        let before = self.ends.partition_point(|end| *end < span.start);
+        Line(u32::try_from(1 + before).unwrap_or(u32::MAX))
     }
 
     /// Notes a problem.
@@ -150,7 +152,7 @@ pub struct Taken<'a> {
 
 impl<'a> Taken<'a> {
     /// Begins with a table; notes a problem with anything else.
-    pub fn begin<T: Shape>(node: &Node<'a>, reader: &mut Reader<'_>) -> Option<Self> {
+    pub fn begin<T: Shape>(node: &Node<'a>, reader: &mut Reader) -> Option<Self> {
         let DeValue::Table(table) = node.value else {
             reader.wrong::<T>(node);
             return None;
@@ -168,7 +170,7 @@ impl<'a> Taken<'a> {
     }
 
     /// What stands under a key, which must be there unless its absence means something.
-    pub fn take<T: Shape>(&self, reader: &mut Reader<'_>, key: Key) -> Option<T> {
+    pub fn take<T: Shape>(&self, reader: &mut Reader, key: Key) -> Option<T> {
         match self.get(key.name) {
             Some(node) => T::read(&node, reader),
             None => T::absent().or_else(|| {
@@ -179,21 +181,21 @@ impl<'a> Taken<'a> {
     }
 
     /// What stands under a key, or a default.
-    pub fn take_or<T: Shape>(&self, reader: &mut Reader<'_>, key: Key, default: impl FnOnce() -> T) -> Option<T> {
+    pub fn take_or<T: Shape>(&self, reader: &mut Reader, key: Key, default: impl FnOnce() -> T) -> Option<T> {
         match self.get(key.name) {
             Some(node) => T::read(&node, reader),
             None => Some(default()),
         }
     }
 
-    fn lacks<T: Shape>(&self, reader: &mut Reader<'_>, key: Key) {
+    fn lacks<T: Shape>(&self, reader: &mut Reader, key: Key) {
         let write = assignment(key.name, &T::example());
         let message = format!("{} lacks `{}`; write {write} ({})", self.node.name(), key.name, key.summary());
         reader.problem(self.node.line, message);
     }
 
     /// Notes the keys that mean nothing here.
-    pub fn finish(&self, reader: &mut Reader<'_>, keys: &[Key], tag: Option<&str>) {
+    pub fn finish(&self, reader: &mut Reader, keys: &[Key], tag: Option<&str>) {
         for (name, node) in &self.entries {
             if tag == Some(name.as_str()) || keys.iter().any(|key| key.name == name) {
                 continue;

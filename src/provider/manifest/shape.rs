@@ -26,7 +26,7 @@ pub trait Shape: Sized {
     const IS_TEXT: bool = false;
 
     /// Reads a value; notes the reason when it cannot.
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self>;
+    fn read(node: &Node<'_>, reader: &mut Reader) -> Option<Self>;
 
     /// What must be written, as a noun phrase.
     fn expected() -> String;
@@ -49,7 +49,7 @@ pub trait Fields: Sized {
     const KEYS: &'static [Key];
 
     /// Takes the keys it knows.
-    fn take(table: &Taken<'_>, reader: &mut Reader<'_>) -> Option<Self>;
+    fn take(table: &Taken<'_>, reader: &mut Reader) -> Option<Self>;
 
     /// The JSON Schemas of its keys, and which of them must be there.
     fn properties(schemas: &mut Schemas) -> Vec<(&'static str, Value, bool)>;
@@ -57,7 +57,7 @@ pub trait Fields: Sized {
 
 /// Something optional.
 impl<T: Shape> Shape for Option<T> {
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(node: &Node<'_>, reader: &mut Reader) -> Option<Self> {
         T::read(node, reader).map(Some)
     }
 
@@ -80,7 +80,7 @@ impl<T: Shape> Shape for Option<T> {
 
 /// A list, which may not be empty: what is not there is left out or said to be `"none"`.
 impl<T: Shape> Shape for Vec<T> {
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(node: &Node<'_>, reader: &mut Reader) -> Option<Self> {
         let Some(items) = node.items(reader) else {
             reader.wrong::<Self>(node);
             return None;
@@ -109,7 +109,7 @@ impl<T: Shape> Shape for Vec<T> {
 
 /// A table with free keys.
 impl<T: Shape> Shape for BTreeMap<String, T> {
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(node: &Node<'_>, reader: &mut Reader) -> Option<Self> {
         let Some(entries) = node.entries(reader) else {
             reader.wrong::<Self>(node);
             return None;
@@ -159,7 +159,7 @@ impl<T> OrNone<Vec<T>> {
 }
 
 impl<T: Shape> Shape for OrNone<T> {
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(node: &Node<'_>, reader: &mut Reader) -> Option<Self> {
         match node.value {
             DeValue::String(text) if text == "none" => Some(Self::None),
             DeValue::String(_) if !T::IS_TEXT => {
@@ -204,7 +204,7 @@ macro_rules! shape {
 
             fn take(
                 table: &$crate::provider::manifest::reader::Taken<'_>,
-                reader: &mut $crate::provider::manifest::reader::Reader<'_>,
+                reader: &mut $crate::provider::manifest::reader::Reader,
             ) -> Option<Self> {
                 $(
                     let key = $crate::provider::manifest::reader::Key {
@@ -231,7 +231,7 @@ macro_rules! shape {
         impl $crate::provider::manifest::shape::Shape for $name {
             fn read(
                 node: &$crate::provider::manifest::reader::Node<'_>,
-                reader: &mut $crate::provider::manifest::reader::Reader<'_>,
+                reader: &mut $crate::provider::manifest::reader::Reader,
             ) -> Option<Self> {
                 use $crate::provider::manifest::{reader::Taken, shape::Fields};
                 let table = Taken::begin::<Self>(node, reader)?;
@@ -283,7 +283,7 @@ macro_rules! choice {
         impl $crate::provider::manifest::shape::Shape for $name {
             fn read(
                 node: &$crate::provider::manifest::reader::Node<'_>,
-                reader: &mut $crate::provider::manifest::reader::Reader<'_>,
+                reader: &mut $crate::provider::manifest::reader::Reader,
             ) -> Option<Self> {
                 use $crate::provider::manifest::{reader::Taken, shape::{Fields, word}};
                 let table = Taken::begin::<Self>(node, reader)?;
@@ -358,7 +358,7 @@ macro_rules! words {
         impl $crate::provider::manifest::shape::Shape for $name {
             fn read(
                 node: &$crate::provider::manifest::reader::Node<'_>,
-                reader: &mut $crate::provider::manifest::reader::Reader<'_>,
+                reader: &mut $crate::provider::manifest::reader::Reader,
             ) -> Option<Self> {
                 let words: Vec<&'static str> = Self::ALL.iter().map(|word| word.as_str()).collect();
                 let text = $crate::provider::manifest::shape::one_of::<Self>(node, reader, &words)?;
@@ -390,12 +390,7 @@ macro_rules! words {
 pub(crate) use {choice, shape, words};
 
 /// The word under the key that tells kinds apart.
-pub fn word(
-    table: &Taken<'_>,
-    reader: &mut Reader<'_>,
-    tag: &'static str,
-    words: &[&'static str],
-) -> Option<&'static str> {
+pub fn word(table: &Taken<'_>, reader: &mut Reader, tag: &'static str, words: &[&'static str]) -> Option<&'static str> {
     let Some(node) = table.get(tag) else {
         let message = format!(
             "{} lacks `{tag}`; write `{tag} = {:?}`, or one of {}",
@@ -410,7 +405,7 @@ pub fn word(
 }
 
 /// A text that is one of a few.
-pub fn one_of<T: Shape>(node: &Node<'_>, reader: &mut Reader<'_>, words: &[&'static str]) -> Option<&'static str> {
+pub fn one_of<T: Shape>(node: &Node<'_>, reader: &mut Reader, words: &[&'static str]) -> Option<&'static str> {
     let DeValue::String(text) = node.value else {
         reader.wrong::<T>(node);
         return None;

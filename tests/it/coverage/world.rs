@@ -47,6 +47,7 @@ use portolan::{
 };
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, Statement};
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::{
@@ -272,6 +273,8 @@ pub struct World {
     pub here: Side,
     pub there: Side,
     tokens: HashMap<String, String>,
+    /// The statement that counts the rows of every table.
+    counting: OnceCell<String>,
     /// Plays the providers as long as the hub may ask them.
     _played: Played,
 }
@@ -305,7 +308,7 @@ impl World {
         let hub = Arc::new(TestHub::with(&settings).await);
         let here = Side::prepare(&hub, &played, hub.tenant.clone()).await;
         let there = Side::prepare(&hub, &played, hub.another_tenant("elsewhere").await).await;
-        Self { hub, here, there, tokens: HashMap::new(), _played: played }
+        Self { hub, here, there, tokens: HashMap::new(), counting: OnceCell::new(), _played: played }
     }
 
     /// Asks as somebody.
@@ -409,18 +412,20 @@ impl World {
     pub async fn rows(&self) -> BTreeMap<String, i64> {
         self.hub.number_events().await;
         let db = self.hub.app.hub().database.reader();
-        let tables = match db.get_database_backend() {
-            DbBackend::Postgres => "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'",
-            _ => "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
-        };
         let ask =
             async |sql: String| db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap();
-        let tables = ask(tables.to_owned()).await;
-        let counts = tables.iter().map(|row| {
-            let table: String = row.try_get_by_index(0).unwrap();
-            format!("SELECT '{table}', COUNT(*) FROM \"{table}\"")
+        let tables = match db.get_database_backend() {
+            DbBackend::Postgres => "SELECT tablename FROM pg_tables WHERE schemaname = 'public'",
+            _ => "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+        };
+        let counting = self.counting.get_or_init(async || {
+            let counts = ask(tables.to_owned()).await.into_iter().map(|row| {
+                let table: String = row.try_get_by_index(0).unwrap();
+                format!("SELECT '{table}', COUNT(*) FROM \"{table}\"")
+            });
+            counts.collect::<Vec<_>>().join(" UNION ALL ")
         });
-        let counts = ask(counts.collect::<Vec<_>>().join(" UNION ALL ")).await;
+        let counts = ask(counting.await.clone()).await;
         let mut rows = BTreeMap::new();
         for row in counts {
             let table: String = row.try_get_by_index(0).unwrap();

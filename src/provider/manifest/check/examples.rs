@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-pub(super) fn check(manifest: &Manifest, reader: &mut Reader<'_>) {
+pub(super) fn check(manifest: &Manifest, reader: &mut Reader) {
     for rule in manifest.errors.rules.iter().flatten() {
         let found = judge(manifest, &rule.example);
         if found != Some(rule.class) {
@@ -111,7 +111,7 @@ fn headers(of: Option<&BTreeMap<String, String>>) -> HeaderMap {
     pairs.collect()
 }
 
-fn stream(stream: &Stream, reader: &mut Reader<'_>) {
+fn stream(stream: &Stream, reader: &mut Reader) {
     let key = &stream.key;
     let mut whole = Value::Null;
     stream.records.put(json!([stream.example.0]), &mut whole);
@@ -129,7 +129,7 @@ fn stream(stream: &Stream, reader: &mut Reader<'_>) {
     reader.problem(stream.line, problem);
 }
 
-fn webhook(webhook: &Webhook, reader: &mut Reader<'_>) {
+fn webhook(webhook: &Webhook, reader: &mut Reader) {
     let sent = &webhook.example;
     let body = match webhook.format {
         BodyFormat::Json => sent.body.0.to_string(),

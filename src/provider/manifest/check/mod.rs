@@ -11,7 +11,7 @@ mod parts;
 use super::{Manifest, problem::Line, reader::Reader};
 
 /// Notes what does not fit.
-pub(super) fn check(manifest: &Manifest, reader: &mut Reader<'_>) {
+pub(super) fn check(manifest: &Manifest, reader: &mut Reader) {
     names::check(manifest, reader);
     parts::check(manifest, reader);
     // Examples of parts that do not fit would only repeat it.
@@ -21,7 +21,7 @@ pub(super) fn check(manifest: &Manifest, reader: &mut Reader<'_>) {
 }
 
 /// Notes the second of two that have the same name.
-fn unique<'a>(reader: &mut Reader<'_>, what: &str, names: impl Iterator<Item = (Line, &'a str)>) {
+fn unique<'a>(reader: &mut Reader, what: &str, names: impl Iterator<Item = (Line, &'a str)>) {
     let mut seen = std::collections::BTreeMap::new();
     for (line, name) in names {
         if let Some(first) = seen.insert(name, line) {

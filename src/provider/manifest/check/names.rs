@@ -29,8 +29,8 @@ impl Names {
 }
 
 /// A look at the texts of one part.
-struct Look<'r, 't> {
-    reader: &'r mut Reader<'t>,
+struct Look<'r> {
+    reader: &'r mut Reader,
     line: Line,
     /// Where, as it is said to people.
     place: String,
@@ -38,8 +38,8 @@ struct Look<'r, 't> {
     inputs: Option<BTreeSet<String>>,
 }
 
-impl<'r, 't> Look<'r, 't> {
-    fn at(reader: &'r mut Reader<'t>, line: Line, place: &str) -> Self {
+impl<'r> Look<'r> {
+    fn at(reader: &'r mut Reader, line: Line, place: &str) -> Self {
         Self { reader, line, place: place.to_owned(), inputs: None }
     }
 
@@ -98,7 +98,7 @@ impl<'r, 't> Look<'r, 't> {
     }
 }
 
-pub(super) fn check(manifest: &Manifest, reader: &mut Reader<'_>) {
+pub(super) fn check(manifest: &Manifest, reader: &mut Reader) {
     let settings = manifest.settings.all().iter().map(|setting| setting.name.as_str());
     let values = manifest
         .environments
@@ -165,7 +165,7 @@ fn fields(auth: Option<&Auth>) -> Vec<&str> {
     auth.map(Auth::fields).unwrap_or_default().iter().map(|field| field.name.as_str()).collect()
 }
 
-fn auth(auth: &Auth, base: &Names, reader: &mut Reader<'_>) {
+fn auth(auth: &Auth, base: &Names, reader: &mut Reader) {
     let own = base.with(fields(Some(auth)));
     let place = format!("the auth method `{}`", auth.key());
     let mut look = Look { reader, line: Line::default(), place, inputs: None };
@@ -225,7 +225,7 @@ fn auth(auth: &Auth, base: &Names, reader: &mut Reader<'_>) {
     }
 }
 
-fn webhook(manifest: &Manifest, base: &Names, reader: &mut Reader<'_>) {
+fn webhook(manifest: &Manifest, base: &Names, reader: &mut Reader) {
     let Some(webhook) = manifest.webhook.get() else { return };
     let own: Vec<&str> = webhook.fields.iter().flatten().map(|field| field.name.as_str()).collect();
     let names = base.with(own);

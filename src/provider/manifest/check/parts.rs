@@ -21,7 +21,7 @@ use crate::provider::{
     webhook::shared::Network,
 };
 
-pub(super) fn check(manifest: &Manifest, reader: &mut Reader<'_>) {
+pub(super) fn check(manifest: &Manifest, reader: &mut Reader) {
     names(manifest, reader);
     version(manifest, reader);
     environments(manifest, reader);
@@ -78,7 +78,7 @@ pub(super) fn check(manifest: &Manifest, reader: &mut Reader<'_>) {
     webhook(manifest, reader);
 }
 
-fn names(manifest: &Manifest, reader: &mut Reader<'_>) {
+fn names(manifest: &Manifest, reader: &mut Reader) {
     unique(reader, "the environment", manifest.environments.iter().map(|it| (it.line, it.key.as_str())));
     unique(reader, "the auth method", manifest.auth.iter().map(|it| (line(it), it.key().as_str())));
     unique(reader, "the stream", manifest.streams.all().iter().map(|it| (it.line, it.key.as_str())));
@@ -119,7 +119,7 @@ fn line(auth: &Auth) -> Line {
     }
 }
 
-fn version(manifest: &Manifest, reader: &mut Reader<'_>) {
+fn version(manifest: &Manifest, reader: &mut Reader) {
     if let Some(version) = manifest.version.get() {
         unique(reader, "the version", version.known.iter().map(|it| (it.line, it.id.as_str())));
         if !version.known.iter().any(|known| known.id == version.current) {
@@ -132,7 +132,7 @@ fn version(manifest: &Manifest, reader: &mut Reader<'_>) {
     }
 }
 
-fn environments(manifest: &Manifest, reader: &mut Reader<'_>) {
+fn environments(manifest: &Manifest, reader: &mut Reader) {
     let Some(first) = manifest.environments.first() else { return };
     let names = |map: Option<&std::collections::BTreeMap<String, String>>| {
         map.map(|map| map.keys().cloned().collect::<Vec<_>>()).unwrap_or_default()
@@ -156,7 +156,7 @@ fn environments(manifest: &Manifest, reader: &mut Reader<'_>) {
 }
 
 /// A gap in a host decides where requests go, so the form of its value must be known.
-fn host_gaps(manifest: &Manifest, template: &Template, line: Line, reader: &mut Reader<'_>) {
+fn host_gaps(manifest: &Manifest, template: &Template, line: Line, reader: &mut Reader) {
     let host = template.as_str().strip_prefix("https://").unwrap_or(template.as_str());
     let host = host.split('/').next().unwrap_or(host);
     let Ok(host) = Template::parse(host) else { return };
@@ -177,7 +177,7 @@ fn host_gaps(manifest: &Manifest, template: &Template, line: Line, reader: &mut 
     }
 }
 
-fn setting(setting: &Setting, reader: &mut Reader<'_>) {
+fn setting(setting: &Setting, reader: &mut Reader) {
     let name = &setting.name;
     match (&setting.choices, setting.kind) {
         (None, SettingKind::Choice) => reader.problem(
@@ -201,7 +201,7 @@ fn setting(setting: &Setting, reader: &mut Reader<'_>) {
     }
 }
 
-fn field(field: &Field, reader: &mut Reader<'_>) {
+fn field(field: &Field, reader: &mut Reader) {
     if field.pattern.as_ref().is_some_and(|pattern| !pattern.fits(&field.example)) {
         reader.problem(
             field.line,
@@ -210,7 +210,7 @@ fn field(field: &Field, reader: &mut Reader<'_>) {
     }
 }
 
-fn auth(manifest: &Manifest, auth: &Auth, reader: &mut Reader<'_>) {
+fn auth(manifest: &Manifest, auth: &Auth, reader: &mut Reader) {
     let line = line(auth);
     let has = |wanted: fn(&Inject) -> bool| auth.inject().iter().any(wanted);
     let wanting = match auth {
@@ -261,7 +261,7 @@ fn auth(manifest: &Manifest, auth: &Auth, reader: &mut Reader<'_>) {
 }
 
 /// Whether there are a client id and secret where a token call looks for them.
-fn client(manifest: &Manifest, auth: &Auth, reader: &mut Reader<'_>) {
+fn client(manifest: &Manifest, auth: &Auth, reader: &mut Reader) {
     let own = |name: &str| auth.fields().iter().any(|field| field.name.as_str() == name);
     let app = |name: &str| manifest.app.iter().flatten().any(|field| field.name.as_str() == name);
     let lacking = match auth {
@@ -296,7 +296,7 @@ fn texts(inject: &Inject) -> Vec<&Template> {
     }
 }
 
-fn is_setting(manifest: &Manifest, name: &str, line: Line, place: &str, reader: &mut Reader<'_>) {
+fn is_setting(manifest: &Manifest, name: &str, line: Line, place: &str, reader: &mut Reader) {
     let names = manifest.settings.all().iter().map(|setting| setting.name.as_str());
     if !names.clone().any(|other| other == name) {
         let hint = known(name, names);
@@ -304,7 +304,7 @@ fn is_setting(manifest: &Manifest, name: &str, line: Line, place: &str, reader: 
     }
 }
 
-fn request(manifest: &Manifest, request: &Request, reader: &mut Reader<'_>) {
+fn request(manifest: &Manifest, request: &Request, reader: &mut Reader) {
     let bodies = [request.json.is_some(), request.form.is_some(), request.graphql.is_some()];
     let bodies = bodies.into_iter().filter(|body| *body).count();
     if bodies > 1 {
@@ -323,7 +323,7 @@ fn request(manifest: &Manifest, request: &Request, reader: &mut Reader<'_>) {
     }
 }
 
-fn limit(manifest: &Manifest, limit: &Limit, reader: &mut Reader<'_>) {
+fn limit(manifest: &Manifest, limit: &Limit, reader: &mut Reader) {
     if let Limit::Usage(it) = limit
         && (it.slow_at >= it.stop_at || it.stop_at > 100)
     {
@@ -356,7 +356,7 @@ fn limit(manifest: &Manifest, limit: &Limit, reader: &mut Reader<'_>) {
     }
 }
 
-fn category(manifest: &Manifest, category: &Category, reader: &mut Reader<'_>) {
+fn category(manifest: &Manifest, category: &Category, reader: &mut Reader) {
     is_setting(manifest, category.by.as_str(), category.line, "`category.by`", reader);
     let by = manifest.settings.all().iter().find(|setting| setting.name == category.by);
     if by.is_some_and(|setting| setting.kind != SettingKind::Mapping) {
@@ -365,7 +365,7 @@ fn category(manifest: &Manifest, category: &Category, reader: &mut Reader<'_>) {
     }
 }
 
-fn stream(manifest: &Manifest, stream: &Stream, reader: &mut Reader<'_>) {
+fn stream(manifest: &Manifest, stream: &Stream, reader: &mut Reader) {
     let key = &stream.key;
     request(manifest, &stream.request, reader);
     let mut probe = serde_json::Value::Null;
@@ -430,7 +430,7 @@ fn uses_since(request: &Request) -> bool {
         || trees.into_iter().flatten().flat_map(Tree::templates).any(since)
 }
 
-fn webhook(manifest: &Manifest, reader: &mut Reader<'_>) {
+fn webhook(manifest: &Manifest, reader: &mut Reader) {
     let Some(webhook) = manifest.webhook.get() else { return };
     for field in webhook.fields.iter().flatten() {
         self::field(field, reader);
@@ -472,7 +472,7 @@ fn webhook(manifest: &Manifest, reader: &mut Reader<'_>) {
     }
 }
 
-fn place(place: &Place, reader: &mut Reader<'_>) {
+fn place(place: &Place, reader: &mut Reader) {
     let given = [place.header.is_some(), place.body.is_some(), place.query.is_some(), place.constant.is_some()];
     if given.into_iter().filter(|given| *given).count() != 1 {
         reader.problem(place.line, "a place is one of `header`, `body`, `query` and `constant`; write exactly one");
