@@ -283,7 +283,7 @@ chosen() { # STEP…
 clean_up() {
   stop_started
   keep_pages || true
-  rm -rf "$work"
+  rm -rf "$work" "${fleeting:-$work}"
 }
 
 main() {

@@ -17,6 +17,7 @@ localstripe_package='localstripe==1.15.10'
 started=()   # "SIGNAL PID" of everything to stop at the end
 hub=''       # the address of our own server, once it is up
 hub_token='' # what opens it for an administrator
+fleeting=''  # a folder for what PostgreSQL writes
 chromium=''  # the browser, once it is found
 
 stop_started() {
@@ -77,7 +78,9 @@ apt_get() { # PACKAGE…
 
 start_postgres() {
   [[ -z ${TEST_POSTGRES_URL:-} ]] || return 0
-  local port data=$work/postgres/data
+  local port data
+  fleeting_folder
+  data=$fleeting/postgres/data
   if ! install_postgres; then
     note 'PostgreSQL is missing: install its server, or name one in TEST_POSTGRES_URL'
     return 1
@@ -115,12 +118,24 @@ as_owner() { # COMMAND…
   local -a become=()
   ((EUID != 0)) || become=(setpriv "--reuid=$(owner)" "--regid=$(id -g "$(owner)")" --clear-groups)
   # From a folder that the owner may be in.
-  (cd "$work/postgres" && "${become[@]}" "$@")
+  (cd "$fleeting/postgres" && "${become[@]}" "$@")
 }
 
-# Quick because checkpoints are rare, no query is compiled, and no commit waits for the disk. Tests kill
-# processes and then count what is left: a killed process takes nothing along that the kernel has, and the
-# machine, whose fall is what fsync is for, is not felled by any.
+# Where much is written of which nothing has to stay: in memory where there is room, so that no commit waits for a
+# disk, which is most of what the tests would do. A killed process takes nothing along from either.
+fleeting_folder() {
+  local free
+  [[ -z $fleeting ]] || return 0
+  free=$(df --output=avail --block-size=1M /dev/shm 2>/dev/null | tail -n 1) || free=0
+  if ((free > 6144)) && fleeting=$(mktemp -d /dev/shm/portolan-tests.XXXXXX 2>/dev/null); then
+    chmod 711 "$fleeting"
+  else
+    fleeting=$work
+  fi
+}
+
+# Quick because checkpoints are rare and no query is compiled, not because it forgets: fsync
+# and full_page_writes stay on, for tests kill processes and then count what is left.
 postgres_settings() { # PORT FOLDER
   printf '%s\n' \
     "listen_addresses = '127.0.0.1'" \
@@ -130,8 +145,6 @@ postgres_settings() { # PORT FOLDER
     'shared_buffers = 256MB' \
     'checkpoint_timeout = 30min' \
     'max_wal_size = 4GB' \
-    'fsync = off' \
-    'full_page_writes = off' \
     'jit = off'
 }
 

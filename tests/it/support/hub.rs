@@ -70,7 +70,7 @@ impl TestHub {
 
     /// A hub with some settings changed, given as environment variables.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
-        let database = TestDatabase::create().await;
+        let database = TestDatabase::with_tables().await;
         Self::on(database, settings).await
     }
 
