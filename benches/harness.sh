@@ -35,7 +35,7 @@ mkdir "$work/data"
 export PORTOLAN_DATA_DIR=$work/data
 PORTOLAN_MASTER_KEY="1:$(head -c 32 /dev/urandom | base64)"
 export PORTOLAN_MASTER_KEY
-declare -A known=([DATA]=$work/data [DATABASE]=$server/portolan_bench)
+declare -A known=()
 case ${1:-} in
   subs)
     known[HUB]=$(built subscriptions)

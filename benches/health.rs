@@ -13,6 +13,9 @@
     reason = "a benchmark fails by panicking, prints figures, and waits for its own tasks"
 )]
 
+#[path = "hubs/mod.rs"]
+mod hubs;
+
 use std::{
     env, fs,
     io::{BufRead, BufReader, Write},
@@ -24,13 +27,9 @@ use std::{
 };
 
 use portolan::{
-    app::{App, World},
-    config::{Config, Flags, environment},
-    context::Cx,
     domain::{
         credential::given::Given,
         integration::create::{self, NewIntegration},
-        tenant,
     },
     kernel::clock::SystemClock,
     provider::{
@@ -40,8 +39,10 @@ use portolan::{
     worker::prober::Prober,
 };
 use sea_orm::{ConnectionTrait, Database, Statement};
-use tokio::{net::TcpListener, time::sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+
+use hubs::{block_on, listen, start};
 
 /// Integrations that are probed, if it is not said.
 const MANY: usize = 3_000;
@@ -71,13 +72,9 @@ fn main() {
     }
 }
 
-fn block_on(work: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(work);
-}
-
 /// Plays Stripe to whoever asks, as often as they like.
 async fn simulate() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = listen(0).await;
     let address = listener.local_addr().unwrap();
     let stripe =
         Catalogue::embedded().iter().filter(|manifest| manifest.key.as_str() == "stripe").cloned().collect::<Vec<_>>();
@@ -94,11 +91,7 @@ async fn hub(simulator: SocketAddr, many: usize) {
         ("PORTOLAN_OUTGOING_SIMULATOR", format!("http://{simulator}")),
         ("PORTOLAN_HEALTH_INTERVAL", "12h".to_owned()),
     ];
-    let settings = environment().chain(settings.map(|(name, value)| (name.to_owned(), value)));
-    let config = Config::load(&Flags::default(), settings, &env::current_dir().unwrap()).unwrap();
-    let (app, _) = App::start(&config, World::default()).await.unwrap();
-    let home = tenant::named(app.hub(), "default").await.unwrap();
-    let cx = Cx::system(app.hub().clone(), "bench", home.id);
+    let (app, cx) = start(settings).await;
     let each = |_| {
         let key = Given::ApiKey { key: KEY.to_owned().into(), prefix: None };
         let new = NewIntegration {

@@ -14,6 +14,9 @@
     reason = "a benchmark fails by panicking, prints figures, and waits for its own tasks"
 )]
 
+#[path = "hubs/mod.rs"]
+mod hubs;
+
 use std::{
     env, fs,
     io::{BufRead, BufReader},
@@ -26,14 +29,12 @@ use std::{
 use axum::{Router, extract::RawQuery};
 use bytes::Bytes;
 use portolan::{
-    app::{App, World},
-    config::{Config, Flags},
+    app::App,
     context::Cx,
     domain::{
         credential::given::Given,
         integration::create::{self, NewIntegration},
         sync::{Status, list, run},
-        tenant,
     },
     kernel::id::IntegrationId,
     worker::{
@@ -51,6 +52,8 @@ use sea_orm::{
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use hubs::{block_on, listen, start};
 
 /// Records of a round, if it is not said; and of a page.
 const MANY: usize = 50_000;
@@ -133,10 +136,9 @@ example = { id = "1" }
 
 fn main() {
     let given: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     match given.first().map(String::as_str) {
-        Some("--provide") => runtime.block_on(provide(given[1].parse().unwrap())),
-        first => runtime.block_on(compare(first.and_then(|text| text.parse().ok()).unwrap_or(MANY))),
+        Some("--provide") => block_on(provide(given[1].parse().unwrap())),
+        first => block_on(compare(first.and_then(|text| text.parse().ok()).unwrap_or(MANY))),
     }
 }
 
@@ -179,7 +181,7 @@ async fn provide(many: usize) {
         let page = pages[after.map_or(0, |page| page.parse::<usize>().unwrap())].clone();
         async move { ([("content-type", "application/json")], page) }
     });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = listen(0).await;
     println!("{}", listener.local_addr().unwrap());
     axum::serve(listener, router).await.unwrap();
 }
@@ -363,12 +365,8 @@ async fn on(name: &str, provider: &Provider, many: usize, url: Option<&str>) {
         settings.push(("PORTOLAN_DATABASE_URL", url.to_owned()));
         settings.push(("PORTOLAN_MASTER_KEY", MASTER_KEY.to_owned()));
     }
-    let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value));
-    let config = Config::load(&Flags::default(), settings, folder.path()).unwrap();
-    let (app, _) = App::start(&config, World::default()).await.unwrap();
+    let (app, cx) = start(settings).await;
     app.follow();
-    let home = tenant::named(app.hub(), "default").await.unwrap();
-    let cx = Cx::system(app.hub().clone(), "bench", home.id);
     let held = Settings { lease: Duration::from_mins(1), grace: Duration::from_mins(1) };
     let node = Runner::new(app.hub().clone(), worker::kinds(), held, Arc::new(|_| {}), CancellationToken::new());
     let mut bound = Bound::beside(&app, folder.path(), url).await;

@@ -1,6 +1,6 @@
 //! Portolan as it is, with a door beside it through which events are written.
 
-use std::{collections::HashMap, net::SocketAddr};
+use std::collections::HashMap;
 
 use axum::{
     Json, Router,
@@ -9,15 +9,11 @@ use axum::{
     routing::post,
 };
 use portolan::{
-    app::{App, World},
-    config::{Config, Flags, environment},
+    app::App,
     context::Cx,
-    domain::{
-        access::{
-            token::{self, NewApiToken},
-            user::RoleName,
-        },
-        tenant,
+    domain::access::{
+        token::{self, NewApiToken},
+        user::RoleName,
     },
     event::Fact,
     kernel::{error::Result, scope::Role},
@@ -26,6 +22,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+use crate::hubs::{block_on, listen, start};
 
 /// The argument with which this program is a server.
 pub(crate) const SERVE: &str = "--serve-hub";
@@ -87,7 +85,7 @@ impl Fact for Told {
 /// Serves until killed. Says where, where it is told of events, and what opens it.
 pub(crate) fn serve() {
     block_on(async {
-        let (app, cx) = start().await;
+        let (app, cx) = start(SETTINGS).await;
         let secret = token(&cx).await;
         let (door, hub) = (listen(0).await, listen(0).await);
         println!("{} {} {secret}", hub.local_addr().unwrap(), door.local_addr().unwrap());
@@ -101,7 +99,7 @@ pub(crate) fn serve_target(mut ports: impl Iterator<Item = String>) {
     let mut port = || ports.next().unwrap().parse().unwrap();
     let (door, hub) = (port(), port());
     block_on(async {
-        let (app, cx) = start().await;
+        let (app, cx) = start(SETTINGS).await;
         // Whoever sees the door open takes the hub for ready, so that comes first.
         let hub = listen(hub).await;
         let router = Router::new().route("/publish", post(tell)).with_state(cx);
@@ -112,24 +110,10 @@ pub(crate) fn serve_target(mut ports: impl Iterator<Item = String>) {
 /// Prints a token with which everything may be followed.
 pub(crate) fn make_token() {
     block_on(async {
-        let (app, cx) = start().await;
+        let (app, cx) = start(SETTINGS).await;
         println!("{}", token(&cx).await);
         app.close().await;
     });
-}
-
-fn block_on(task: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(task);
-}
-
-async fn start() -> (App, Cx) {
-    let settings = SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let folder = std::env::current_dir().unwrap();
-    let config = Config::load(&Flags::default(), environment().chain(settings), &folder).unwrap();
-    let (app, _) = App::start(&config, World::default()).await.unwrap();
-    let home = tenant::named(app.hub(), "default").await.unwrap();
-    let cx = Cx::system(app.hub().clone(), "bench", home.id);
-    (app, cx)
 }
 
 async fn token(cx: &Cx) -> String {
@@ -149,10 +133,6 @@ async fn both(app: App, hub: TcpListener, door: TcpListener, router: Router) {
     let door = axum::serve::ListenerExt::tap_io(door, |socket| drop(socket.set_nodelay(true)));
     let publishing = axum::serve(door, router);
     tokio::join!(app.serve(hub, CancellationToken::new()), async { publishing.await.unwrap() });
-}
-
-async fn listen(port: u16) -> TcpListener {
-    TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await.unwrap()
 }
 
 /// Writes an event of each topic, in one commit.

@@ -18,6 +18,8 @@
 #[path = "../cores/mod.rs"]
 mod cores;
 mod hub;
+#[path = "../hubs/mod.rs"]
+mod hubs;
 mod load;
 mod servers;
 

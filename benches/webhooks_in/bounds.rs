@@ -20,7 +20,7 @@ use sea_orm::sqlx::{
 };
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::servers::{SECRET, listen};
+use crate::{hubs::listen, servers::SECRET};
 
 const TABLE: &str = "CREATE TABLE inbox (source TEXT NOT NULL, id TEXT NOT NULL, body";
 

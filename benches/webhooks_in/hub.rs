@@ -3,20 +3,20 @@
 use std::sync::Arc;
 
 use portolan::{
-    app::{App, World},
-    config::{Config, Flags, environment},
     context::Cx,
     domain::{
         credential::given::Given,
         inbox::source::{self, NewSource},
         integration::create::{self, Capabilities, NewIntegration},
-        tenant,
     },
     http::serve::{ServeLimits, serve as listen_on},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::servers::{SECRET, listen};
+use crate::{
+    hubs::{listen, start},
+    servers::SECRET,
+};
 
 /// The load comes from one address.
 const SETTINGS: [(&str, &str); 2] =
@@ -28,17 +28,8 @@ pub(crate) const SERVE_TARGET: &str = "--serve-target";
 /// Makes a source for that, prints its path, and does nothing else.
 pub(crate) const MAKE_SOURCE: &str = "--make-source";
 
-async fn start() -> App {
-    let settings = SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let folder = std::env::current_dir().unwrap();
-    let config = Config::load(&Flags::default(), environment().chain(settings), &folder).unwrap();
-    App::start(&config, World::default()).await.unwrap().0
-}
-
 /// A source of webhooks. Gives its path.
-async fn source(app: &App) -> String {
-    let home = tenant::named(app.hub(), "default").await.unwrap();
-    let cx = Cx::system(app.hub().clone(), "bench", home.id);
+async fn source(cx: &Cx) -> String {
     // Its records are not read: what is measured is webhooks.
     let capabilities = Capabilities { can_sync: Some(false), ..Capabilities::default() };
     let new = NewIntegration {
@@ -50,7 +41,7 @@ async fn source(app: &App) -> String {
         ..NewIntegration::default()
     };
     let given = Given::Bearer("bench-bench-bench".to_owned().into());
-    let integration = create::create(&cx, new, Some(given), None).await.unwrap();
+    let integration = create::create(cx, new, Some(given), None).await.unwrap();
     let new = NewSource {
         provider: None,
         integration: Some(integration.id),
@@ -58,14 +49,14 @@ async fn source(app: &App) -> String {
         name: None,
         secrets: vec![("webhook_secret".to_owned(), SECRET.to_owned().into())],
     };
-    let made = source::create(&cx, new, None).await.unwrap();
+    let made = source::create(cx, new, None).await.unwrap();
     format!("/hooks/{}", made.source.address)
 }
 
 /// Serves until killed, with everything or without those who process what came.
 pub(crate) async fn serve(whole: bool) {
-    let app = start().await;
-    let path = source(&app).await;
+    let (app, cx) = start(SETTINGS).await;
+    let path = source(&cx).await;
     let listener = listen(0).await;
     println!("{} {path}", listener.local_addr().unwrap());
     let stop = CancellationToken::new();
@@ -79,13 +70,14 @@ pub(crate) async fn serve(whole: bool) {
 
 /// Prints the path of a source, made for this.
 pub(crate) async fn make_source() {
-    let app = start().await;
-    println!("{}", source(&app).await);
+    let (app, cx) = start(SETTINGS).await;
+    println!("{}", source(&cx).await);
+    drop(cx);
     app.close().await;
 }
 
 /// Serves at a port until killed.
 pub(crate) async fn serve_target(port: u16) {
-    let app = start().await;
+    let (app, _) = start(SETTINGS).await;
     app.serve(listen(port).await, CancellationToken::new()).await;
 }

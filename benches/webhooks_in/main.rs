@@ -18,6 +18,8 @@ mod bounds;
 #[path = "../cores/mod.rs"]
 mod cores;
 mod hub;
+#[path = "../hubs/mod.rs"]
+mod hubs;
 mod load;
 mod servers;
 #[path = "../stores/mod.rs"]
@@ -33,8 +35,8 @@ const ROUNDS: usize = 3;
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.get(1).map(String::as_str) {
-        Some(hub::MAKE_SOURCE) => return servers::block_on(hub::make_source()),
-        Some(hub::SERVE_TARGET) => return servers::block_on(hub::serve_target(arguments[2].parse().unwrap())),
+        Some(hub::MAKE_SOURCE) => return hubs::block_on(hub::make_source()),
+        Some(hub::SERVE_TARGET) => return hubs::block_on(hub::serve_target(arguments[2].parse().unwrap())),
         Some(argument) => {
             if let Some(target) = Target::served(argument) {
                 return servers::serve(target);

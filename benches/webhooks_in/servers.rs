@@ -6,12 +6,11 @@ use std::{
     process::{Child, Stdio},
 };
 
-use tokio::net::TcpListener;
-
 use crate::{
     bounds,
     cores::on_its_core,
     hub,
+    hubs::block_on,
     stores::{Place, Store, cpu_of},
 };
 
@@ -57,14 +56,6 @@ pub(crate) fn serve(target: Target) {
             Target::Taking | Target::Portolan => hub::serve(target == Target::Portolan).await,
         }
     });
-}
-
-pub(crate) fn block_on(task: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(task);
-}
-
-pub(crate) async fn listen(port: u16) -> TcpListener {
-    TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await.unwrap()
 }
 
 /// A running server, with a database of its own.

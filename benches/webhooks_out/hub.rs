@@ -4,22 +4,20 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
 use portolan::{
-    app::{App, World},
-    config::{Config, Flags, environment},
+    app::App,
     context::Cx,
-    domain::{
-        outbound::destination::{self, NewDestination},
-        tenant,
-    },
+    domain::outbound::destination::{self, NewDestination},
     event::Fact,
     worker::outbound::{self, Sender},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::server::ready;
+use crate::{
+    hubs::{listen, start},
+    server::ready,
+};
 
 /// Changes of one commit.
 const TOGETHER: usize = 32;
@@ -71,16 +69,6 @@ impl Fact for Told {
     }
 }
 
-async fn start() -> (App, Cx) {
-    let settings = SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let folder = std::env::current_dir().unwrap();
-    let config = Config::load(&Flags::default(), environment().chain(settings), &folder).unwrap();
-    let (app, _) = App::start(&config, World::default()).await.unwrap();
-    let home = tenant::named(app.hub(), "default").await.unwrap();
-    let cx = Cx::system(app.hub().clone(), "bench", home.id);
-    (app, cx)
-}
-
 async fn make(cx: &Cx, number: usize, url: String) {
     let new = NewDestination {
         name: format!("destination {number}"),
@@ -102,7 +90,7 @@ fn send(app: &App) {
 
 /// Makes the changes and sends them until killed.
 pub(crate) async fn serve(sink: SocketAddr, destinations: usize, changes: usize) {
-    let (app, cx) = start().await;
+    let (app, cx) = start(SETTINGS).await;
     for number in 0..destinations {
         make(&cx, number, format!("http://{sink}/{number}")).await;
     }
@@ -127,18 +115,17 @@ pub(crate) async fn serve(sink: SocketAddr, destinations: usize, changes: usize)
 
 /// Makes a destination where the sink of the harness is.
 pub(crate) async fn make_destination() {
-    let (app, cx) = start().await;
+    let (app, cx) = start(SETTINGS).await;
     make(&cx, 0, "http://127.0.0.1:7090/".to_owned()).await;
     app.close().await;
 }
 
 /// Is told of changes at a port until killed, and sends them. Each is a commit of its own.
 pub(crate) async fn serve_target(port: u16) {
-    let (app, cx) = start().await;
+    let (app, cx) = start(SETTINGS).await;
     send(&app);
     let router = Router::new().route("/enqueue", post(enqueue)).with_state(cx);
-    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await.unwrap();
-    axum::serve(listener, router).await.unwrap();
+    axum::serve(listen(port).await, router).await.unwrap();
 }
 
 async fn enqueue(State(cx): State<Cx>, Json(told): Json<Told>) -> StatusCode {

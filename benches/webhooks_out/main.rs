@@ -18,6 +18,8 @@ mod bound;
 #[path = "../cores/mod.rs"]
 mod cores;
 mod hub;
+#[path = "../hubs/mod.rs"]
+mod hubs;
 mod server;
 mod sink;
 #[path = "../stores/mod.rs"]
@@ -81,8 +83,8 @@ async fn round(target: Target, store: &Store, destinations: usize) -> Figures {
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.get(1).map(String::as_str) {
-        Some(hub::MAKE_DESTINATION) => return server::block_on(hub::make_destination()),
-        Some(hub::SERVE_TARGET) => return server::block_on(hub::serve_target(arguments[2].parse().unwrap())),
+        Some(hub::MAKE_DESTINATION) => return hubs::block_on(hub::make_destination()),
+        Some(hub::SERVE_TARGET) => return hubs::block_on(hub::serve_target(arguments[2].parse().unwrap())),
         Some(argument) => {
             if let Some(target) = Target::served(argument) {
                 return server::serve(target, &arguments[2..]);

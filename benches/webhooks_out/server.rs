@@ -10,6 +10,7 @@ use crate::{
     bound,
     cores::on_its_core,
     hub,
+    hubs::block_on,
     stores::{Place, Store, cpu_of},
 };
 
@@ -52,10 +53,6 @@ pub(crate) fn serve(target: Target, words: &[String]) {
             Target::Portolan => hub::serve(sink, destinations, changes).await,
         }
     });
-}
-
-pub(crate) fn block_on(task: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(task);
 }
 
 /// Says that everything is there, and waits for the word.

@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use super::TestHub;
 
 /// Rows of one statement.
-const AT_ONCE: usize = 25_000;
+const AT_ONCE: usize = 2_500;
 
 /// Copies a row of a table so many times. `changes` says what each copy has instead, by columns; `{n}` in it stands for
 /// the number of the copy, from 1, and `{id}` for a new id that sorts by that number.
