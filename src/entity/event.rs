@@ -3,7 +3,10 @@
 use sea_orm::{DbBackend, DeleteMany, QueryOrder, Statement, Value, entity::prelude::*};
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::id::{EventId, TenantId};
+use crate::kernel::{
+    error::{Error, Result},
+    id::{EventId, TenantId},
+};
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize, Deserialize)]
@@ -44,6 +47,47 @@ pub fn oldest() -> Select<Entity> {
 /// Takes away events up to a position; for retention.
 pub fn up_to(position: i64) -> DeleteMany<Entity> {
     Entity::delete_many().filter(COLUMN.position.lte(position))
+}
+
+/// Puts events at the end of the log of SQLite. Written out, since the log is where all changes go: to build this from
+/// models costs several times what the rows cost.
+pub fn appended(events: &[Model]) -> Result<Statement> {
+    const COLUMNS: [Column; 11] = [
+        Column::Position,
+        Column::TenantId,
+        Column::Number,
+        Column::EventId,
+        Column::Topic,
+        Column::Kind,
+        Column::Subject,
+        Column::Data,
+        Column::Actor,
+        Column::RequestId,
+        Column::At,
+    ];
+    let mut values: Vec<Value> = Vec::with_capacity(events.len() * COLUMNS.len());
+    for event in events {
+        let data = serde_json::to_string(&event.data)
+            .map_err(|error| Error::Internal("an event could not be written", error.into()))?;
+        values.extend([
+            event.position.into(),
+            event.tenant_id.into(),
+            event.number.into(),
+            event.event_id.into(),
+            event.topic.as_str().into(),
+            event.kind.as_str().into(),
+            event.subject.as_str().into(),
+            data.into(),
+            event.actor.as_str().into(),
+            event.request_id.as_deref().into(),
+            event.at.into(),
+        ]);
+    }
+    let columns: Vec<_> = COLUMNS.iter().map(Column::as_str).collect();
+    let row = format!("({})", vec!["?"; COLUMNS.len()].join(", "));
+    let rows = vec![row.as_str(); events.len()].join(", ");
+    let sql = format!("INSERT INTO events ({}) VALUES {rows}", columns.join(", "));
+    Ok(Statement::from_sql_and_values(DbBackend::Sqlite, sql, values))
 }
 
 /// The newest events of a topic about each of several subjects, in one statement.

@@ -14,6 +14,8 @@
 //! knows above which number it is complete, so a [`Reader`](super::Reader) that has read the log up to there
 //! joins it without a hole or a double.
 //!
+//! The end of the log of **all** tenants is held, too, for parts of the program that read everything ([`recent`](super::recent)).
+//!
 //! An **inbox** is one reader's place at a tail, found by what the reader wants: an event that concerns one of
 //! two thousand readers touches one. An inbox is bounded; a reader that does not empty it falls off and reads
 //! the log again. Nothing here grows with how slow somebody is.
@@ -34,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Entry, Interest, log,
+    recent::Recent,
     tail::{Inbox, Tail},
 };
 use crate::kernel::{
@@ -62,6 +65,7 @@ pub type Observer = Box<dyn Fn(&Entry) + Send + Sync>;
 
 struct Shared {
     tails: Mutex<HashMap<TenantId, Tail>>,
+    recent: Mutex<Recent>,
     announced: Mutex<Vec<Entry>>,
     /// The position of the last event that passed.
     position: AtomicI64,
@@ -79,6 +83,7 @@ impl Default for Feed {
     fn default() -> Self {
         Self(Arc::new(Shared {
             tails: Mutex::default(),
+            recent: Mutex::default(),
             announced: Mutex::default(),
             position: AtomicI64::new(0),
             follows: AtomicBool::new(false),
@@ -208,7 +213,16 @@ impl Feed {
         held(&self.0.observers).push(observer);
     }
 
+    /// Events of all tenants after a position, in order: what passed here of late without a look at the database, else
+    /// what the log says. Who got as many as asked for asks again; who got fewer may wait for an observer.
+    pub async fn beyond(&self, db: &DatabaseConnection, position: i64, most: usize) -> Result<Vec<Entry>> {
+        let passed = held(&self.0.recent).beyond(position, most);
+        if passed.is_empty() { log::beyond(db, position, most as u64).await } else { Ok(passed) }
+    }
+
     fn dispatch(&self, entry: &Entry) {
+        // First, so that it is there for whom an observer wakes.
+        held(&self.0.recent).push(entry);
         for observer in &*held(&self.0.observers) {
             observer(entry);
         }

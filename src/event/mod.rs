@@ -29,6 +29,7 @@ pub mod order;
 pub mod outbound;
 pub mod partner;
 mod reader;
+mod recent;
 pub mod sequencer;
 pub mod sync;
 mod tail;

@@ -117,8 +117,8 @@ impl Tail {
     }
 }
 
-/// About what an event takes in memory beside its fixed parts.
-fn weight(entry: &Entry) -> usize {
+/// About what an event takes in memory.
+pub(super) fn weight(entry: &Entry) -> usize {
     // The facts are small objects; their text would have to be made to be measured.
     256 + entry.data.as_object().map_or(0, |fields| fields.len() * 64)
 }

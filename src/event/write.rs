@@ -115,8 +115,7 @@ async fn append(db: &impl ConnectionTrait, drafts: Vec<Draft>) -> Result<Vec<Ent
         *number += 1;
         entries.push(draft.placed(position, *number));
     }
-    let rows = entries.iter().cloned().map(IntoActiveModel::into_active_model);
-    event::Entity::insert_many(rows).exec_without_returning(db).await?;
+    db.execute_raw(event::appended(&entries)?).await?;
     Ok(entries.into_iter().map(Arc::new).collect())
 }
 

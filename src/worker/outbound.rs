@@ -58,6 +58,9 @@ const OVER: usize = 4;
 /// Deliveries that are taken, for each place.
 const AHEAD: usize = 4;
 
+/// What one destination may have of them where no other waits; a share is left for whoever comes.
+const ALONE: usize = AHEAD - 1;
+
 /// How long one waits for a place. It is shorter than what is left of its time when an attempt has had all it may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -80,15 +83,12 @@ const MOMENT: Duration = Duration::from_millis(3);
 pub async fn route(hub: Arc<Hub>, stop: CancellationToken) {
     let woken = Arc::new(Notify::new());
     let heard = Arc::clone(&woken);
-    hub.feed.observe(Box::new(move |entry| {
-        if entry.topic != "outbound" {
-            heard.notify_one();
-        }
-    }));
+    // What is of no interest is passed over, too, while it is at hand.
+    hub.feed.observe(Box::new(move |_| heard.notify_one()));
     let mut reached = Reached::default();
     while !stop.is_cancelled() {
         let wait = match route::route(&hub, &mut reached).await {
-            Ok(routed) if routed.events > 0 => continue,
+            Ok(routed) if routed.more => continue,
             Ok(_) => LOOK,
             Err(error) => {
                 tracing::warn!(error = chain(&error), "events wait to be sent as webhooks, will try again");
@@ -255,8 +255,7 @@ impl Sender {
             let mut next = None;
             let mut ready = Vec::new();
             let lines = send::lines(&self.hub).await?;
-            // Who is alone may have what keeps all places busy.
-            let share = if lines.len() == 1 { most * 2 } else { most };
+            let share = if lines.len() == 1 { most * ALONE } else { most };
             for line in lines {
                 let due = line.paused_until.map_or(line.due, |until| until.max(line.due));
                 if due > now {
@@ -333,7 +332,7 @@ impl Sender {
             Ok((_, Sent::Answered(answer))) => {
                 let quick = answer.latency < SLOW && answer.arrived();
                 pace.allowed =
-                    if quick { (pace.allowed + 1).min(most * 2) } else { (pace.allowed.min(most) / 2).max(1) };
+                    if quick { (pace.allowed + 1).min(most * ALONE) } else { (pace.allowed.min(most) / 2).max(1) };
                 if let Some(observer) = &self.observer {
                     observer(answer.error.as_ref().map_or("DELIVERED", |(class, _)| *class), answer.latency);
                 }

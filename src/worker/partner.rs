@@ -19,23 +19,17 @@ use crate::{
 /// How often it looks by itself.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Topics in which something may concern a partner.
-const TOPICS: [&str; 3] = ["order", "inbox", "sync"];
-
 /// Reads the log until stopped.
 pub async fn follow(hub: Arc<Hub>, stop: CancellationToken) {
     let woken = Arc::new(Notify::new());
     let heard = Arc::clone(&woken);
-    hub.feed.observe(Box::new(move |entry| {
-        if TOPICS.contains(&entry.topic.as_str()) {
-            heard.notify_one();
-        }
-    }));
+    // What is of no interest is passed over, too, while it is at hand.
+    hub.feed.observe(Box::new(move |_| heard.notify_one()));
     let mut reached = Reached::default();
     while !stop.is_cancelled() {
         match reader::follow(&hub, &mut reached).await {
-            Ok(0) => {}
-            Ok(_) => continue,
+            Ok(reader::BATCH) => continue,
+            Ok(_) => {}
             Err(error) => tracing::warn!(error = chain(&error), "events for partners wait, will try again"),
         }
         tokio::select! {

@@ -24,7 +24,7 @@ use crate::{
         webhook_delivery::{self as entity, Place},
         webhook_destination, webhook_message, webhook_router,
     },
-    event::{Entry, log},
+    event::Entry,
     kernel::{
         error::Result,
         id::{EventId, TenantId, WebhookDestinationId},
@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Events that are read at a time.
-const BATCH: u64 = 500;
+const BATCH: usize = 500;
 
 /// Deliveries that are made in one commit, as far as one event does not make more.
 const MOST: usize = 2_000;
@@ -60,16 +60,19 @@ pub struct Routed {
     pub events: usize,
     /// Deliveries that were made.
     pub deliveries: usize,
+    /// Whether it stopped before it had looked at all that is there.
+    pub more: bool,
 }
 
-/// Reads on from where this node, or another one, has come. There may be more if it looked at anything.
+/// Reads on from where this node, or another one, has come.
 pub async fn route(hub: &Arc<Hub>, reached: &mut Reached) -> Result<Routed> {
     let db = hub.database.reader();
     if reached.seen == 0 {
         reached.kept = webhook_router::row().first(db).await?.map_or(0, |row| row.position);
         reached.seen = reached.kept;
     }
-    let entries = log::beyond(db, reached.seen, BATCH).await?;
+    let entries = hub.feed.beyond(db, reached.seen, BATCH).await?;
+    let more = entries.len() == BATCH;
     let Some(last) = entries.last().map(|entry| entry.position) else { return Ok(Routed::default()) };
     let tenants: BTreeSet<TenantId> =
         entries.iter().filter(|entry| entry.topic != OWN).map(|it| it.tenant_id).collect();
@@ -89,7 +92,7 @@ pub async fn route(hub: &Arc<Hub>, reached: &mut Reached) -> Result<Routed> {
             webhook_router::moved(last).exec(hub.database.writer()).await?;
             reached.kept = last;
         }
-        return Ok(Routed { events: entries.len(), deliveries: 0 });
+        return Ok(Routed { events: entries.len(), deliveries: 0, more });
     }
     let cx = Cx::system(Arc::clone(hub), OWN, HUB);
     let seen = reached.seen;
@@ -110,7 +113,7 @@ pub async fn route(hub: &Arc<Hub>, reached: &mut Reached) -> Result<Routed> {
     if made > 0 {
         hub.deliveries.notify_one();
     }
-    Ok(Routed { events: entries.len(), deliveries: made })
+    Ok(Routed { events: entries.len(), deliveries: made, more: more || position < last })
 }
 
 /// What is to be written.

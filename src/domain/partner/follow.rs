@@ -25,7 +25,7 @@ use crate::{
         reference::{self, PARTNER_ORDER_ID},
     },
     entity::{first::First, order, partner_integration as entity, partner_reader, record, sync_stream, webhook_item},
-    event::{Entry, log},
+    event::Entry,
     kernel::{
         clock::Moment,
         error::{Error, Result, chain},
@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// Events that are read at a time.
-const BATCH: u64 = 500;
+pub const BATCH: usize = 500;
 
 /// Events of one commit.
 const TOGETHER: usize = 50;
@@ -56,14 +56,15 @@ pub struct Reached {
     kept: i64,
 }
 
-/// Reads on from where this node, or another one, has come. Says how many events it looked at.
+/// Reads on from where this node, or another one, has come. Says how many events it looked at; as many as a
+/// [`BATCH`] has means that there may be more.
 pub async fn follow(hub: &Arc<Hub>, reached: &mut Reached) -> Result<usize> {
     let db = hub.database.reader();
     if reached.seen == 0 {
         reached.kept = partner_reader::row().first(db).await?.map_or(0, |row| row.position);
         reached.seen = reached.kept;
     }
-    let entries = log::beyond(db, reached.seen, BATCH).await?;
+    let entries = hub.feed.beyond(db, reached.seen, BATCH).await?;
     let Some(last) = entries.last().map(|entry| entry.position) else { return Ok(0) };
     let ids: std::collections::BTreeSet<_> = entries.iter().filter_map(integration_of).collect();
     let known = if ids.is_empty() { Vec::new() } else { entity::of_hub(ids).all(db).await? };
