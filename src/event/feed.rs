@@ -14,11 +14,11 @@
 //! knows above which number it is complete, so a [`Reader`](super::Reader) that has read the log up to there
 //! joins it without a hole or a double.
 //!
-//! The end of the log of **all** tenants is held, too, for parts of the program that read everything ([`recent`](super::recent)).
-//!
 //! An **inbox** is one reader's place at a tail, found by what the reader wants: an event that concerns one of
 //! two thousand readers touches one. An inbox is bounded; a reader that does not empty it falls off and reads
 //! the log again. Nothing here grows with how slow somebody is.
+//!
+//! The end of the log of **all** tenants is held, too, for parts of the program that read everything (`recent`).
 
 use std::{
     collections::HashMap,
