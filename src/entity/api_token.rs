@@ -1,8 +1,11 @@
 //! API tokens: never the token, only its digest.
 
-use sea_orm::{Condition, SelectThree, TopologyStar, UpdateMany, entity::prelude::*, sea_query::Expr};
+use sea_orm::{
+    Condition, ConnectionTrait, DbBackend, FromQueryResult, QueryTrait, Statement, UpdateMany, Value, entity::prelude::*,
+    sea_query::Expr,
+};
 
-use super::{agent, tenant};
+use super::{agent, tenant, written::Written};
 use crate::kernel::{
     id::{AgentId, ApiTokenId, PartnerOrganizationId, TenantId},
     scope::Role,
@@ -43,11 +46,38 @@ pub fn of(tenant: TenantId) -> Select<Entity> {
     Entity::find().filter(COLUMN.tenant_id.eq(tenant))
 }
 
-/// The token with that digest, before it is known whose it is, with its tenant and its agent: all that
-/// decides whether it opens the door, in one statement.
-pub fn by_digest(digest: &[u8]) -> SelectThree<Entity, tenant::Entity, agent::Entity, TopologyStar> {
-    let token = Entity::find().filter(COLUMN.digest.eq(digest));
-    token.find_also_related(tenant::Entity).find_also_related(agent::Entity)
+/// A token with its tenant and its agent: all that decides whether it opens the door.
+#[derive(Debug)]
+pub struct Held {
+    pub token: Model,
+    pub tenant: Option<tenant::Model>,
+    pub agent: Option<agent::Model>,
+}
+
+/// The token with that digest, before it is known whose it is.
+pub async fn by_digest<C: ConnectionTrait>(db: &C, digest: &[u8]) -> Result<Option<Held>, DbErr> {
+    static TEXT: Written = Written::new(|backend| held(backend, COLUMN.digest.eq(Vec::new())));
+    one(db, &TEXT, digest.to_vec().into()).await
+}
+
+/// The same for a token whose digest was checked before.
+pub async fn by_id<C: ConnectionTrait>(db: &C, token: ApiTokenId) -> Result<Option<Held>, DbErr> {
+    static TEXT: Written = Written::new(|backend| held(backend, COLUMN.id.eq(ApiTokenId::new(Uuid::nil()))));
+    one(db, &TEXT, token.into()).await
+}
+
+fn held(backend: DbBackend, which: Expr) -> Statement {
+    let token = Entity::find().filter(which);
+    token.find_also_related(tenant::Entity).find_also_related(agent::Entity).build(backend)
+}
+
+async fn one<C: ConnectionTrait>(db: &C, text: &Written, value: Value) -> Result<Option<Held>, DbErr> {
+    let Some(row) = db.query_one_raw(text.with(db.get_database_backend(), [value])).await? else { return Ok(None) };
+    // The library names the columns of each table so.
+    let token = Model::from_query_result(&row, "A_")?;
+    let tenant = tenant::Model::from_query_result_optional(&row, "B_")?;
+    let agent = agent::Model::from_query_result_optional(&row, "C_")?;
+    Ok(Some(Held { token, tenant, agent }))
 }
 
 /// Revokes every token of the tenant that is not revoked yet.
@@ -56,11 +86,6 @@ pub fn revoke_all(tenant: TenantId, at: DateTimeUtc) -> UpdateMany<Entity> {
         .col_expr(Column::RevokedAt, Expr::value(at))
         .filter(COLUMN.tenant_id.eq(tenant))
         .filter(COLUMN.revoked_at.is_null())
-}
-
-/// The same for a token whose digest was checked before.
-pub fn by_id(token: ApiTokenId) -> SelectThree<Entity, tenant::Entity, agent::Entity, TopologyStar> {
-    Entity::find_by_id(token).find_also_related(tenant::Entity).find_also_related(agent::Entity)
 }
 
 /// Notes a use, unless one was noted since `unless_since`.

@@ -75,3 +75,4 @@ pub mod webhook_message;
 pub mod webhook_refusal;
 pub mod webhook_router;
 pub mod webhook_source;
+pub mod written;

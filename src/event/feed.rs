@@ -47,8 +47,8 @@ use crate::kernel::{
 /// Announced events that may wait for the follower; beyond them it reads the log.
 const WAITING: usize = 4_096;
 
-/// Events that the follower reads at a time.
-const PAGE: u64 = 1_000;
+/// Events that the follower reads at a time; they are in memory as rows, as models and as facts until it is done.
+const PAGE: u64 = 250;
 
 /// How long the follower waits before it looks by itself.
 const FLOOR: Duration = Duration::from_secs(1);

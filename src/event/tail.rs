@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures_util::task::AtomicWaker;
+use serde_json::Value;
 
 use super::{Entry, Interest};
 
@@ -119,8 +120,17 @@ impl Tail {
 
 /// About what an event takes in memory.
 pub(super) fn weight(entry: &Entry) -> usize {
-    // The facts are small objects; their text would have to be made to be measured.
-    256 + entry.data.as_object().map_or(0, |fields| fields.len() * 64)
+    256 + entry.subject.len() + of(&entry.data)
+}
+
+/// The same of facts, without making their text.
+fn of(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 32,
+        Value::String(text) => 32 + text.len(),
+        Value::Array(values) => 32 + values.iter().map(of).sum::<usize>(),
+        Value::Object(fields) => 32 + fields.iter().map(|(name, value)| 32 + name.len() + of(value)).sum::<usize>(),
+    }
 }
 
 /// What waits for one reader.

@@ -205,13 +205,8 @@ pub(super) async fn authenticate(hub: &Hub, text: &str, chosen: Option<&str>) ->
     if !token::well_formed(token::Kind::Api, text) {
         return Err(REFUSED.into());
     }
-    // No LIMIT: there is one at most, and see `first`.
-    let found = entity::by_digest(&token::digest(text)).all(hub.database.reader()).await?;
-    let Some((row, Some(home), agent)) =
-        found.into_iter().next().filter(|(_, home, _)| home.as_ref().is_some_and(Tenant::lives))
-    else {
-        return Err(REFUSED.into());
-    };
+    let found = entity::by_digest(hub.database.reader(), &token::digest(text)).await?;
+    let Some((row, home, agent)) = living(found) else { return Err(REFUSED.into()) };
     let actor = agent.as_ref().map_or(Actor::ApiToken(row.id), |agent| Actor::Agent(agent.id));
     let principal = principal(hub, &row, &home, agent.as_ref(), chosen).await?;
     note_use(hub, &row, hub.clock.now());
@@ -220,11 +215,16 @@ pub(super) async fn authenticate(hub: &Hub, text: &str, chosen: Option<&str>) ->
 
 /// What a token that was checked before may do now.
 pub(super) async fn again(hub: &Hub, id: ApiTokenId, chosen: Option<&str>) -> Result<Principal, TurnedAway> {
-    let found = entity::by_id(id).all(hub.database.reader()).await?;
-    match found.into_iter().next().filter(|(_, home, _)| home.as_ref().is_some_and(Tenant::lives)) {
-        Some((row, Some(home), agent)) => principal(hub, &row, &home, agent.as_ref(), chosen).await,
-        _ => Err(Error::Unauthenticated("this token is not valid").into()),
+    match living(entity::by_id(hub.database.reader(), id).await?) {
+        Some((row, home, agent)) => principal(hub, &row, &home, agent.as_ref(), chosen).await,
+        None => Err(Error::Unauthenticated("this token is not valid").into()),
     }
+}
+
+/// What was found, if its tenant is not deleted.
+fn living(found: Option<entity::Held>) -> Option<(ApiToken, Tenant, Option<Agent>)> {
+    let entity::Held { token, tenant, agent } = found?;
+    Some((token, tenant.filter(Tenant::lives)?, agent))
 }
 
 /// What a token may do now.
