@@ -18,7 +18,7 @@ use crate::{
     kernel::secret::Secret,
 };
 
-/// How long a stalled write may last.
+/// How long a stalled write may last, unless streams may stall for longer.
 const STALLED_WRITE: Duration = Duration::from_secs(90);
 
 /// How to reach the database of a configuration.
@@ -172,7 +172,11 @@ pub(super) fn door_settings(config: &Config) -> http::Settings {
 pub(super) fn serve_limits(config: &Config) -> ServeLimits {
     let of = &config.http;
     ServeLimits {
-        patience: Patience { head: of.header_timeout, idle: of.idle_timeout, write: STALLED_WRITE },
+        patience: Patience {
+            head: of.header_timeout,
+            idle: of.idle_timeout,
+            write: STALLED_WRITE.max(config.live.patience),
+        },
         headers: of.max_headers,
         header_bytes: narrow(of.max_header_bytes.bytes()),
         streams: of.h2_streams,

@@ -25,7 +25,7 @@ macro_rules! in_order {
 
 /// What is wrong between the settings.
 pub(super) fn check(config: &Config) -> Vec<Problem> {
-    let Config { server, database, http, graphql, .. } = config;
+    let Config { server, database, http, graphql, live, .. } = config;
     let mut rules = Rules { config, problems: Vec::new() };
 
     in_order!(rules.must: graphql.page_default <= graphql.page_max;);
@@ -38,6 +38,7 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
         http.body_timeout <= http.request_timeout;
         http.connections_per_address <= http.max_connections;
         database.lock_timeout <= database.statement_timeout;
+        live.ping_interval <= live.patience;
     );
 
     if http.max_header_bytes.bytes() < LEAST_HEAD {

@@ -1,8 +1,8 @@
 //! API tokens: never the token, only its digest.
 
 use sea_orm::{
-    Condition, ConnectionTrait, DbBackend, FromQueryResult, QueryTrait, Statement, UpdateMany, Value, entity::prelude::*,
-    sea_query::Expr,
+    Condition, ConnectionTrait, DbBackend, FromQueryResult, QueryTrait, Statement, UpdateMany, Value,
+    entity::prelude::*, sea_query::Expr,
 };
 
 use super::{agent, tenant, written::Written};

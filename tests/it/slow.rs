@@ -3,6 +3,7 @@
 
 use std::{
     env, fs,
+    ops::Range,
     time::{Duration, Instant},
 };
 
@@ -63,6 +64,14 @@ async fn all(mut stream: Sse, ticks: usize) -> Duration {
     begun.elapsed()
 }
 
+/// Writes ticks, a hundred in a commit.
+async fn tick(cx: &Cx, counts: Range<usize>) {
+    for batch in counts.step_by(100) {
+        let fill = |at: usize| Tick { count: batch + at, filling: "x".repeat(4_000) };
+        cx.write(async |txn| (0..100).try_for_each(|at| txn.emit(&fill(at)))).await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_reads_nothing_for_a_while_gets_everything_afterwards_and_the_server_holds_nothing_for_it() {
     let long = env::var_os("TEST_LONG").is_some_and(|value| value == "1");
@@ -92,10 +101,7 @@ async fn who_reads_nothing_for_a_while_gets_everything_afterwards_and_the_server
     });
     let reading: Vec<_> = others.into_iter().map(|stream| tokio::spawn(all(stream, ticks))).collect();
     let begun = Instant::now();
-    for batch in 0..ticks / 100 {
-        let fill = |at: usize| Tick { count: batch * 100 + at, filling: "x".repeat(4_000) };
-        cx.write(async |txn| (0..100).try_for_each(|at| txn.emit(&fill(at)))).await.unwrap();
-    }
+    tick(&cx, 0..ticks).await;
     for others in reading {
         timeout(4 * LIMIT, others).await.expect("the others are not held up").unwrap();
     }
@@ -109,5 +115,48 @@ async fn who_reads_nothing_for_a_while_gets_everything_afterwards_and_the_server
         caught_up.as_secs_f64()
     );
     assert!(grown < MOST_KIB, "the server grew by {grown} KiB");
+    app.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_nothing_for_too_long_is_cut_off_and_goes_on_behind_its_cursor() {
+    const ROUND: usize = 3_000;
+    let database = TestDatabase::create().await;
+    let server =
+        Server::with(&database, &[("PORTOLAN_LIVE_PATIENCE", "1s"), ("PORTOLAN_LIVE_PING_INTERVAL", "1s")]).await;
+    let admin = token(&database, "admin");
+    let config = Config::load(&Flags::default(), database.settings(), database.folder()).unwrap();
+    let app = App::open(&config, World::default()).await.unwrap();
+    let home = tenant::named(app.hub(), "default").await.unwrap();
+    let cx = Cx::system(app.hub().clone(), "test", home.id);
+
+    let (mut stream, mut last, mut seen, mut written) = (None, None::<String>, 0, 0);
+    // More than the kernel holds for a socket, and nobody takes it for longer each time, until that is too long.
+    let mut asleep = Duration::from_secs(2);
+    let cut = loop {
+        assert!(asleep < LIMIT, "nobody was cut off");
+        let mut open = match stream.take() {
+            Some(open) => open,
+            None => Sse::open(server.address, &admin, FOLLOW, json!({}), None).await.unwrap(),
+        };
+        tick(&cx, written..written + ROUND).await;
+        written += ROUND;
+        sleep(asleep).await;
+        asleep *= 2;
+        while seen < written {
+            let Ok(Some(said)) = timeout(LIMIT, open.next()).await.expect("an event, or the end") else { break };
+            assert_eq!(said.json()["data"]["events"]["data"]["count"], seen);
+            (last, seen) = (said.id, seen + 1);
+        }
+        if seen < written {
+            break seen;
+        }
+        stream = Some(open);
+    };
+    let mut again = Sse::open(server.address, &admin, FOLLOW, json!({}), last.as_deref()).await.unwrap();
+    for expected in cut..written {
+        let said = timeout(LIMIT, again.next()).await.expect("an event came").unwrap().expect("the stream goes on");
+        assert_eq!(said.json()["data"]["events"]["data"]["count"], expected);
+    }
     app.close().await;
 }
