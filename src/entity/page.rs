@@ -10,6 +10,7 @@ use sea_orm::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::first::Bounded;
 use crate::kernel::{cursor::Cursor, error::Result, page::Page, page::PageArgs};
 
 /// Whether a column has a text in it, in whichever case.
@@ -68,7 +69,8 @@ where
     }
     let wanted = args.size as usize;
     let more = u64::from(args.size) + 1;
-    let mut found = if args.backward { keyset.last(more).all(db).await? } else { keyset.first(more).all(db).await? };
+    let read = if args.backward { keyset.last(more) } else { keyset.first(more) };
+    let mut found = read.all(&Bounded(db)).await?;
     let cut = found.len() > wanted;
     if cut && args.backward {
         found.remove(0);

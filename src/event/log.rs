@@ -6,7 +6,10 @@ use sea_orm::{ConnectionTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::{Entry, Interest};
 use crate::{
-    entity::{event, event_head, event_log, first::First},
+    entity::{
+        event, event_head, event_log,
+        first::{Bounded, First},
+    },
     kernel::{
         error::{Error, Result},
         id::TenantId,
@@ -62,11 +65,11 @@ pub async fn page(
     if let Some(subjects) = interest.subjects() {
         select = select.filter(columns.subject.is_in(subjects));
     }
-    let rows = select.order_by_asc(event::Column::Number).limit(most).all(db).await?;
+    let rows = select.order_by_asc(event::Column::Number).limit(most).all(&Bounded(db)).await?;
     Ok(rows.into_iter().map(Arc::new).collect())
 }
 
 /// Events of all tenants after a position, in order.
 pub async fn beyond(db: &impl ConnectionTrait, position: i64, most: u64) -> Result<Vec<Entry>> {
-    Ok(event::beyond(position).limit(most).all(db).await?.into_iter().map(Arc::new).collect())
+    Ok(event::beyond(position).limit(most).all(&Bounded(db)).await?.into_iter().map(Arc::new).collect())
 }

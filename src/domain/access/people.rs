@@ -5,7 +5,10 @@ use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use super::user::User;
 use crate::{
     context::Cx,
-    entity::{first::First, membership, user as entity},
+    entity::{
+        first::{Bounded, First},
+        membership, user as entity,
+    },
     event::Entry,
     kernel::{error::Result, id::UserId, scope::Role},
 };
@@ -34,7 +37,7 @@ pub async fn page(cx: &Cx, filter: PeopleFilter, after: Option<UserId>) -> Resul
     if let Some(after) = after {
         select = select.filter(entity::Column::Id.gt(after));
     }
-    let mut rows = select.all(cx.db()).await?;
+    let mut rows = select.all(&Bounded(cx.db())).await?;
     let more = rows.len() > PAGE;
     rows.truncate(PAGE);
     Ok((rows, more))

@@ -6,7 +6,7 @@ use super::{Integration, Status};
 use crate::{
     context::Cx,
     entity::{
-        first::First,
+        first::{Bounded, First},
         integration::{self as entity, Column},
         page,
     },
@@ -109,7 +109,7 @@ pub async fn page(
     if let Some(after) = after {
         select = select.filter(Column::Id.gt(after));
     }
-    let mut rows = select.all(cx.db()).await?;
+    let mut rows = select.all(&Bounded(cx.db())).await?;
     let more = rows.len() > PAGE;
     rows.truncate(PAGE);
     Ok((rows, more))

@@ -12,7 +12,7 @@ use super::{Order, OrderChange, Sight};
 use crate::{
     context::Cx,
     entity::{
-        first::First,
+        first::{Bounded, First},
         order::{self as entity, Column},
         order_change, order_reference, page, partner_integration, partner_organization,
     },
@@ -157,7 +157,7 @@ pub async fn called(cx: &Cx, kind: &str, value: &str, partner: Option<Integratio
         called = called.limit(most);
     }
     let select = seen(cx)?.filter(Column::Id.in_subquery(called.into_query()));
-    Ok(select.limit(most).all(cx.db()).await?)
+    Ok(select.limit(most).all(&Bounded(cx.db())).await?)
 }
 
 /// One page of orders.
