@@ -227,6 +227,12 @@ impl Runner {
         self.running().values().filter(|(name, _)| *name == kind).count()
     }
 
+    /// Whether it was stopped and has seen it: no more is taken.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.tasks.is_closed()
+    }
+
     /// How many jobs run here.
     #[must_use]
     pub fn busy_with(&self) -> usize {

@@ -184,7 +184,8 @@ async fn what_runs_when_a_node_stops_may_end_and_what_does_not_is_put_back_at_on
     enqueue(&hub, &hub.tenant, chore(1, How::Wait("patient".to_owned()))).await;
     work::arrived("patient").await;
     patient.stop.cancel();
-    // Nothing more is taken.
+    // Once it has seen that, nothing more is taken.
+    hub.until(async || patient.runner.is_closed().then_some(())).await;
     enqueue(&hub, &hub.tenant, chore(2, How::Finish)).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(done(&hub, &hub.tenant).await, Vec::<Value>::new());

@@ -27,6 +27,8 @@ pub struct Places<'a> {
     /// The folder of the PostgreSQL server, if it can be read from here, and the part of its log that was written
     /// last when the test began.
     server: Option<(PathBuf, String)>,
+    /// What keeps the server from removing that log at its next checkpoint, for as long as it is open.
+    held: Option<DatabaseConnection>,
     begun: SystemTime,
     /// What could not be looked at, and why.
     pub left_out: Vec<String>,
@@ -39,8 +41,8 @@ impl<'a> Places<'a> {
             let file = database.folder().join("portolan.db");
             format!("sqlite://{}?mode=rwc", file.display())
         });
-        let mut places =
-            Self { database, url, account: None, server: None, begun: SystemTime::now(), left_out: Vec::new() };
+        let (begun, left_out) = (SystemTime::now(), Vec::new());
+        let mut places = Self { database, url, account: None, server: None, held: None, begun, left_out };
         if database.url().is_some() {
             places.server = places.folder_of_the_server().await;
         }
@@ -83,20 +85,35 @@ impl<'a> Places<'a> {
         Some(format!("{scheme}://{name}:{password}@{host}"))
     }
 
-    /// Removes the account, with all that belongs to it.
+    /// Lets go of the log, and removes the account, with all that belongs to it.
     pub async fn logout(&mut self) {
+        if let Some(held) = self.held.take() {
+            held.close().await.unwrap();
+        }
         if let Some(name) = self.account.take() {
             self.execute(&format!("DROP OWNED BY {name}"), vec![]).await;
             self.execute(&format!("DROP ROLE {name}"), vec![]).await;
         }
     }
 
+    /// A place in the log of the server's own, as of one that follows it; it goes with the connection, and until then
+    /// nothing behind it is removed, whatever other tests make the server write.
+    async fn hold_the_log(&mut self) -> Result<(), sea_orm::DbErr> {
+        let mut options = ConnectOptions::new(&self.url);
+        options.max_connections(1).min_connections(1).idle_timeout(None).max_lifetime(None);
+        let held = sea_orm::Database::connect(options).await?;
+        held.execute_unprepared("SELECT pg_create_physical_replication_slot(current_database(), true, true)").await?;
+        self.held = Some(held);
+        Ok(())
+    }
+
     async fn folder_of_the_server(&mut self) -> Option<(PathBuf, String)> {
+        let held = self.hold_the_log().await;
         let folder = self.texts("SHOW data_directory").await.ok().and_then(|mut texts| texts.pop());
         let log =
             self.texts("SELECT pg_walfile_name(pg_current_wal_lsn())").await.ok().and_then(|mut texts| texts.pop());
-        match (folder.map(PathBuf::from), log) {
-            (Some(folder), Some(log)) if fs::read_dir(folder.join("pg_wal")).is_ok() => Some((folder, log)),
+        match (folder.map(PathBuf::from), log, held) {
+            (Some(folder), Some(log), Ok(())) if fs::read_dir(folder.join("pg_wal")).is_ok() => Some((folder, log)),
             _ => {
                 let why = "the files of PostgreSQL and its write-ahead log (they cannot be read from here; \
                            with the server that tests/all.sh starts, they can)";
