@@ -235,6 +235,7 @@ async fn no_secret_gets_out(format: &str, from: Keys) {
 
     // While it runs, with the log of changes beside the file, and after it has ended in good order.
     let mut found = places.look().await;
+    places.hold_the_log().await;
     let planted = Planted::put(&database, &places).await;
     let while_it_runs = places.look().await;
     server.terminate();
