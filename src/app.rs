@@ -5,6 +5,7 @@
 //! running ones within the drain time, wait for small work that outlives its request, give the
 //! connections back.
 
+mod folder_lock;
 mod keys;
 mod settings;
 
@@ -59,6 +60,7 @@ use crate::{
     worker::{self, runner},
 };
 
+pub use folder_lock::{FolderError, FolderLock};
 pub use keys::{KeysError, check as check_keys};
 use settings::{
     access_settings, door_settings, endpoint_settings, health_settings, narrow, outbound_settings, serve_limits, span,
@@ -104,6 +106,9 @@ pub enum StartError {
     /// The folder of providers.
     #[error("the folder of providers {} cannot be read", .0.display())]
     Providers(PathBuf, #[source] std::io::Error),
+    /// The folder of the embedded database.
+    #[error("the data folder cannot be used")]
+    Folder(#[from] FolderError),
     /// The address to listen on.
     #[error("{0} cannot be listened on")]
     Listen(SocketAddr, #[source] std::io::Error),

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Outcome, block_on, first_start, load, program, speak::say};
 use crate::{
-    app::{App, Prepared, StartError, World},
+    app::{App, FolderLock, Prepared, StartError, World},
     config::Flags,
     http::pages,
     telemetry,
@@ -37,6 +37,7 @@ impl Serve {
             let address = listener.local_addr()?;
             // Port 0 asks for any; links name the one that was given.
             config.server.listen = address;
+            let _folder = FolderLock::take(&config).map_err(StartError::from)?;
             let (app, prepared) = App::start(&config, World::default()).await?;
             greet(address, &prepared, config.playground() && pages::embedded());
             let stop = CancellationToken::new();

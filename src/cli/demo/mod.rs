@@ -39,7 +39,7 @@ use url::Url;
 
 use super::{Failure, Outcome, block_on, serve::watch_signals, speak::say};
 use crate::{
-    app::{App, Prepared, StartError, World},
+    app::{App, FolderLock, Prepared, StartError, World},
     config::{Config, Flags, Problems},
     context::Cx,
     domain::access::{
@@ -82,6 +82,7 @@ impl Demo {
             let mut hangup = signal(SignalKind::hangup())?;
             let config = config(folder.path(), address, &origin)?;
             telemetry::start_logging(&config.log.level, config.log.format)?;
+            let _lock = FolderLock::take(&config).map_err(StartError::from)?;
             let (app, prepared) = App::start(&config, World::default()).await?;
             let places = Places { hub: address, simulator: played.local_addr()?, sink: taking.local_addr()? };
             let simulator = Simulator::new(Catalogue::embedded().iter().cloned(), origin, Arc::new(SystemClock));

@@ -1,0 +1,71 @@
+//! One server for each embedded database.
+//!
+//! Two servers on one `SQLite` file would both run every schedule and send every webhook: what divides work between
+//! nodes needs PostgreSQL. So a server locks a file beside the database for as long as it runs, with its process id
+//! in it. The kernel gives the lock back when the process ends, however it ends. Commands that read, or make a token,
+//! take no lock and work beside a server.
+
+use std::{
+    fs::{File, TryLockError},
+    io::{Read, Seek, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use super::database_settings;
+use crate::{config::Config, context::database::Place};
+
+/// Why the folder is not this server's.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// Another server has it.
+    #[error("another server (process {process}) uses {}; stop it first, or set data_dir elsewhere", .database.display())]
+    InUse {
+        /// Its process id, as it wrote it down.
+        process: String,
+        /// The database file.
+        database: PathBuf,
+    },
+    /// The file cannot be made or locked.
+    #[error("{} cannot be locked", .0.display())]
+    File(PathBuf, #[source] std::io::Error),
+}
+
+/// The right to serve from an embedded database; given back when dropped.
+#[derive(Debug)]
+pub struct FolderLock(#[expect(dead_code, reason = "held, not read")] File);
+
+impl FolderLock {
+    /// Takes the lock of a configuration's database; nothing for one on a server, which nodes share.
+    pub fn take(config: &Config) -> Result<Option<Self>, FolderError> {
+        let Place::File(database) = database_settings(config).place else { return Ok(None) };
+        let path = database.with_extension("pid");
+        match locked(&path) {
+            Ok(Ok(file)) => Ok(Some(Self(file))),
+            Ok(Err(process)) => Err(FolderError::InUse { process, database }),
+            Err(error) => Err(FolderError::File(path, error)),
+        }
+    }
+}
+
+/// The locked file with our process id in it, or the id that another process wrote.
+fn locked(path: &Path) -> std::io::Result<Result<File, String>> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut file = File::options().create(true).truncate(false).read(true).write(true).mode(0o600).open(path)?;
+    match file.try_lock() {
+        Ok(()) => {
+            file.set_len(0)?;
+            file.rewind()?;
+            writeln!(file, "{}", std::process::id())?;
+            Ok(Ok(file))
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            file.read_to_string(&mut text)?;
+            Ok(Err(text.trim().to_owned()))
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
