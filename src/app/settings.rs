@@ -25,11 +25,16 @@ const STALLED_WRITE: Duration = Duration::from_secs(90);
 #[must_use]
 pub fn database_settings(config: &Config) -> database::Settings {
     let of = &config.database;
+    let place = place(&config.server.data_dir, of.url.as_ref());
+    let acquire_timeout = match place {
+        Place::File(_) => of.acquire_timeout,
+        Place::Server(_) => of.connect_timeout,
+    };
     database::Settings {
-        place: place(&config.server.data_dir, of.url.as_ref()),
+        place,
         max_connections: of.max_connections,
         readers: of.readers,
-        acquire_timeout: of.acquire_timeout,
+        acquire_timeout,
         busy_timeout: of.busy_timeout,
         statement_timeout: of.statement_timeout,
         lock_timeout: of.lock_timeout,

@@ -1,5 +1,5 @@
-//! `portolan doctor`: looks at everything a start needs, changes nothing, and says how to mend what is
-//! wrong.
+//! `portolan doctor`: looks at everything a start needs and says how to mend what is wrong. It changes nothing but the
+//! one row by which it sees that writes are stored, and which nobody reads.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -131,7 +131,7 @@ async fn database(config: &Config) -> Vec<Finding> {
     let mut findings = vec![schema, keys, clock];
     // A database that has not every table yet has no jobs either.
     if findings[0].good {
-        findings.push(jobs(&database).await);
+        findings.extend([storage(&database).await, jobs(&database).await]);
     }
     database.close().await;
     findings
@@ -145,6 +145,18 @@ async fn keys(config: &Config, database: Option<&Database>) -> Finding {
             "keys",
             chain(&error),
             "Give every master key that `portolan keys status` shows in use, as it was; a lost one cannot be made again.",
+        ),
+    }
+}
+
+/// Writes are stored.
+async fn storage(database: &Database) -> Finding {
+    match database.writable().await {
+        Ok(()) => Finding::good("storage", "writes are stored"),
+        Err(error) => Finding::bad(
+            "storage",
+            chain(&error),
+            "Free space on the disk of the database, and see that it may be written: it is not a standby, its files belong to this user.",
         ),
     }
 }

@@ -40,10 +40,14 @@ fn page() -> String {
         );
     }
     page.push_str(
-        "\nThe status is that of an answer which carries only this error. Clients that accept only\n\
-         `application/json` get 200 where the table says 400 for a document that could not run; with\n\
-         `graphql.http_status = \"draft-2026\"` the status of those is 422, except for a document that is\n\
-         no GraphQL, and an answer with both data and errors has the status 294.\n",
+        "\nThe status is that of a request that was refused with this error. An operation that ran answers 200\n\
+         whatever its errors are, with two exceptions: when it has no data and all its errors share one code,\n\
+         it has the status of that code if the code may be retried (so 429, 500, 503 or 504), and 401 if nobody\n\
+         signed in. Answers with 429 and 503 have a `Retry-After` header; an error whose waiting time is known\n\
+         has it in seconds in `extensions.retryAfter` as well.\n\n\
+         Clients that accept only `application/json` get 200 where the table says 400 for a document that could\n\
+         not run; with `graphql.http_status = \"draft-2026\"` the status of those is 422, except for a document\n\
+         that is no GraphQL, and an operation that ran with errors has the status 294.\n",
     );
     page
 }

@@ -60,8 +60,11 @@ settings! {
         max_connections: u32 = "16",
         /// Connections that only read (SQLite); writes have one of their own.
         readers: u32 = "4",
-        /// Longest wait for a free connection.
+        /// Longest wait for a free connection (SQLite).
         acquire_timeout: Duration = "5s",
+        /// Longest wait for a connection from the pool, opening one included (PostgreSQL). While the server is away,
+        /// requests are refused after this time.
+        connect_timeout: Duration = "1500ms",
         /// Longest wait for another process that writes (SQLite).
         busy_timeout: Duration = "5s",
         /// Longest run of one statement (PostgreSQL).

@@ -143,6 +143,12 @@ impl Cx {
 
     /// Runs `work` in one transaction: commits when it succeeds, rolls back when it fails or is dropped.
     pub async fn write<T>(&self, work: impl AsyncFnOnce(&Txn) -> Result<T>) -> Result<T> {
+        let outcome = self.attempt(work).await;
+        self.hub.database.write_health().note(&outcome);
+        outcome
+    }
+
+    async fn attempt<T>(&self, work: impl AsyncFnOnce(&Txn) -> Result<T>) -> Result<T> {
         let txn = Txn::begin(self.clone()).await?;
         let outcome = work(&txn).await?;
         txn.commit().await?;

@@ -8,21 +8,40 @@
 //! **PostgreSQL** has one pool. Three time-outs are set on each connection, so that neither a runaway
 //! statement nor a transaction somebody forgot can hold the others up.
 //!
+//! **Failing storage.** `SQLite` rolls a transaction back by itself when its disk is full or failing; the driver's own
+//! ROLLBACK then fails, and the driver goes on counting a transaction that is not there. Every later transaction would
+//! be a savepoint inside it, whose release commits nothing. So a pooled connection that counts a transaction while
+//! nobody holds it is closed and replaced before it is lent again ([`idle`]), and each write transaction begins with
+//! BEGIN and ends with COMMIT. What the last writes came to is kept in [`WriteHealth`], for readiness.
+//!
 //! Migrations run on a connection of their own without those time-outs, and under a lock, since several
 //! processes may start at once: an advisory lock on PostgreSQL, a locked file beside the `SQLite` file.
 
 mod planner;
+mod write_health;
 
-use std::{fmt, fs::File, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    fs::{self, File, Permissions},
+    io::ErrorKind,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
 
 use migration::{Migrator, MigratorTrait, prelude::SchemaManager};
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     IsolationLevel, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
     sqlx::{
-        ConnectOptions as _, Connection, PgConnection,
+        self, ConnectOptions as _, Connection, PgConnection,
+        pool::PoolConnectionMetadata,
         postgres::PgConnectOptions,
-        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+        sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous},
     },
 };
 
@@ -31,11 +50,17 @@ use crate::kernel::{
     secret::Secret,
 };
 
+pub use write_health::WriteHealth;
+
 /// The oldest `SQLite` library that may open a data file.
 const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 
 /// The lock under which one node migrates; the number spells "prtl".
 const MIGRATION_LOCK: i64 = 0x7072_746c;
+
+/// A write of one row that nobody reads.
+const PROBE: &str = "INSERT INTO write_probe (id, at) VALUES (1, CURRENT_TIMESTAMP) \
+                     ON CONFLICT (id) DO UPDATE SET at = CURRENT_TIMESTAMP";
 
 /// Where the data is.
 #[derive(Clone, Debug)]
@@ -75,6 +100,7 @@ pub type Observer = Arc<dyn Fn(Duration, bool) + Send + Sync>;
 pub struct Database {
     reader: DatabaseConnection,
     writer: DatabaseConnection,
+    write_health: Arc<WriteHealth>,
 }
 
 impl Database {
@@ -95,7 +121,7 @@ impl Database {
             let observer = Arc::clone(&observer);
             connection.set_metric_callback(move |info| observer(info.elapsed, info.failed));
         }
-        Ok(Self { reader, writer })
+        Ok(Self { reader, writer, write_health: Arc::default() })
     }
 
     /// For reading.
@@ -114,6 +140,25 @@ impl Database {
     #[must_use]
     pub fn backend(&self) -> DbBackend {
         self.reader.get_database_backend()
+    }
+
+    /// What the last writes came to.
+    pub(super) fn write_health(&self) -> &WriteHealth {
+        &self.write_health
+    }
+
+    /// Whether writes are stored: judged by the last ones, or by one made for the purpose when there were none.
+    pub async fn writable(&self) -> Result<()> {
+        match self.write_health.verdict() {
+            Some(true) => return Ok(()),
+            Some(false) => {
+                return Err(Error::Unavailable("the database's storage", "a write failed a moment ago".into()));
+            }
+            None => {}
+        }
+        let outcome = self.writer.execute_unprepared(PROBE).await.map(|_| ()).map_err(Error::from);
+        self.write_health.note(&outcome);
+        outcome
     }
 
     /// A transaction for writing.
@@ -254,9 +299,7 @@ fn sqlite(settings: &Settings, connections: u32, read_only: bool) -> Result<Conn
     let Place::File(path) = &settings.place else {
         return Err(Error::Internal("this is not a file", "wrong place".into()));
     };
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| Error::Unavailable("the data folder", error.into()))?;
-    }
+    make_private(path).map_err(|error| Error::Unavailable("the data folder", error.into()))?;
     let (path, busy) = (path.clone(), settings.busy_timeout);
     let mut options = ConnectOptions::new("sqlite::memory:");
     options.max_connections(connections).min_connections(1).idle_timeout(None).max_lifetime(None).map_sqlx_sqlite_opts(
@@ -272,7 +315,34 @@ fn sqlite(settings: &Settings, connections: u32, read_only: bool) -> Result<Conn
             if read_only { options.pragma("query_only", "ON") } else { options }
         },
     );
+    options.map_sqlx_sqlite_before_acquire(idle::<SqliteConnection>);
     Ok(options)
+}
+
+/// Whether a pooled connection is outside any transaction, as the driver counts; one that is not is replaced. Dropped
+/// transactions are rolled back before a connection returns to its pool, so one that is left could not be.
+fn idle<C: Connection>(connection: &mut C, _: PoolConnectionMetadata) -> BoxFuture<'_, sqlx::Result<bool>> {
+    let idle = !connection.is_in_transaction();
+    if !idle {
+        tracing::warn!("a database connection was replaced: its last transaction could not be rolled back");
+    }
+    Box::pin(std::future::ready(Ok(idle)))
+}
+
+/// Makes the data file, readable by its owner alone; takes the rights of others from one that is there. `SQLite` gives
+/// the files beside it the same rights.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    const OTHERS: u32 = 0o007;
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    match File::options().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let mode = fs::metadata(path)?.permissions().mode();
+            if mode & OTHERS == 0 { Ok(()) } else { fs::set_permissions(path, Permissions::from_mode(mode & !OTHERS)) }
+        }
+        outcome => outcome.map(drop),
+    }
 }
 
 fn postgres(settings: &Settings, url: &Secret) -> Result<ConnectOptions> {
@@ -292,7 +362,8 @@ fn postgres(settings: &Settings, url: &Secret) -> Result<ConnectOptions> {
     options
         .max_connections(settings.max_connections)
         .min_connections(1)
-        .map_sqlx_postgres_opts(move |_| server.clone());
+        .map_sqlx_postgres_opts(move |_| server.clone())
+        .map_sqlx_postgres_before_acquire(idle::<PgConnection>);
     Ok(options)
 }
 

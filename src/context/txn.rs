@@ -11,7 +11,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use sea_orm::DatabaseTransaction;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend};
 use serde_json::Value;
 
 use super::{
@@ -191,7 +191,12 @@ impl Txn {
             }
         }
         // Last, because it makes writers of the tenant wait until the commit.
+        let silent = matches!(written, Written::Nothing) && !enqueued && pending.audit.is_empty();
         chain::append(&self.inner, pending.audit).await?;
+        if silent && self.inner.get_database_backend() == DbBackend::Postgres {
+            // PostgreSQL answers COMMIT after a failed statement with success and rolls back. Any statement fails then.
+            self.inner.execute_unprepared("SELECT 1").await?;
+        }
         self.inner.commit().await?;
         if let Some(lease) = self.cx.lease().filter(|_| ended) {
             lease.committed();

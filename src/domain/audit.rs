@@ -256,7 +256,7 @@ async fn fits(hub: &Hub, place: &checkpoint::Model) -> Result<bool> {
     match signing::public(hub, place.key_id).await {
         Ok(key) => Ok(key.is_some_and(|key| signing::signed_by(&key, &message(place), &place.signature))),
         // A key that does not open vouches for nothing.
-        Err(Error::Internal(..)) => Ok(false),
+        Err(Error::SecretUnreadable { .. } | Error::Internal(..)) => Ok(false),
         Err(error) => Err(error),
     }
 }

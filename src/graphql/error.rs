@@ -38,6 +38,9 @@ impl<E: Into<Error>> From<E> for ApiError {
     }
 }
 
+/// Extension of an error: the seconds after which the same request may succeed.
+pub const RETRY_AFTER: &str = "retryAfter";
+
 /// What clients read when the fault is ours.
 pub const OURS: &str = "something went wrong on our side; the request id finds it in the log";
 
@@ -48,6 +51,10 @@ pub fn told(error: &Error) -> String {
         Error::Internal(..) => {
             tracing::error!(code, error = chain(error), "a request failed on our side");
             OURS.to_owned()
+        }
+        Error::SecretUnreadable { row, .. } => {
+            tracing::error!(code, row, error = chain(error), "a stored secret cannot be read");
+            error.to_string()
         }
         Error::Unavailable(..) => {
             tracing::warn!(code, error = chain(error), "something a request needs is away");
@@ -63,6 +70,9 @@ impl From<ApiError> for async_graphql::Error {
         let mut failure = Self::new(told(&error));
         let extensions = failure.extensions.get_or_insert_with(ErrorExtensionValues::default);
         extensions.set("code", error.code().name());
+        if let Some(seconds) = error.retry_after() {
+            extensions.set(RETRY_AFTER, seconds);
+        }
         if let Error::CursorExpired { oldest } = &*error {
             extensions.set("oldestCursor", Item::cursor_of(*oldest));
         }

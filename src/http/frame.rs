@@ -25,6 +25,9 @@ use crate::{
     telemetry::HttpLabels,
 };
 
+/// Seconds after which to try again, where nothing better is known.
+const RETRY_LATER: HeaderValue = HeaderValue::from_static("5");
+
 /// All routes, framed.
 pub fn router(door: Door) -> Router {
     let routes = Router::new()
@@ -92,6 +95,10 @@ async fn frame(State(door): State<Door>, mut request: Request, next: Next) -> Re
         response = refusal(&cx, Code::Internal, OURS);
     }
     headers::harden(response.headers_mut(), door.settings.tls);
+    if matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+        // Whoever refused may have said so more exactly.
+        response.headers_mut().entry(header::RETRY_AFTER).or_insert(RETRY_LATER);
+    }
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(headers::REQUEST_ID, id);
     }

@@ -8,7 +8,8 @@
 //! for a document that could not run, 400 to clients that accept `application/graphql-response+json` and
 //! 200 to those that only know `application/json`. *Draft 2026* answers 422 where the text is fine and its
 //! meaning is not, and 294 where data comes with errors. Refusals by the transport (401, 405, 406, 413,
-//! 415, 429, …) are the same in both.
+//! 415, 429, …) are the same in both, and so is the status of an operation that failed as a whole for a
+//! reason that passes by itself (429, 500, 503, 504).
 
 use axum::{
     Extension,
@@ -33,8 +34,6 @@ use crate::{
     telemetry::LimitLabels,
 };
 
-/// After how many seconds to try again when something this server needs is away.
-const AWAY: u64 = 5;
 /// `report` adds the cost to the answer; `dry-run` answers with the cost and runs nothing.
 const COST: HeaderName = HeaderName::from_static("x-portolan-cost");
 /// The cursor of the last event that a client of a stream got.
@@ -179,6 +178,12 @@ impl From<Params> for Call {
 
 /// The status of an answer.
 fn status(profile: Profile, media: Media, cx: &Cx, answer: &Answer) -> u16 {
+    // An operation that failed as a whole and may succeed later: proxies, load balancers and retrying clients hear it.
+    if answer.verdict == (Verdict::Ran { data: false, errors: true })
+        && let Some(code) = answer.only_code().filter(|code| code.retry())
+    {
+        return code.status();
+    }
     match (answer.verdict, profile) {
         // Who has not signed in and asks only for what needs it is told in the way browsers understand.
         (Verdict::Ran { data: false, errors: true }, _)
@@ -202,12 +207,16 @@ pub(super) fn respond(media: Media, status: u16, answer: Answer) -> Response {
     headers.insert(header::VARY, HeaderValue::from_static("Accept, Authorization"));
     match status {
         StatusCode::UNAUTHORIZED => drop(headers.insert(header::WWW_AUTHENTICATE, caller::CHALLENGE)),
-        StatusCode::SERVICE_UNAVAILABLE => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from(AWAY))),
         StatusCode::METHOD_NOT_ALLOWED => drop(headers.insert(header::ALLOW, HeaderValue::from_static("GET, POST"))),
         _ => {}
     }
     if let Some(rate) = answer.rate {
         limits(headers, rate, status);
+    }
+    if let Some(seconds) = answer.retry_after
+        && matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+    {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }

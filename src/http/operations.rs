@@ -15,18 +15,21 @@ pub async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// Whether requests can be served: not stopping, the database there, its schema complete.
+/// Whether requests can be served: not stopping, the database there, its schema complete, writes stored.
 pub async fn ready(State(door): State<Door>) -> Response {
     let database = door.hub.database.ready().await;
-    if let Err(error) = &database {
+    let storage = if database.is_ok() { door.hub.database.writable().await } else { Ok(()) };
+    for error in [&database, &storage].into_iter().filter_map(|outcome| outcome.as_ref().err()) {
         tracing::warn!(error = chain(error), "not ready");
     }
     let stopping = door.stopping.is_cancelled();
-    let status = if database.is_ok() && !stopping { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let able = database.is_ok() && storage.is_ok() && !stopping;
+    let status = if able { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let parts = json!({
         "ready": status == StatusCode::OK,
         "serving": if stopping { "stopping" } else { "ok" },
         "database": if database.is_ok() { "ok" } else { "unavailable" },
+        "storage": if storage.is_ok() { "ok" } else { "failing" },
     });
     let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     (status, json, format!("{parts}\n")).into_response()

@@ -9,9 +9,9 @@
 //! the log, once, at the boundary that handles it, and the caller sees a code and a request id.
 //! `Display` of an error says its own part only; [`chain`] joins the parts.
 
-use std::fmt;
+mod database;
 
-use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx::error::DatabaseError};
+use std::fmt;
 
 /// Declares the codes once, with everything that is known about each.
 macro_rules! codes {
@@ -114,6 +114,8 @@ codes! {
     ProviderUnavailable = "PROVIDER_UNAVAILABLE", 503, retry: true, remedy: "Try again later; the provider's own status page may tell more.";
     /// Something this server needs is not there at present.
     ServiceUnavailable = "SERVICE_UNAVAILABLE", 503, retry: true, remedy: "Try again after the seconds in Retry-After.";
+    /// A stored secret does not open: it was damaged, or moved from its place in the database.
+    SecretUnreadable = "SECRET_UNREADABLE", 500, retry: false, remedy: "Enter the secret again; the log names the row, which an operator may put back.";
     /// A fault of ours; the request id finds it in the log.
     Internal = "INTERNAL_SERVER_ERROR", 500, retry: true, remedy: "Report the request id.";
 }
@@ -178,6 +180,14 @@ pub enum Error {
     /// Something needed is away for the moment.
     #[error("{0} is not available at present")]
     Unavailable(&'static str, #[source] Source),
+    /// A stored secret or key was damaged, or moved from its place.
+    #[error("a stored secret cannot be read; enter it again, or have an operator put it back")]
+    SecretUnreadable {
+        /// The row, for the log.
+        row: String,
+        /// Why it does not open.
+        source: Source,
+    },
     /// Ours to mend.
     #[error("{0}")]
     Internal(&'static str, #[source] Source),
@@ -208,6 +218,15 @@ impl Error {
     /// Nobody has signed in.
     pub const ANONYMOUS: Self = Self::Unauthenticated("sign in first: send a token as Authorization: Bearer");
 
+    /// The seconds after which the same request may succeed, where they are known.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::TooOften(seconds) => Some(*seconds),
+            _ => None,
+        }
+    }
+
     /// The code this failure has at the boundary.
     #[must_use]
     pub fn code(&self) -> Code {
@@ -221,44 +240,10 @@ impl Error {
             Self::TooOften(_) => Code::RateLimited,
             Self::Refused(issues) => issues.first().map_or(Code::BadUserInput, |issue| issue.code),
             Self::Unavailable(..) => Code::ServiceUnavailable,
+            Self::SecretUnreadable { .. } => Code::SecretUnreadable,
             Self::Internal(..) => Code::Internal,
         }
     }
-}
-
-/// Sorts failures of the database: what the data forbids, what is away, what is ours.
-impl From<DbErr> for Error {
-    fn from(error: DbErr) -> Self {
-        match error.sql_err() {
-            Some(SqlErr::UniqueConstraintViolation(_)) => {
-                return Self::conflict("input", "this exists already");
-            }
-            Some(SqlErr::ForeignKeyConstraintViolation(_)) => {
-                return Self::conflict(
-                    "input",
-                    "this refers to something that is gone, or something else still refers to it",
-                );
-            }
-            _ => {}
-        }
-        if busy(&error) {
-            return Self::Unavailable("the database, which is busy,", error.into());
-        }
-        match error {
-            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable("the database", error.into()),
-            _ => Self::Internal("the database refused a statement", error.into()),
-        }
-    }
-}
-
-/// Whether the statement may succeed when it is tried again: a deadlock, a time-out, a lock.
-fn busy(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(source)) | DbErr::Query(RuntimeErr::SqlxError(source))) = error else {
-        return false;
-    };
-    let code = source.as_database_error().and_then(DatabaseError::code).unwrap_or_default();
-    // PostgreSQL: serialization, deadlock, lock and statement time-outs. SQLite: busy, in its variants.
-    matches!(&*code, "40001" | "40P01" | "55P03" | "57014" | "5" | "261" | "517")
 }
 
 /// The parts of an error and its sources, joined for one log line. Libraries often repeat their source in

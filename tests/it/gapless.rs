@@ -47,7 +47,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("PORTOLAN_GRAPHQL_COST_PER_MINUTE", "0"),
     ("PORTOLAN_LOG_LEVEL", "warn"),
     // Cut connections are found out quickly.
-    ("PORTOLAN_DATABASE_ACQUIRE_TIMEOUT", "2s"),
+    ("PORTOLAN_DATABASE_CONNECT_TIMEOUT", "2s"),
 ];
 
 #[derive(Serialize)]

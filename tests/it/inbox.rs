@@ -3,7 +3,7 @@
 mod arrive;
 mod bad;
 mod flood;
-mod kill;
+pub mod kill;
 mod missed;
 mod people;
 mod providers;

@@ -150,7 +150,7 @@ impl Stand {
 }
 
 /// What the server is told; the clients' limits and the cost of a password are not what is tried here.
-fn settings(keys: &str) -> [(&'static str, &str); 11] {
+fn settings(keys: &str) -> [(&'static str, &str); 12] {
     [
         ("PORTOLAN_MASTER_KEY", keys),
         ("PORTOLAN_GRAPHQL_COST_PER_MINUTE", "0"),
@@ -158,6 +158,7 @@ fn settings(keys: &str) -> [(&'static str, &str); 11] {
         ("PORTOLAN_ACCESS_PASSWORD_PASSES", "1"),
         // A machine that is busy with other things makes requests slow, and that is no failure of a rotation.
         ("PORTOLAN_DATABASE_ACQUIRE_TIMEOUT", "60s"),
+        ("PORTOLAN_DATABASE_CONNECT_TIMEOUT", "60s"),
         ("PORTOLAN_DATABASE_BUSY_TIMEOUT", "60s"),
         ("PORTOLAN_DATABASE_LOCK_TIMEOUT", "60s"),
         ("PORTOLAN_DATABASE_STATEMENT_TIMEOUT", "70s"),

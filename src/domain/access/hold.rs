@@ -78,7 +78,7 @@ pub async fn of(hub: &Hub, caller: &Caller, since: Moment) -> Result<Hold> {
                 == (before.home, before.role, before.scopes, before.partner);
             Ok(if same { Hold::Holds } else { Hold::Changed })
         }
-        Err(error @ (Error::Unavailable(..) | Error::Internal(..))) => Err(error),
+        Err(error @ (Error::Unavailable(..) | Error::SecretUnreadable { .. } | Error::Internal(..))) => Err(error),
         Err(_) => Ok(Hold::Ended),
     }
 }

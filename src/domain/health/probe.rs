@@ -160,6 +160,11 @@ pub async fn ask(hub: &Arc<Hub>, integration: &Integration, at_hand: Option<AtHa
         }
         // It was deleted meanwhile.
         Ok(Err(Error::NotFound(_))) => return None,
+        // Only a new credential helps, so that is what the status and its alert ask for.
+        Ok(Err(Error::SecretUnreadable { row, .. })) => {
+            tracing::error!(integration = %integration.id, row, "a stored credential cannot be read");
+            refused(at, source, Some("the stored credential cannot be read".to_owned()))
+        }
         Ok(Err(error)) => {
             tracing::warn!(integration = %integration.id, error = chain(&error), "a probe could not be made");
             return None;

@@ -142,7 +142,8 @@ pub(super) fn unwrapped(ring: &Ring, row: &TenantKey) -> Result<DataKey> {
     let wrapped = wrapped(row)?;
     let master = ring.get(wrapped.master);
     let master = master.ok_or_else(|| Error::Internal("a key cannot be unwrapped", lacking(wrapped.master)))?;
-    DataKey::unwrap(row.tenant_id.uuid(), &wrapped, master).map_err(|error| damaged("a key does not open", error))
+    DataKey::unwrap(row.tenant_id.uuid(), &wrapped, master)
+        .map_err(|error| damaged(format!("data_keys tenant={} version={}", row.tenant_id, row.version), error))
 }
 
 /// Makes a key of that version, unless somebody else made it meanwhile. Says whether it was made here.
@@ -233,7 +234,7 @@ async fn reseal(cx: &Cx, tenant: TenantId, after: Option<SecretId>) -> Result<Op
         for mut row in found {
             match super::secret::open(hub, &**txn, &row).await {
                 Ok(plain) => row.sealed = super::secret::seal(hub, &key, &row, plain.expose()),
-                Err(error @ Error::Internal(..)) => {
+                Err(error @ (Error::SecretUnreadable { .. } | Error::Internal(..))) => {
                     tracing::error!(secret = %row.id, error = chain(&error), "a secret was not sealed anew");
                     continue;
                 }

@@ -33,7 +33,6 @@ use crate::{
         error::{Error, Result, Source},
         id::TenantId,
     },
-    vault::OpenError,
 };
 
 /// Whose the hub's own secrets are.
@@ -56,9 +55,9 @@ pub async fn shred(txn: &Txn, tenant: TenantId) -> Result<Shredded> {
     Ok(Shredded { keys, secrets })
 }
 
-/// Something sealed does not open: ours to mend, whatever the reason.
-fn damaged(what: &'static str, error: OpenError) -> Error {
-    Error::Internal(what, error.into())
+/// A stored row does not open: it was damaged, or moved from its place.
+fn damaged(row: String, error: impl Into<Source>) -> Error {
+    Error::SecretUnreadable { row, source: error.into() }
 }
 
 fn lacking(version: u32) -> Source {

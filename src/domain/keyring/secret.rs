@@ -140,16 +140,19 @@ pub(super) fn seal(hub: &Hub, key: &DataKey, row: &entity::Model, plain: &str) -
 }
 
 pub(super) async fn open(hub: &Hub, db: &impl ConnectionTrait, row: &entity::Model) -> Result<Secret> {
-    let version = DataKey::version_of(&row.sealed).map_err(|error| damaged("a secret is damaged", error))?;
+    let version = DataKey::version_of(&row.sealed).map_err(|error| damaged(named(row), error))?;
     if data_key::stored(version)? != row.key_version {
-        return Err(Error::Internal("a secret is damaged", "its key version was changed".into()));
+        return Err(damaged(named(row), "its key version was changed"));
     }
     let key = data_key::for_opening(hub, db, row.tenant_id, version).await?;
-    let plain = key
-        .open(TABLE, &cell(row), row.id.uuid(), &row.sealed)
-        .map_err(|error| damaged("a secret does not open", error))?;
+    let plain = key.open(TABLE, &cell(row), row.id.uuid(), &row.sealed).map_err(|error| damaged(named(row), error))?;
     let text = std::str::from_utf8(&plain).map_err(|error| Error::Internal("a secret is no text", error.into()))?;
     // The copy is wiped by `Secret`, this one by `Zeroizing`.
     let plain: Zeroizing<String> = Zeroizing::new(text.to_owned());
     Ok(Secret::from((*plain).clone()))
+}
+
+/// The row as the log names it.
+fn named(row: &entity::Model) -> String {
+    format!("{TABLE} id={} tenant={} owner={} name={}", row.id, row.tenant_id, row.owner, row.name)
 }

@@ -9,7 +9,11 @@ use serde::Serialize;
 use serde_json::{Map, json};
 
 use super::Rate;
-use crate::{context::Cx, graphql::error::OURS, kernel::error::Code};
+use crate::{
+    context::Cx,
+    graphql::error::{OURS, RETRY_AFTER},
+    kernel::error::Code,
+};
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +27,15 @@ pub enum Verdict {
     },
     /// It did not run, for this reason.
     Refused(Code),
+}
+
+impl Answer {
+    /// The code that all errors share, if they share one.
+    #[must_use]
+    pub fn only_code(&self) -> Option<Code> {
+        let first = *self.codes.first()?;
+        self.codes.iter().all(|code| *code == first).then_some(first)
+    }
 }
 
 impl Verdict {
@@ -47,12 +60,14 @@ pub struct Fault {
     pub position: Option<Pos>,
     /// Which argument or variable.
     pub argument: Option<String>,
+    /// Seconds after which the same call may succeed, where they are known.
+    pub retry_after: Option<u64>,
 }
 
 impl Fault {
     /// A reason that concerns the whole call.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), position: None, argument: None }
+        Self { code, message: message.into(), position: None, argument: None, retry_after: None }
     }
 }
 
@@ -69,6 +84,8 @@ pub struct Answer {
     pub cost: u64,
     /// The codes of the errors.
     pub codes: Vec<Code>,
+    /// Seconds after which the same call may succeed, where they are known.
+    pub retry_after: Option<u64>,
     draft: Option<Draft>,
 }
 
@@ -102,10 +119,11 @@ impl Answer {
     #[must_use]
     pub fn refused_all(cx: &Cx, faults: Vec<Fault>) -> Self {
         let codes: Vec<_> = faults.iter().map(|fault| fault.code).collect();
+        let retry_after = faults.iter().filter_map(|fault| fault.retry_after).max();
         let errors: Vec<_> = faults.into_iter().map(|fault| shown(cx, fault)).collect();
         let body = json!({ "errors": errors }).to_string().into();
         let verdict = Verdict::Refused(codes.first().copied().unwrap_or(Code::Internal));
-        Self { body, verdict, rate: None, cost: 0, codes, draft: None }
+        Self { body, verdict, rate: None, cost: 0, codes, retry_after, draft: None }
     }
 
     /// A call that the engine ran.
@@ -125,7 +143,8 @@ impl Answer {
 
     fn draft(draft: Draft, verdict: Verdict) -> Self {
         let codes = draft.errors.iter().map(code_of).collect();
-        Self { body: Bytes::new(), verdict, rate: None, cost: 0, codes, draft: Some(draft) }
+        let retry_after = draft.errors.iter().filter_map(retry_after_of).max();
+        Self { body: Bytes::new(), verdict, rate: None, cost: 0, codes, retry_after, draft: Some(draft) }
     }
 
     pub(super) fn with_rate(mut self, rate: Option<Rate>) -> Self {
@@ -214,6 +233,13 @@ fn discreet(message: &str) -> String {
     text
 }
 
+fn retry_after_of(error: &ServerError) -> Option<u64> {
+    match error.extensions.as_ref()?.get(RETRY_AFTER)? {
+        Value::Number(seconds) => seconds.as_u64(),
+        _ => None,
+    }
+}
+
 fn code_of(error: &ServerError) -> Code {
     let named = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
     let name = match named {
@@ -247,6 +273,9 @@ fn shown(cx: &Cx, fault: Fault) -> serde_json::Value {
     let mut extensions = json!({ "code": fault.code.name(), "requestId": &*cx.request().id });
     if let Some(argument) = fault.argument {
         extensions["argument"] = argument.into();
+    }
+    if let Some(seconds) = fault.retry_after {
+        extensions[RETRY_AFTER] = seconds.into();
     }
     let mut shown = json!({ "message": fault.message, "extensions": extensions });
     if let Some(position) = fault.position {

@@ -294,7 +294,7 @@ impl From<Refusal> for Fault {
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
-        Self::new(error.code(), told(&error))
+        Self { retry_after: error.retry_after(), ..Self::new(error.code(), told(&error)) }
     }
 }
 

@@ -285,7 +285,7 @@ impl Conversation {
             };
         };
         caller::identify_by(&self.cx, authorization, tenant).await.map(Some).map_err(|error| match error {
-            Error::Unavailable(..) | Error::Internal(..) => {
+            Error::Unavailable(..) | Error::SecretUnreadable { .. } | Error::Internal(..) => {
                 told(&error);
                 (1013, "credentials cannot be checked now; try again".into())
             }

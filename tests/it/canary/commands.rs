@@ -93,7 +93,7 @@ pub fn wrongly(canaries: &mut Canaries, taken: &mut Vec<Taken>) {
         fs::write(folder.path().join("url"), &url).unwrap();
         let mut settings = own("PORTOLAN_DATABASE_URL", &url);
         settings.push(("PORTOLAN_MASTER_KEY".to_owned(), MASTER_KEY.to_owned()));
-        settings.push(("PORTOLAN_DATABASE_ACQUIRE_TIMEOUT".to_owned(), "300ms".to_owned()));
+        settings.push(("PORTOLAN_DATABASE_CONNECT_TIMEOUT".to_owned(), "300ms".to_owned()));
         for arguments in APART {
             take(taken, kind, folder.path(), &settings, arguments);
         }
@@ -125,7 +125,7 @@ pub fn wrongly(canaries: &mut Canaries, taken: &mut Vec<Taken>) {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("portolan.toml"), text.replace('§', &canaries.make(kind))).unwrap();
         for arguments in [&["doctor"][..], &["config", "show"], &["serve"]] {
-            take(taken, kind, folder.path(), &own("PORTOLAN_DATABASE_ACQUIRE_TIMEOUT", "300ms"), arguments);
+            take(taken, kind, folder.path(), &own("PORTOLAN_DATABASE_CONNECT_TIMEOUT", "300ms"), arguments);
         }
     }
 }

@@ -77,7 +77,8 @@ async fn send(
     acknowledged
 }
 
-fn webhook(path: &str, id: &str) -> String {
+/// A signed webhook to a source of Stripe's.
+pub fn webhook(path: &str, id: &str) -> String {
     let body = json!({ "id": id, "type": "payment_intent.succeeded", "created": 1_795_255_200,
         "data": { "object": { "id": format!("pi_{id}"), "amount": 12_500 } } })
     .to_string();
@@ -154,7 +155,7 @@ async fn what_was_acknowledged_is_there_once_and_had_its_effect_once() {
 }
 
 /// A source of an integration that nobody reads. The path of its address.
-async fn source(node: &Server, admin: &str) -> String {
+pub async fn source(node: &Server, admin: &str) -> String {
     let create = "mutation { createIntegration(input: { provider: \"stripe\", skipTest: true,
         capabilities: { canSync: false },
         credentials: { apiKey: { key: \"sk_test_0123456789abcdef01234567\" } } })

@@ -16,6 +16,7 @@ pub struct Cluster {
     folder: TempDir,
     owner: Option<(u32, u32)>,
     port: u16,
+    environment: Vec<(&'static str, String)>,
 }
 
 /// Where the server's programs are, the newest version's; none if they are not on this machine.
@@ -47,11 +48,16 @@ fn owner(folder: &Path) -> Option<(u32, u32)> {
 impl Cluster {
     /// Makes and starts one; none if the programs are not there.
     pub fn start() -> Option<Self> {
+        Self::with(&[])
+    }
+
+    /// The same, with variables in the server's environment.
+    pub fn with(environment: &[(&'static str, String)]) -> Option<Self> {
         let programs = programs()?;
         let folder = tempfile::tempdir().unwrap();
         let owner = owner(folder.path());
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let cluster = Self { programs, folder, owner, port };
+        let cluster = Self { programs, folder, owner, port, environment: environment.to_vec() };
         let made = ["--username=portolan", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--pgdata"];
         cluster.run("initdb", &made);
         cluster
@@ -71,6 +77,17 @@ impl Cluster {
         self.run("pg_ctl", &words);
     }
 
+    /// Ends it without a word to anybody, and leaves it down until it is [started](Self::up) again.
+    pub fn down(&self) {
+        self.run("pg_ctl", &["stop", "--mode=immediate", "--wait", "--pgdata"]);
+    }
+
+    /// Starts it after it was [down](Self::down).
+    pub fn up(&self) {
+        let (options, log) = (self.options(), self.log());
+        self.run("pg_ctl", &["start", "--wait", "--options", &options, "--log", &log, "--pgdata"]);
+    }
+
     fn options(&self) -> String {
         let (port, folder) = (self.port, self.folder.path().display());
         format!("-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c max_connections=200 -c jit=off")
@@ -85,6 +102,7 @@ impl Cluster {
         let mut command = Command::new(self.programs.join(program));
         command.args(arguments).arg(self.folder.path().join("data")).current_dir(self.folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.envs(self.environment.iter().map(|(name, value)| (*name, value)));
         if let Some((user, group)) = self.owner {
             command.uid(user).gid(group);
         }

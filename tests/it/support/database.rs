@@ -127,6 +127,8 @@ impl TestDatabase {
             settings.push(("PORTOLAN_DATABASE_URL".to_owned(), url));
             settings.push(("PORTOLAN_MASTER_KEY".to_owned(), MASTER_KEY.to_owned()));
             settings.push(("PORTOLAN_DATABASE_MAX_CONNECTIONS".to_owned(), "8".to_owned()));
+            // Many tests share the machine, and one that waits its turn has not failed.
+            settings.push(("PORTOLAN_DATABASE_CONNECT_TIMEOUT".to_owned(), "10s".to_owned()));
         }
         settings
     }

@@ -5,6 +5,7 @@ pub mod bulk;
 pub mod cluster;
 pub mod cpu;
 pub mod database;
+pub mod faulty_disk;
 pub mod hub;
 pub mod issuer;
 pub mod nats;
