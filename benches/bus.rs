@@ -2,8 +2,9 @@
 //!
 //! `cargo bench --bench bus` prints the median and the 99th percentile from the end of a commit to the event at a
 //! reader, and from the beginning of its transaction; then, for a burst, the CPU that all nodes together use for an
-//! event. Without `TEST_POSTGRES_URL` only SQLite is measured, without `TEST_NATS_URL` no NATS. `carried` is what
-//! the product does; in `hinted` a message says only how far the log has come, and every node reads the rest.
+//! event. Without `TEST_POSTGRES_URL` only SQLite is measured, without `TEST_NATS_URL` no NATS. `hinted` is what
+//! the product does: a message says how far the log has come, and every node reads the rest. In `carried` the events
+//! travel in the message, authenticated by HMAC-SHA256, and no node reads them.
 //! All nodes live in this process, which measures their work and leaves out what a network adds.
 #![expect(
     clippy::unwrap_used,
@@ -25,10 +26,12 @@ use portolan::{
     config::{Config, Flags},
     context::Cx,
     domain::tenant,
+    entity::event,
     event::{Entry, Fact, Feed, Interest, Reader, log, sequencer},
+    provider::{manifest::webhook::Hash, webhook::hmac::mac},
 };
 use sea_orm::{ConnectionTrait, Database};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::{
     sync::mpsc,
     time::{sleep, timeout},
@@ -89,7 +92,7 @@ impl Nodes {
             settings.push(("PORTOLAN_MASTER_KEY".to_owned(), MASTER_KEY.to_owned()));
             settings.push(("PORTOLAN_DATABASE_MAX_CONNECTIONS".to_owned(), "4".to_owned()));
         }
-        if way == Way::Carried {
+        if way == Way::Hinted {
             settings.push(("PORTOLAN_NATS_URL".to_owned(), env::var("TEST_NATS_URL").unwrap()));
             settings.push(("PORTOLAN_NATS_PREFIX".to_owned(), format!("bench{}", std::process::id())));
         }
@@ -103,7 +106,7 @@ impl Nodes {
         }
         let stop = CancellationToken::new();
         for app in &apps {
-            if way == Way::Hinted { hinted(app, stop.clone()).await } else { app.follow() }
+            if way == Way::Carried { carried(app, stop.clone()).await } else { app.follow() }
         }
         let home = tenant::named(apps[0].hub(), "default").await.unwrap();
         let cx = Cx::system(apps[0].hub().clone(), "bench", home.id);
@@ -133,26 +136,43 @@ impl Nodes {
     }
 }
 
-/// What a node does when messages only hint.
-async fn hinted(app: &App, stop: CancellationToken) {
+/// A message with events, and the code that proves who wrote it.
+#[derive(Serialize, Deserialize)]
+struct Carried {
+    events: Vec<event::Model>,
+    code: Vec<u8>,
+}
+
+fn code(events: &[event::Model]) -> Vec<u8> {
+    mac(Hash::Sha256, b"a key of thirty-two bytes, or so", &[&serde_json::to_vec(events).unwrap()])
+}
+
+/// What a node would do if events travelled in messages.
+async fn carried(app: &App, stop: CancellationToken) {
     let client = async_nats::connect(env::var("TEST_NATS_URL").unwrap()).await.unwrap();
-    let subject = format!("hint{}", std::process::id());
+    let subject = format!("carried{}", std::process::id());
     let (feed, db): (Feed, _) = (app.hub().feed.clone(), app.hub().database.writer().clone());
     tokio::spawn(feed.clone().follow(app.hub().database.reader().clone(), stop.clone()));
     tokio::spawn(sequencer::run(db, feed.clone(), stop.clone()));
     let (say, mut said) = mpsc::unbounded_channel();
     feed.tell(Arc::new(move |entries: &[Entry]| {
-        let _ = say.send(entries.last().map_or(0, |entry| entry.position));
+        let _ = say.send(entries.to_vec());
     }));
     let mut heard = client.subscribe(subject.clone()).await.unwrap();
     tokio::spawn(async move {
-        while let Some(position) = said.recv().await {
-            client.publish(subject.clone(), position.to_string().into()).await.unwrap();
+        while let Some(entries) = said.recv().await {
+            for entries in entries.chunks(100) {
+                let events: Vec<event::Model> = entries.iter().map(|entry| (**entry).clone()).collect();
+                let message = serde_json::to_vec(&Carried { code: code(&events), events }).unwrap();
+                client.publish(subject.clone(), message.into()).await.unwrap();
+            }
         }
     });
     tokio::spawn(async move {
         while let Some(message) = heard.next().await {
-            feed.hint_at(std::str::from_utf8(&message.payload).unwrap().parse().unwrap());
+            let carried: Carried = serde_json::from_slice(&message.payload).unwrap();
+            assert_eq!(code(&carried.events), carried.code);
+            feed.hear(carried.events.into_iter().map(Arc::new).collect());
         }
     });
 }

@@ -285,7 +285,10 @@ impl App {
         if hub.database.backend() != DbBackend::Sqlite {
             hub.tasks.spawn(sequencer::run(hub.database.writer().clone(), feed.clone(), stopping.clone()));
             match &self.nats {
-                Some(nats) => hub.tasks.spawn(bus::nats::join(nats.clone(), feed, stopping.clone())),
+                Some(nats) => {
+                    let db = hub.database.reader().clone();
+                    hub.tasks.spawn(bus::nats::join(nats.clone(), db, feed, stopping.clone()))
+                }
                 None => hub.tasks.spawn(bus::postgres::listen(hub.database.reader().clone(), feed, stopping.clone())),
             };
         }

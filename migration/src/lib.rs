@@ -30,6 +30,7 @@ mod m20261122_000017_orders;
 mod m20261122_000018_told;
 mod m20261122_000019_exchange_at_scale;
 mod m20261130_000020_write_probe;
+mod m20261130_000040_hub_identity;
 
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait};
 
@@ -61,6 +62,7 @@ impl MigratorTrait for Migrator {
             whole(m20261122_000018_told::Migration),
             whole(m20261122_000019_exchange_at_scale::Migration),
             whole(m20261130_000020_write_probe::Migration),
+            whole(m20261130_000040_hub_identity::Migration),
         ]
     }
 }

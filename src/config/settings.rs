@@ -41,7 +41,8 @@ settings! {
         /// Addresses of NATS servers by which several nodes hear of each other's changes at once,
         /// joined by commas. Unset: by notifications of PostgreSQL.
         nats_url: Option<Secret> = "",
-        /// What subjects in NATS begin with; hubs that share servers need different ones.
+        /// Prefix of the NATS subjects of this hub. Hubs that share NATS servers need different ones: messages of
+        /// another hub are ignored, with a warning.
         nats_prefix: String = "portolan",
         /// Folder of documents that clients may run by id. How they are used is said by
         /// `graphql.trusted_documents_mode`.

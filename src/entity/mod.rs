@@ -28,6 +28,7 @@ pub mod first;
 pub mod health;
 pub mod health_change;
 pub mod health_check;
+pub mod hub_identity;
 pub mod idempotency_key;
 pub mod integration;
 pub mod integration_action;

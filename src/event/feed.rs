@@ -10,6 +10,14 @@
 //! announced may come late, twice, in disorder or never: it saves a read, nothing depends on it. Once a
 //! second the follower looks whether the log is ahead of it.
 //!
+//! **Other nodes only hint.** What they say (over a [bus](super::bus)) makes the follower read the log, and nothing
+//! else: it hands out what this process committed itself or read from its own database. So whoever can publish on the
+//! bus can neither forge an event nor move a reader past one. A hint at a position that the log does not show is a lie or
+//! of another log; after one, hints are worth no more than ten looks a second.
+//!
+//! If the log ends before the position of the follower (a backup was restored, or a standby took over that had not
+//! received the last commits), the follower goes back to its end, and all readers read the log again.
+//!
 //! A **tail** is the end of one tenant's log, kept while anybody reads there: bounded by count and bytes. It
 //! knows above which number it is complete, so a [`Reader`](super::Reader) that has read the log up to there
 //! joins it without a hole or a double.
@@ -31,13 +39,14 @@ use std::{
 };
 
 use sea_orm::DatabaseConnection;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Entry, Interest, log,
     recent::Recent,
     tail::{Inbox, Tail},
+    warning::RateLimited,
 };
 use crate::kernel::{
     error::{Result, chain},
@@ -52,6 +61,9 @@ const PAGE: u64 = 250;
 
 /// How long the follower waits before it looks by itself.
 const FLOOR: Duration = Duration::from_secs(1);
+
+/// How long hints wake nobody after one that was not true.
+const DISTRUST: Duration = Duration::from_millis(100);
 
 /// The feed of this node. Clones are the same feed.
 #[derive(Clone)]
@@ -73,6 +85,11 @@ struct Shared {
     follows: AtomicBool,
     /// The log is worth a look: something may be there that was not announced.
     look: AtomicBool,
+    /// How far the log has come, as far as other nodes say.
+    hinted: AtomicI64,
+    /// A hint was not true a moment ago: hints wait.
+    distrusts: AtomicBool,
+    untrue: RateLimited,
     arrived: Notify,
     written: Notify,
     bus: Mutex<Option<Teller>>,
@@ -88,6 +105,9 @@ impl Default for Feed {
             position: AtomicI64::new(0),
             follows: AtomicBool::new(false),
             look: AtomicBool::new(true),
+            hinted: AtomicI64::new(0),
+            distrusts: AtomicBool::new(false),
+            untrue: RateLimited::default(),
             arrived: Notify::new(),
             written: Notify::new(),
             bus: Mutex::default(),
@@ -119,7 +139,7 @@ impl Feed {
         self.hear(entries);
     }
 
-    /// Hands over events that are in the log, whoever put them there.
+    /// Hands over events of which this process knows that they are committed; never what another node says.
     pub fn hear(&self, entries: Vec<Entry>) {
         let mut announced = held(&self.0.announced);
         if announced.len() + entries.len() <= WAITING {
@@ -137,10 +157,14 @@ impl Feed {
         self.0.arrived.notify_one();
     }
 
-    /// The same, if that position has not passed here yet.
+    /// Says that another node knows of events up to a position. If they have not passed here yet, the log is read.
     pub fn hint_at(&self, position: i64) {
-        if position > self.0.position.load(Ordering::Acquire) {
-            self.hint();
+        if position <= self.0.position.load(Ordering::Acquire) {
+            return;
+        }
+        self.0.hinted.fetch_max(position, Ordering::AcqRel);
+        if !self.0.distrusts.load(Ordering::Acquire) {
+            self.0.arrived.notify_one();
         }
     }
 
@@ -151,8 +175,13 @@ impl Feed {
 
     /// Follows the log until stopped.
     pub async fn follow(self, db: DatabaseConnection, stop: CancellationToken) {
-        let mut at = None;
+        let (mut at, mut trusts_at): (_, Option<Instant>) = (None, None);
         loop {
+            if trusts_at.is_some_and(|moment| moment <= Instant::now()) {
+                trusts_at = None;
+                self.0.distrusts.store(false, Ordering::Release);
+                self.0.look.store(true, Ordering::Release);
+            }
             match self.catch_up(&db, &mut at).await {
                 Ok(()) => {}
                 Err(error) => {
@@ -160,10 +189,14 @@ impl Feed {
                     tracing::warn!(error = chain(&error), "the event log cannot be read, will try again");
                 }
             }
+            if trusts_at.is_none() && self.0.distrusts.load(Ordering::Acquire) {
+                trusts_at = Some(Instant::now() + DISTRUST);
+            }
+            let floor = Instant::now() + FLOOR;
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.0.arrived.notified() => {}
-                () = tokio::time::sleep(FLOOR) => self.0.look.store(true, Ordering::Release),
+                () = tokio::time::sleep_until(trusts_at.unwrap_or(floor)) => self.0.look.store(true, Ordering::Release),
             }
         }
     }
@@ -178,6 +211,8 @@ impl Feed {
             position
         };
         let mut look = self.0.look.swap(false, Ordering::AcqRel);
+        let hinted = self.hinted();
+        look |= hinted > position;
         let mut announced = std::mem::take(&mut *held(&self.0.announced));
         announced.sort_unstable_by_key(|entry| entry.position);
         for entry in announced {
@@ -201,10 +236,44 @@ impl Feed {
                 position = entry.position;
                 *at = Some(position);
             }
+            if entries.is_empty() {
+                let end = log::position(db).await?;
+                if end < position {
+                    self.go_back(position, end);
+                    *at = Some(end);
+                    return Ok(());
+                }
+            }
             if !full {
-                return Ok(());
+                break;
             }
         }
+        if hinted > position {
+            // The log was read after the hint came, and whoever gives one has committed before.
+            self.0.distrusts.store(true, Ordering::Release);
+            if let Some(count) = self.0.untrue.occurred() {
+                tracing::warn!(
+                    hinted,
+                    end = position,
+                    count,
+                    "hints named positions beyond the end of the event log and were ignored"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The position that was hinted at since the last look; 0 while hints wait.
+    fn hinted(&self) -> i64 {
+        if self.0.distrusts.load(Ordering::Acquire) { 0 } else { self.0.hinted.swap(0, Ordering::AcqRel) }
+    }
+
+    /// Goes back to the end of the log. Nothing that is held counts any more: readers read the log again.
+    fn go_back(&self, from: i64, end: i64) {
+        tracing::warn!(from, end, "the event log ends before what was read of it; reading goes on from its end");
+        *held(&self.0.recent) = Recent::default();
+        self.tails().values_mut().for_each(Tail::forget);
+        self.0.position.store(end, Ordering::Release);
     }
 
     /// Shows every event that passes from now on. For what may miss one, such as wake-ups; who must not reads

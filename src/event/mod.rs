@@ -34,6 +34,7 @@ pub mod sequencer;
 pub mod sync;
 mod tail;
 pub mod tenant;
+mod warning;
 pub mod write;
 
 use std::sync::Arc;

@@ -68,6 +68,13 @@ impl Tail {
         }
     }
 
+    /// Gives up everything that is kept, and lets every reader read the log again.
+    pub(super) fn forget(&mut self) {
+        let places = self.by_subject.values().chain(self.by_topic.values()).flatten().chain(&self.of_all);
+        places.for_each(|place| place.inbox.close());
+        *self = Self { pins: self.pins, ..Self::default() };
+    }
+
     /// A place for who has seen everything up to a number.
     pub(super) fn join(&mut self, interest: &Interest, seen: i64) -> Option<Arc<Inbox>> {
         if seen < self.known?.max(self.dropped) {
@@ -164,6 +171,15 @@ impl Inbox {
         drop(state);
         self.waker.wake();
         !fell_off
+    }
+
+    /// Takes the place away, and with it what still waits.
+    fn close(&self) {
+        let mut state = self.state();
+        state.queue.clear();
+        state.fell_off = true;
+        drop(state);
+        self.waker.wake();
     }
 
     /// The next event; none when the reader fell off and has read what was still there.

@@ -16,6 +16,7 @@ mod agent;
 mod alert;
 mod architecture;
 mod audit;
+mod bus;
 mod canary;
 mod command_line;
 mod coverage;

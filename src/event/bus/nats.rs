@@ -1,38 +1,38 @@
-//! Events between nodes by NATS.
+//! Hints between nodes by NATS.
 //!
-//! A node publishes what its sequencer moved; every node takes it, its own too, which its feed knows already.
-//! Publishing never waits: messages go to a task, and what that cannot take is left to the log.
+//! A node publishes how far its sequencer moved the log; every node that hears it reads the log from its own database.
+//! Publishing never waits: a task sends the newest position, and those that it missed are covered by it.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_nats::{Client, ConnectOptions, Event as State};
 use futures_util::StreamExt;
+use sea_orm::DatabaseConnection;
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
-    entity::event,
-    event::{Entry, Feed},
-    kernel::{error::chain, secret::Secret},
+    entity::{first::First, hub_identity},
+    event::{Entry, Feed, warning::RateLimited},
+    kernel::{
+        error::{Error, Result, chain},
+        secret::Secret,
+    },
 };
 
-/// What a message may hold; NATS itself takes a megabyte.
-const LARGEST: usize = 256 * 1024;
+/// The largest message that is looked at, in bytes; a hint has about 70.
+const LARGEST: usize = 256;
 
-/// Batches that may wait for being sent.
-const WAITING: usize = 1_024;
-
-/// How long to wait before subscribing again.
+/// How long to wait before trying again what failed.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// What travels: the events, or how far the log has come.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Message {
+/// A message: which hub's log has come how far.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Hint {
+    hub: Uuid,
     position: i64,
-    #[serde(default)]
-    events: Vec<event::Model>,
 }
 
 /// Where the servers are, and under which name this hub's nodes find each other.
@@ -45,12 +45,15 @@ pub struct Settings {
 }
 
 /// Joins the nodes until stopped. Waits for no server: one that is away is joined when it is there.
-pub async fn join(settings: Settings, feed: Feed, stop: CancellationToken) {
+pub async fn join(settings: Settings, db: DatabaseConnection, feed: Feed, stop: CancellationToken) {
+    let Some(hub) = stop.run_until_cancelled(identity(&db)).await else { return };
     let subject = format!("{}.events", settings.prefix);
     let heard = feed.clone();
     let options = ConnectOptions::new().name("portolan").retry_on_initial_connect().event_callback(move |state| {
         // What was missed is in the log.
-        heard.hint();
+        if matches!(state, State::Connected) {
+            heard.hint();
+        }
         async move {
             match state {
                 State::Connected => tracing::info!("joined the other nodes by NATS"),
@@ -66,56 +69,68 @@ pub async fn join(settings: Settings, feed: Feed, stop: CancellationToken) {
             return;
         }
     };
-    let (say, said) = mpsc::channel(WAITING);
+    let (reached, position) = watch::channel(0);
     feed.tell(Arc::new(move |entries: &[Entry]| {
-        // Full: the other nodes find these in the log.
-        let _ = say.try_send(entries.to_vec());
+        if let Some(last) = entries.last() {
+            reached.send_replace(last.position);
+        }
     }));
-    let publish = publish(client.clone(), subject.clone(), said);
-    let hear = hear(client.clone(), subject, feed);
+    let publish = publish(client.clone(), subject.clone(), hub, position);
+    let hear = hear(client.clone(), subject, hub, feed);
     stop.run_until_cancelled(async { tokio::join!(publish, hear) }).await;
     // Nothing is left that would be missed.
     let _ = client.flush().await;
 }
 
-async fn publish(client: Client, subject: String, mut said: mpsc::Receiver<Vec<Entry>>) {
-    while let Some(entries) = said.recv().await {
-        for message in messages(&entries) {
-            if let Err(error) = client.publish(subject.clone(), message.into()).await {
-                tracing::debug!(error = chain(&error), "events were not told to the other nodes");
+/// Reads the id of this hub, as soon as the database answers.
+async fn identity(db: &DatabaseConnection) -> Uuid {
+    loop {
+        match read_identity(db).await {
+            Ok(hub) => return hub,
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "NATS is not joined yet: the id of this hub cannot be read");
+                tokio::time::sleep(AGAIN).await;
             }
         }
     }
 }
 
-/// The events as messages that are not too large; one that is too large alone is hinted at.
-fn messages(entries: &[Entry]) -> Vec<Vec<u8>> {
-    let Some(last) = entries.last() else { return Vec::new() };
-    let events: Vec<event::Model> = entries.iter().map(|entry| (**entry).clone()).collect();
-    match serde_json::to_vec(&Message { position: last.position, events }) {
-        Ok(message) if message.len() <= LARGEST => vec![message],
-        _ if entries.len() > 1 => {
-            let (first, second) = entries.split_at(entries.len() / 2);
-            let mut split = messages(first);
-            split.extend(messages(second));
-            split
+async fn read_identity(db: &DatabaseConnection) -> Result<Uuid> {
+    let row = hub_identity::row().first(db).await?;
+    Ok(row.ok_or_else(|| Error::Internal("the hub has no id", "table hub_identity is empty".into()))?.hub_id)
+}
+
+async fn publish(client: Client, subject: String, hub: Uuid, mut reached: watch::Receiver<i64>) {
+    while reached.changed().await.is_ok() {
+        let position = *reached.borrow_and_update();
+        let Ok(message) = serde_json::to_vec(&Hint { hub, position }) else { continue };
+        if let Err(error) = client.publish(subject.clone(), message.into()).await {
+            tracing::debug!(error = chain(&error), "the other nodes were not told of new events");
         }
-        _ => serde_json::to_vec(&Message { position: last.position, events: Vec::new() }).into_iter().collect(),
     }
 }
 
-async fn hear(client: Client, subject: String, feed: Feed) {
+async fn hear(client: Client, subject: String, hub: Uuid, feed: Feed) {
+    let (foreign, unreadable) = (RateLimited::default(), RateLimited::default());
     loop {
         match client.subscribe(subject.clone()).await {
             Ok(mut heard) => {
                 feed.hint();
                 while let Some(message) = heard.next().await {
-                    match serde_json::from_slice::<Message>(&message.payload) {
-                        Ok(Message { position, events }) if events.is_empty() => feed.hint_at(position),
-                        Ok(Message { events, .. }) => feed.hear(events.into_iter().map(Arc::new).collect()),
-                        Err(error) => {
-                            tracing::warn!(%error, "a message of another node cannot be read");
-                            feed.hint();
+                    match read(&message.payload) {
+                        Some(hint) if hint.hub == hub => feed.hint_at(hint.position),
+                        Some(hint) => {
+                            if let Some(count) = foreign.occurred() {
+                                tracing::warn!(
+                                    subject, other_hub = %hint.hub, count,
+                                    "messages of another hub were ignored; give each hub its own nats_prefix or NATS account"
+                                );
+                            }
+                        }
+                        None => {
+                            if let Some(count) = unreadable.occurred() {
+                                tracing::warn!(subject, count, "messages that are no hints were ignored");
+                            }
                         }
                     }
                 }
@@ -126,8 +141,34 @@ async fn hear(client: Client, subject: String, feed: Feed) {
     }
 }
 
+/// A message as a hint, if it is one.
+fn read(payload: &[u8]) -> Option<Hint> {
+    if payload.len() > LARGEST {
+        return None;
+    }
+    serde_json::from_slice(payload).ok()
+}
+
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_is_a_hub_and_a_position_and_nothing_else_is_one() {
+        let hint = Hint { hub: Uuid::from_u128(7), position: 12 };
+        let text = serde_json::to_vec(&hint).unwrap();
+        assert!(text.len() < LARGEST);
+        assert_eq!(read(&text), Some(hint));
+        for garbage in [&b""[..], b"12", b"{}", b"\xff\x00", br#"{"position":12}"#, br#"{"hub":"x","position":12}"#] {
+            assert_eq!(read(garbage), None);
+        }
+        let long = format!("{}{}", String::from_utf8(text).unwrap(), " ".repeat(LARGEST));
+        assert_eq!(read(long.as_bytes()), None);
     }
 }

@@ -8,6 +8,7 @@ pub mod database;
 pub mod faulty_disk;
 pub mod hub;
 pub mod issuer;
+pub mod log;
 pub mod nats;
 pub mod played;
 pub mod process;
