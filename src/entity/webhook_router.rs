@@ -31,3 +31,11 @@ pub fn moved(position: i64) -> UpdateMany<Entity> {
         .filter(COLUMN.id.eq(1))
         .filter(COLUMN.position.lt(position))
 }
+
+/// Moves the position back; for one that lies beyond the end of the log.
+pub fn moved_back(position: i64) -> UpdateMany<Entity> {
+    Entity::update_many()
+        .col_expr(Column::Position, Expr::value(position))
+        .filter(COLUMN.id.eq(1))
+        .filter(COLUMN.position.gt(position))
+}

@@ -2,6 +2,8 @@
 //! miss an event or get one that the database does not have.
 #![expect(clippy::disallowed_methods, reason = "tests wait for their own tasks")]
 
+mod positions;
+
 use std::{
     collections::BTreeSet,
     env,

@@ -2,6 +2,11 @@
 //!
 //! Whoever reads on holds the row with the position; the others find it moved. An event that nobody wants costs a look,
 //! and no commit: a reader remembers how far it has looked, and the row is moved along now and then.
+//!
+//! A stored position beyond the end of the log (of a restored backup, or of a version that took positions from other
+//! nodes' messages) would let nothing be sent until the log has come as far. It is noticed at the start and whenever
+//! there is nothing to read, and moved back: to where this node has read, or to the end of the log if it has read
+//! nothing yet.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -24,7 +29,7 @@ use crate::{
         webhook_delivery::{self as entity, Place},
         webhook_destination, webhook_message, webhook_router,
     },
-    event::Entry,
+    event::{Entry, log},
     kernel::{
         error::Result,
         id::{EventId, TenantId, WebhookDestinationId},
@@ -68,12 +73,14 @@ pub struct Routed {
 pub async fn route(hub: &Arc<Hub>, reached: &mut Reached) -> Result<Routed> {
     let db = hub.database.reader();
     if reached.seen == 0 {
-        reached.kept = webhook_router::row().first(db).await?.map_or(0, |row| row.position);
-        reached.seen = reached.kept;
+        check(hub, reached).await?;
     }
     let entries = hub.feed.beyond(db, reached.seen, BATCH).await?;
     let more = entries.len() == BATCH;
-    let Some(last) = entries.last().map(|entry| entry.position) else { return Ok(Routed::default()) };
+    let Some(last) = entries.last().map(|entry| entry.position) else {
+        check(hub, reached).await?;
+        return Ok(Routed::default());
+    };
     let tenants: BTreeSet<TenantId> =
         entries.iter().filter(|entry| entry.topic != OWN).map(|it| it.tenant_id).collect();
     let destinations =
@@ -98,7 +105,7 @@ pub async fn route(hub: &Arc<Hub>, reached: &mut Reached) -> Result<Routed> {
     let seen = reached.seen;
     let (position, made) = cx
         .write(async |txn| {
-            let kept = webhook_router::held().first(&**txn).await?.map_or(0, |row| row.position).max(seen);
+            let kept = kept(txn, seen, &entries).await?;
             let held = webhook_destination::held_of_hub(wanted.iter().copied()).all(&**txn).await?;
             let new = entries.iter().filter(|entry| entry.position > kept);
             let plan = Plan::of(new, &held);
@@ -114,6 +121,69 @@ pub async fn route(hub: &Arc<Hub>, reached: &mut Reached) -> Result<Routed> {
         hub.deliveries.notify_one();
     }
     Ok(Routed { events: entries.len(), deliveries: made, more: more || position < last })
+}
+
+/// Compares the stored position with the end of the log, and moves it back if it lies beyond.
+async fn check(hub: &Arc<Hub>, reached: &mut Reached) -> Result<()> {
+    let db = hub.database.reader();
+    let stored = webhook_router::row().first(db).await?.map_or(0, |row| row.position);
+    // Read after the position, so that it is not behind one that was right.
+    let end = log::position(db).await?;
+    if reached.seen == 0 && stored <= end {
+        (reached.seen, reached.kept) = (stored, stored);
+    }
+    if stored <= end && reached.seen <= end {
+        return Ok(());
+    }
+    let cx = Cx::system(Arc::clone(hub), OWN, HUB);
+    let seen = reached.seen;
+    let position = cx
+        .write(async |txn| {
+            let stored = webhook_router::held().first(&**txn).await?.map_or(0, |row| row.position);
+            let end = log::position(&**txn).await?;
+            let target = if (1..=end).contains(&seen) { seen } else { end };
+            if stored > end {
+                move_back(txn, stored, target, end).await?;
+            }
+            Ok(target.min(stored))
+        })
+        .await?;
+    (reached.seen, reached.kept) = (position, position);
+    Ok(())
+}
+
+async fn move_back(txn: &Txn, from: i64, to: i64, end: i64) -> Result<()> {
+    tracing::warn!(
+        from,
+        to,
+        end,
+        "the stored position of the webhook router was beyond the end of the event log and was moved back; \
+         events written meanwhile may not have been sent: compare `webhookDeliveries` with `events`"
+    );
+    webhook_router::moved_back(to).exec(&**txn).await?;
+    Ok(())
+}
+
+/// Up to where everything is on its way, by the row, which is held from now on, and by what this node has read.
+async fn kept(txn: &Txn, seen: i64, entries: &[Entry]) -> Result<i64> {
+    let stored = webhook_router::held().first(&**txn).await?.map_or(0, |row| row.position);
+    let last = entries.last().map_or(0, |entry| entry.position);
+    // One that is beyond what was read may be another node's, which is ahead, or lie beyond the end of the log.
+    if stored <= last {
+        return Ok(stored.max(seen));
+    }
+    let end = log::position(&**txn).await?;
+    if stored <= end {
+        return Ok(stored);
+    }
+    // Another node may have put some of what was read on its way before: it did so in order.
+    let ids = entries.iter().map(|entry| entry.event_id);
+    let there: HashSet<EventId> =
+        webhook_message::of_hub(ids).all(&**txn).await?.into_iter().map(|message| message.id).collect();
+    let done = entries.iter().rev().find(|entry| there.contains(&entry.event_id)).map_or(0, |entry| entry.position);
+    let kept = done.max(seen);
+    move_back(txn, stored, kept, end).await?;
+    Ok(kept)
 }
 
 /// What is to be written.

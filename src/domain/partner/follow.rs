@@ -6,6 +6,9 @@
 //! with the position behind them, under the row that holds it: so nothing has it twice, and a reader that starts again
 //! leaves nothing out. What nobody is concerned with costs a look.
 //!
+//! A stored position beyond the end of the log is moved back, as that of webhooks is
+//! ([`outbound::route`](crate::domain::outbound::route)).
+//!
 //! If a commit fails, its events are taken one by one. One that fails alone is passed over and noted where people look:
 //! it may not stand in the way of all tenants.
 
@@ -20,12 +23,15 @@ use super::{
 };
 use crate::{
     context::{Cx, Hub, Txn},
-    domain::order::{
-        Order,
-        reference::{self, PARTNER_ORDER_ID},
+    domain::{
+        keyring::HUB,
+        order::{
+            Order,
+            reference::{self, PARTNER_ORDER_ID},
+        },
     },
     entity::{first::First, order, partner_integration as entity, partner_reader, record, sync_stream, webhook_item},
-    event::Entry,
+    event::{Entry, log},
     kernel::{
         clock::Moment,
         error::{Error, Result, chain},
@@ -61,11 +67,13 @@ pub struct Reached {
 pub async fn follow(hub: &Arc<Hub>, reached: &mut Reached) -> Result<usize> {
     let db = hub.database.reader();
     if reached.seen == 0 {
-        reached.kept = partner_reader::row().first(db).await?.map_or(0, |row| row.position);
-        reached.seen = reached.kept;
+        check(hub, reached).await?;
     }
     let entries = hub.feed.beyond(db, reached.seen, BATCH).await?;
-    let Some(last) = entries.last().map(|entry| entry.position) else { return Ok(0) };
+    let Some(last) = entries.last().map(|entry| entry.position) else {
+        check(hub, reached).await?;
+        return Ok(0);
+    };
     let ids: std::collections::BTreeSet<_> = entries.iter().filter_map(integration_of).collect();
     let known = if ids.is_empty() { Vec::new() } else { entity::of_hub(ids).all(db).await? };
     let known: HashMap<IntegrationId, TenantId> = known.into_iter().map(|row| (row.id, row.tenant_id)).collect();
@@ -86,6 +94,47 @@ pub async fn follow(hub: &Arc<Hub>, reached: &mut Reached) -> Result<usize> {
     }
     reached.seen = last;
     Ok(entries.len())
+}
+
+/// Compares the stored position with the end of the log, and moves it back if it lies beyond.
+async fn check(hub: &Arc<Hub>, reached: &mut Reached) -> Result<()> {
+    let db = hub.database.reader();
+    let stored = partner_reader::row().first(db).await?.map_or(0, |row| row.position);
+    // Read after the position, so that it is not behind one that was right.
+    let end = log::position(db).await?;
+    if reached.seen == 0 && stored <= end {
+        (reached.seen, reached.kept) = (stored, stored);
+    }
+    if stored <= end && reached.seen <= end {
+        return Ok(());
+    }
+    let cx = Cx::system(Arc::clone(hub), "partner", HUB);
+    let seen = reached.seen;
+    let position = cx
+        .write(async |txn| {
+            let stored = partner_reader::held().first(&**txn).await?.map_or(0, |row| row.position);
+            let end = log::position(&**txn).await?;
+            let target = if (1..=end).contains(&seen) { seen } else { end };
+            if stored > end {
+                move_back(txn, stored, target, end).await?;
+            }
+            Ok(target.min(stored))
+        })
+        .await?;
+    (reached.seen, reached.kept) = (position, position);
+    Ok(())
+}
+
+async fn move_back(txn: &Txn, from: i64, to: i64, end: i64) -> Result<()> {
+    tracing::warn!(
+        from,
+        to,
+        end,
+        "the stored position of the partner reader was beyond the end of the event log and was moved back; \
+         partners may not have been told of events written meanwhile"
+    );
+    partner_reader::moved_back(to).exec(&**txn).await?;
+    Ok(())
 }
 
 /// The partner integration with which an event may have to do.
@@ -127,7 +176,17 @@ async fn together(hub: &Arc<Hub>, entries: &[&Entry]) -> Result<()> {
 
 async fn commit(cx: &Cx, entries: &[&Entry]) -> Result<()> {
     cx.write(async |txn| {
-        let kept = partner_reader::held().first(&**txn).await?.map_or(0, |row| row.position);
+        let mut kept = partner_reader::held().first(&**txn).await?.map_or(0, |row| row.position);
+        if let (Some(first), Some(last)) = (entries.first(), entries.last())
+            && kept > last.position
+        {
+            let end = log::position(&**txn).await?;
+            if kept > end {
+                // What came before was seen to, by this node or before it.
+                move_back(txn, kept, first.position - 1, end).await?;
+                kept = first.position - 1;
+            }
+        }
         for entry in entries.iter().filter(|entry| entry.position > kept) {
             take(txn, entry).await?;
         }
