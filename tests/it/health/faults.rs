@@ -1,13 +1,14 @@
 //! What is wrong at the provider, and what is said of it.
 
 use chrono::TimeDelta;
-use portolan::provider::simulator::Mood;
+use portolan::{entity::secret, provider::simulator::Mood};
 use serde_json::json;
 
 use super::{Ward, connect};
 use crate::support::{
     TestHub,
     played::{Said, Scripted, settings},
+    tamper::set,
 };
 
 /// Each fault with the verdict and the side that follow from it.
@@ -163,4 +164,27 @@ async fn slow_is_degraded_against_its_own_usual() {
     assert_eq!((now["verdict"].clone(), now["axis"].clone()), (json!("DEGRADED"), json!("REACHABILITY")), "{now}");
     assert!(now["latencyMs"].as_i64().unwrap() >= 1_200 && now["baselineMs"].as_i64().unwrap() < 600, "{now}");
     assert!(now["reason"].as_str().unwrap().contains("usually"), "{now}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_credential_that_was_damaged_is_named_by_code_and_asked_for_anew() {
+    let mut ward = Ward::open().await;
+    let id = ward.connect("stripe").await;
+    ward.round().await;
+    assert_eq!(ward.verdict(id).await.0, "HEALTHY");
+    let db = ward.hub.app.hub().database.writer();
+    let secrets = secret::of(ward.hub.tenant.id).all(db).await.unwrap();
+    for row in secrets.iter().filter(|row| row.owner.contains(&id.to_string()) || row.owner.starts_with("crd_")) {
+        let mut sealed = row.sealed.clone();
+        *sealed.last_mut().unwrap() ^= 1;
+        set::<secret::Entity>(db, row, secret::Column::Sealed, sealed.into()).await;
+    }
+    let test = "mutation($id: ID!) { testIntegration(input: { id: $id }) { userErrors { code } } }";
+    let reply = ward.hub.ask(&ward.admin, test, json!({ "id": id.to_string() })).await;
+    assert_eq!(reply.codes(), ["SECRET_UNREADABLE"], "{}", reply.text);
+    ward.round().await;
+    assert_eq!(ward.of(id).await["status"], "NEEDS_REAUTH");
+    let query = "{ alerts(filter: { open: true, kinds: [NEEDS_REAUTH] }) { nodes { subject } } }";
+    let open = ward.hub.ask(&ward.admin, query, json!(null)).await.data()["alerts"]["nodes"].clone();
+    assert_eq!(open, json!([{ "subject": id.to_string() }]));
 }
