@@ -14,17 +14,14 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use quick_cache::sync::Cache;
 use sea_orm::DbBackend;
-use tokio::{
-    net::TcpListener,
-    sync::{Notify, Semaphore},
-};
+use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::Config,
     context::{
-        DataKeys, Database, EventSettings, Hub, InboxSettings, Lines, Refusals, SyncSettings, Turns, database,
-        evidence::Collector, intake::Intake, issuer_keys::IssuerKeys,
+        DataKeys, Database, EventSettings, Hub, InboxSettings, Lines, PasswordHashing, Refusals, SyncSettings, Turns,
+        database, evidence::Collector, intake::Intake, issuer_keys::IssuerKeys,
     },
     domain::{
         access,
@@ -69,9 +66,6 @@ pub use settings::{database_settings, limits};
 
 /// Public halves of signing keys that are kept at hand.
 const PUBLIC_KEYS: usize = 64;
-
-/// Passwords that are hashed at once.
-const HASHES: usize = 2;
 
 /// Where time and randomness come from.
 #[derive(Clone)]
@@ -177,6 +171,7 @@ impl App {
         let writers = if database.backend() == DbBackend::Sqlite { 1 } else { 2 };
         let verifier = Verifier::new(client.clone(), Arc::clone(&world.clock));
         let connector = Connector::new(client.clone(), Arc::clone(&world.clock), Arc::clone(&world.chance));
+        let access = access_settings(config);
         let hub = Arc::new(Hub {
             database,
             clock: world.clock,
@@ -187,7 +182,8 @@ impl App {
             refusals: Refusals::default(),
             public_keys: Cache::new(PUBLIC_KEYS),
             issuer_keys: IssuerKeys::default(),
-            access: access_settings(config),
+            hashing: PasswordHashing::new(access.password_memory_kib),
+            access,
             client,
             connector,
             // What is left is for the database, so that a slow provider is told from a slow hub.
@@ -195,7 +191,6 @@ impl App {
             simulator: config.outgoing.simulator.as_ref().and_then(|url| url.as_str().parse().ok()),
             purchases: Turns::default(),
             catalogue: catalogue(config)?,
-            hashing: Semaphore::new(HASHES),
             pages: PageBounds { default: narrow(config.graphql.page_default), max: narrow(config.graphql.page_max) },
             events: EventSettings { retention: span(config.events.retention), most: config.events.most },
             health: health_settings(config),

@@ -4,11 +4,14 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use quick_cache::sync::Cache;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use super::{DataKeys, Database, Lines, Refusals, Turns, evidence::Collector, intake::Intake, issuer_keys::IssuerKeys};
+use super::{
+    DataKeys, Database, Lines, PasswordHashing, Refusals, Turns, evidence::Collector, intake::Intake,
+    issuer_keys::IssuerKeys,
+};
 use crate::{
     event::Feed,
     kernel::{
@@ -137,8 +140,8 @@ pub struct Hub {
     pub purchases: Turns<CredentialId>,
     /// What is known of providers.
     pub catalogue: Arc<Catalogue>,
-    /// Passwords are hashed two at a time.
-    pub hashing: Semaphore,
+    /// Memory in which passwords are hashed.
+    pub hashing: Arc<PasswordHashing>,
     /// Attempts that were refused lately.
     pub refusals: Refusals,
     /// How large pages of lists may be.

@@ -193,6 +193,9 @@ pub enum Error {
     Internal(&'static str, #[source] Source),
 }
 
+/// The number of seconds after which to try again when something this server needs is away.
+const AWAY: u64 = 5;
+
 /// What lies behind a failure.
 pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
@@ -223,6 +226,7 @@ impl Error {
     pub const fn retry_after(&self) -> Option<u64> {
         match self {
             Self::TooOften(seconds) => Some(*seconds),
+            Self::Unavailable(..) => Some(AWAY),
             _ => None,
         }
     }

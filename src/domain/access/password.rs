@@ -1,12 +1,14 @@
-//! Passwords: hashed with Argon2id, two at a time, never kept.
+//! Passwords: hashed with Argon2id, never stored themselves.
 //!
-//! A hash costs memory and time on purpose; more than two at once would let anybody who can reach the
-//! sign-in use up both. Who signs in under an address that does not exist waits as long as everybody
-//! else, because a hash is computed all the same.
+//! A hash costs memory and time on purpose. [`PasswordHashing`](crate::context::PasswordHashing) bounds both: how many
+//! hashes run at once, in which memory, and how many wait. A sign-in with an unknown email address takes as long as any
+//! other one, because a hash is computed all the same.
+//!
+//! A stored hash names its own parameters and is verified with these, so that the settings may change at any time.
 
 use argon2::{
-    Algorithm, Argon2, Params, Version,
-    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
+    Algorithm, Argon2, Block, Params, RECOMMENDED_SALT_LEN, Version,
+    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
 
 use crate::{
@@ -17,13 +19,13 @@ use crate::{
     },
 };
 
-/// The fewest characters of a new password.
+/// Minimum length of a new password in characters.
 const SHORTEST: usize = 10;
 
-/// The most bytes; longer texts are not looked at.
+/// Maximum length in bytes; longer texts are refused unread.
 const LONGEST: usize = 1024;
 
-/// A rule for new passwords.
+/// Checks a new password.
 pub(super) fn acceptable(password: &str) -> Result<(), String> {
     match (password.chars().count(), password.len()) {
         (_, bytes) if bytes > LONGEST => Err(format!("a password has at most {LONGEST} bytes")),
@@ -34,14 +36,30 @@ pub(super) fn acceptable(password: &str) -> Result<(), String> {
 
 /// Hashes a password.
 pub(super) async fn hash(hub: &Hub, password: Secret) -> Result<String> {
-    let argon = argon(hub)?;
-    let mut salt = [0; 16];
+    let of = &hub.access;
+    let unusable = |error: argon2::Error| Error::Internal("the password settings cannot be used", said(&error));
+    let params = Params::new(of.password_memory_kib, of.password_passes, of.password_lanes, None).map_err(unusable)?;
+    let mut salt = [0; RECOMMENDED_SALT_LEN];
     hub.chance.fill(&mut salt);
-    let work = move || argon.hash_password_with_salt(password.expose().as_bytes(), &salt).map(|hash| hash.to_string());
-    apart(hub, work).await?.map_err(|error| Error::Internal("a password could not be hashed", error.to_string().into()))
+    let blocks = params.block_count();
+    let work = move |memory: &mut [Block]| {
+        let stored = ParamsString::try_from(&params).map_err(|error| said(&error))?;
+        let recipe = Recipe { algorithm: Algorithm::Argon2id, version: Version::V0x13, params };
+        let salt = Salt::new(&salt).map_err(|error| said(&error))?;
+        let hash = PasswordHash {
+            algorithm: recipe.algorithm.ident(),
+            version: Some(recipe.version.into()),
+            params: stored,
+            hash: Some(recipe.output(&salt, Params::DEFAULT_OUTPUT_LEN, &password, memory)?),
+            salt: Some(salt),
+        };
+        Ok(hash.to_string())
+    };
+    let made = hub.hashing.run(blocks, work).await?;
+    made.map_err(|error| Error::Internal("a password could not be hashed", error))
 }
 
-/// Whether a password is the one of that hash. Without a hash the answer is no, after as long a time.
+/// Returns whether a password has that hash. Without a hash the answer is no, after as long a time.
 pub(super) async fn fits(hub: &Hub, password: Secret, known: Option<String>) -> Result<bool> {
     if password.expose().len() > LONGEST {
         return Ok(false);
@@ -50,25 +68,48 @@ pub(super) async fn fits(hub: &Hub, password: Secret, known: Option<String>) -> 
         hash(hub, password).await?;
         return Ok(false);
     };
-    let argon = argon(hub)?;
-    let work = move || {
-        let parsed = PasswordHash::new(&known).map_err(|error| error.to_string())?;
-        Ok::<_, String>(argon.verify_password(password.expose().as_bytes(), &parsed).is_ok())
+    let damaged = |error| Error::Internal("a password hash is damaged", error);
+    let known = PasswordHash::new(&known).map_err(|error| damaged(said(&error)))?;
+    let recipe = Recipe::of(&known).map_err(damaged)?;
+    let blocks = recipe.params.block_count();
+    let work = move |memory: &mut [Block]| {
+        let (Some(salt), Some(expected)) = (&known.salt, &known.hash) else {
+            return Err("it has no salt or no output".into());
+        };
+        // Outputs are compared in constant time.
+        Ok(recipe.output(salt, expected.len(), &password, memory)? == *expected)
     };
-    apart(hub, work).await?.map_err(|error| Error::Internal("a password hash is damaged", error.into()))
+    hub.hashing.run(blocks, work).await?.map_err(damaged)
 }
 
-fn argon(hub: &Hub) -> Result<Argon2<'static>> {
-    let of = &hub.access;
-    let params = Params::new(of.password_memory_kib, of.password_passes, of.password_lanes, None);
-    let params =
-        params.map_err(|error| Error::Internal("the password settings cannot be used", error.to_string().into()))?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+/// How a hash is computed.
+struct Recipe {
+    algorithm: Algorithm,
+    version: Version,
+    params: Params,
 }
 
-/// Runs the work where it holds nobody up, two at a time.
-async fn apart<T: Send + 'static>(hub: &Hub, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let failed = |error: Source| Error::Internal("a password could not be looked at", error);
-    let _turn = hub.hashing.acquire().await.map_err(|error| failed(error.into()))?;
-    tokio::task::spawn_blocking(work).await.map_err(|error| failed(error.into()))
+impl Recipe {
+    /// The one that a stored hash names.
+    fn of(known: &PasswordHash) -> Result<Self, Source> {
+        Ok(Self {
+            algorithm: Algorithm::try_from(known.algorithm.as_str()).map_err(|error| said(&error))?,
+            version: known.version.map_or(Ok(Version::default()), Version::try_from).map_err(|error| said(&error))?,
+            params: Params::try_from(known).map_err(|error| said(&error))?,
+        })
+    }
+
+    fn output(self, salt: &Salt, length: usize, password: &Secret, memory: &mut [Block]) -> Result<Output, Source> {
+        let mut buffer = [0; Output::MAX_LENGTH];
+        let out = buffer.get_mut(..length).ok_or("the output is too long")?;
+        Argon2::new(self.algorithm, self.version, self.params)
+            .hash_password_into_with_memory(password.expose().as_bytes(), salt, out, memory)
+            .map_err(|error| said(&error))?;
+        Output::new(out).map_err(|error| said(&error))
+    }
+}
+
+/// What a library says of a failure; its errors are not all of the standard trait.
+fn said(error: &impl std::fmt::Display) -> Source {
+    error.to_string().into()
 }
