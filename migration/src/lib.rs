@@ -31,6 +31,7 @@ mod m20261122_000018_told;
 mod m20261122_000019_exchange_at_scale;
 mod m20261130_000020_write_probe;
 mod m20261130_000040_hub_identity;
+mod m20261130_000035_attempt_limits;
 
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait};
 
@@ -63,6 +64,7 @@ impl MigratorTrait for Migrator {
             whole(m20261122_000019_exchange_at_scale::Migration),
             whole(m20261130_000020_write_probe::Migration),
             whole(m20261130_000040_hub_identity::Migration),
+            whole(m20261130_000035_attempt_limits::Migration),
         ]
     }
 }

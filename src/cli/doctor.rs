@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     app::{check_keys, database_settings},
-    config::{Config, Flags},
+    config::{Config, Environment, Flags},
     context::{Database, database::Place},
     domain::job::{State, list},
     kernel::{
@@ -66,6 +66,7 @@ impl Doctor {
             findings.push(folder(&config));
             findings.extend(database(&config).await);
             findings.push(network(&config).await);
+            findings.push(proxies(&config));
             self.report(&findings);
             if findings.iter().all(|finding| finding.good) { Ok(()) } else { Err(Failure::Said) }
         })
@@ -205,6 +206,25 @@ async fn clock(database: &Database) -> Finding {
             "Let both machines follow the same time servers.",
         ),
         None => Finding::bad("clock", "the database did not tell its time", "Check the connection to the database."),
+    }
+}
+
+/// Callers are told apart by address, also behind a proxy.
+fn proxies(config: &Config) -> Finding {
+    let server = &config.server;
+    let https = server.public_url.as_ref().is_some_and(|url| url.as_str().starts_with("https:"));
+    let production = server.env == Environment::Production;
+    match config.http.trusted_proxies.len() {
+        0 if https || production => Finding::bad(
+            "proxies",
+            format!(
+                "trusted_proxies looks unset: {}, so a proxy stands in front, and all callers seem to have its address",
+                if https { "public_url is https" } else { "the environment is production" },
+            ),
+            "Set trusted_proxies to the addresses of the proxies; otherwise everybody shares one limit of sign-ins.",
+        ),
+        0 => Finding::good("proxies", "none is trusted; addresses of callers are those of their connections"),
+        count => Finding::good("proxies", format!("X-Forwarded-For is believed from {count}")),
     }
 }
 

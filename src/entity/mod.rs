@@ -13,6 +13,7 @@
 pub mod agent;
 pub mod alert;
 pub mod api_token;
+pub mod attempt_limit;
 pub mod audit_checkpoint;
 pub mod audit_entry;
 pub mod audit_head;
@@ -57,7 +58,6 @@ pub mod rewrite;
 pub mod schedule;
 pub mod secret;
 pub mod session;
-pub mod sign_in_lock;
 pub mod signing_key;
 pub mod status_mapping;
 pub mod sync_failure;

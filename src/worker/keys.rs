@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::handler::{Handler, Outcome, Task};
 use crate::{
     context::{Cx, Hub, Work},
-    domain::keyring::{data_key, signing},
+    domain::{
+        access::attempt_limit,
+        keyring::{data_key, signing},
+    },
     kernel::error::Result,
 };
 
@@ -46,6 +49,11 @@ pub(super) async fn forget_old(hub: Arc<Hub>) -> Result<u64> {
     hub.data_keys.forget_old(hub.clock.now());
     // Nothing was done that anybody would want to read about every minute.
     Ok(0)
+}
+
+/// Forgets attempts to sign in that no longer count.
+pub(super) async fn forget_attempts(hub: Arc<Hub>) -> Result<u64> {
+    attempt_limit::forget_old(&hub).await
 }
 
 /// Makes the next signing key when the present one has signed for long enough.

@@ -102,6 +102,7 @@ pub fn start(
     repeat(hub, stop, "forget unwrapped keys", Duration::from_mins(1), keys::forget_old);
     repeat(hub, stop, "renew signing keys", Duration::from_hours(1), keys::renew_signing_keys);
     repeat(hub, stop, "note refused attempts", Duration::from_mins(1), audit::note_refusals);
+    repeat(hub, stop, "forget old attempts to sign in", Duration::from_mins(10), keys::forget_attempts);
     repeat(hub, stop, "sign the audit log", Duration::from_hours(1), audit::sign);
     repeat(hub, stop, "buy tokens ahead", Duration::from_secs(10), token::ahead);
     repeat(hub, stop, "retire credentials", Duration::from_mins(1), credential::retire);

@@ -14,6 +14,7 @@ mod bodies;
 mod fuzz;
 mod heads;
 mod secrets;
+mod sign_in;
 mod sockets;
 mod texts;
 mod values;

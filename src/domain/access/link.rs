@@ -13,7 +13,7 @@ use chrono::TimeDelta;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, IntoActiveModel, QuerySelect};
 
 use super::{
-    lock, password,
+    attempt_limit, password,
     refusal::{TurnedAway, noted},
     session::{self, Client, Pair},
     standing, user,
@@ -142,11 +142,15 @@ async fn knows(cx: &Cx, known: person::Model, old: Option<Secret>) -> Result<(),
     let Some(old) = old else {
         return Err(Error::invalid("currentPassword", "say your password as it is now").into());
     };
-    lock::SIGN_IN.open(cx, &known.email).await?;
-    if password::fits(cx.hub(), old, Some(hash)).await? {
-        return Ok(());
+    let attempt = attempt_limit::SIGN_IN.take(cx, &known.email).await?;
+    match password::fits(cx.hub(), old, Some(hash)).await {
+        Ok(true) => return Ok(attempt.succeeded(cx).await?),
+        Ok(false) => {}
+        Err(error) => {
+            attempt.not_made(cx).await?;
+            return Err(error.into());
+        }
     }
-    lock::SIGN_IN.failed(cx, &known.email).await?;
     let refused = Error::invalid("currentPassword", "this is not your password");
     Err(TurnedAway::of(refused, Whose::Person(known.id), cx.actor(), known.id, "the current password is wrong"))
 }

@@ -10,13 +10,13 @@
 //! whoever changes memberships holds the tenant's row and those of all tenants whose people run the hub.
 
 pub mod agent;
+pub mod attempt_limit;
 mod bootstrap;
 pub mod hold;
 pub mod issuer;
 pub mod jwks;
 mod jwt;
 pub mod link;
-mod lock;
 pub mod membership;
 mod narrowed;
 mod outside;

@@ -11,7 +11,7 @@
 
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel, QuerySelect};
 
-use super::{lock, session};
+use super::{attempt_limit, session};
 use crate::{
     context::Cx,
     entity::{first::First, user},
@@ -25,7 +25,8 @@ use crate::{
 /// Notes that somebody asks for a new password.
 pub async fn request(cx: &Cx, email: &str) -> Result<()> {
     let email = input::email(email).map_err(|reason| Error::invalid("email", reason))?;
-    lock::RESET.take(cx, &email).await?;
+    // What is counted here stays counted: each request is recorded.
+    let _counted = attempt_limit::RESET.take(cx, &email).await?;
     let later = cx.clone();
     cx.hub().tasks.spawn(async move {
         if let Err(error) = note(&later, &email).await {

@@ -23,7 +23,7 @@ use serde_json::json;
 use sha2::Sha256;
 
 use super::{
-    jwt, lock, password,
+    attempt_limit, jwt, password,
     refusal::{TurnedAway, noted},
     standing::{self, Standing},
 };
@@ -94,21 +94,30 @@ pub async fn sign_in(
 
 async fn checked(cx: &Cx, email: &str, password: Secret) -> Result<UserId, TurnedAway> {
     let email = input::email(email).map_err(|_| REFUSED)?;
-    lock::SIGN_IN.open(cx, &email).await?;
-    let known = user::by_email(&email).first(cx.db()).await?;
-    let hash = known.as_ref().and_then(|user| user.password_hash.clone());
-    let fits = password::fits(cx.hub(), password, hash).await?;
-    match known {
-        Some(user) if fits => {
-            lock::SIGN_IN.forget(cx, &email).await?;
-            Ok(user.id)
+    let attempt = attempt_limit::SIGN_IN.take(cx, &email).await?;
+    match compared(cx, &email, password).await {
+        Ok((Some(user), true)) => {
+            attempt.succeeded(cx).await?;
+            Ok(user)
         }
-        known => {
-            lock::SIGN_IN.failed(cx, &email).await?;
-            let claimed = known.map(|user| TurnedAway::claimed(REFUSED, user.id, "the password is wrong"));
+        Ok((known, _)) => {
+            let claimed = known.map(|user| TurnedAway::claimed(REFUSED, user, "the password is wrong"));
             Err(claimed.unwrap_or_else(|| REFUSED.into()))
         }
+        Err(error) => {
+            // Nothing was compared.
+            attempt.not_made(cx).await?;
+            Err(error.into())
+        }
     }
+}
+
+/// The account with that email address, if there is one, and whether the password is its own.
+async fn compared(cx: &Cx, email: &str, password: Secret) -> Result<(Option<UserId>, bool)> {
+    let known = user::by_email(email).first(cx.db()).await?;
+    let hash = known.as_ref().and_then(|user| user.password_hash.clone());
+    let fits = password::fits(cx.hub(), password, hash).await?;
+    Ok((known.map(|user| user.id), fits))
 }
 
 /// Makes a session for somebody who has shown who they are.

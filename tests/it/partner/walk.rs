@@ -47,7 +47,7 @@ const HARMLESS: &[(&str, &str)] = &[
 ];
 
 /// Tables that say who tried what.
-const NOTED: &[&str] = &["audit_entries", "audit_heads", "sign_in_locks"];
+const NOTED: &[&str] = &["audit_entries", "audit_heads", "attempt_limits"];
 
 /// A walk as the partner that asks.
 struct Walk<'a> {

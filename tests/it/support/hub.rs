@@ -76,14 +76,12 @@ impl TestHub {
 
     /// A hub on a database that may have been used before.
     pub async fn on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
-        static SEED: AtomicU64 = AtomicU64::new(1);
         let mut environment = database.settings();
         environment.retain(|(name, _)| settings.iter().all(|(given, _)| given != name));
         environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let config = Config::load(&Flags::default(), environment, database.folder()).unwrap();
         let clock = ManualClock::at(beginning());
-        let seed = SEED.fetch_add(1, Ordering::Relaxed);
-        let world = World { clock: Arc::new(clock.clone()), chance: Arc::new(SeededChance::new(seed)) };
+        let world = World { clock: Arc::new(clock.clone()), chance: Arc::new(SeededChance::new(seed())) };
         let (app, prepared) = App::start(&config, world).await.unwrap();
         let tenant = match prepared.tenant {
             Some(tenant) => tenant,
@@ -91,6 +89,17 @@ impl TestHub {
         };
         let router = app.router();
         Self { app, clock, tenant, router, database }
+    }
+
+    /// Another node on the same database, by the same clock. It has a folder of its own, which goes with it.
+    pub async fn beside(other: &Self, settings: &[(&str, &str)]) -> Self {
+        let mut environment = other.database.settings();
+        environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let config = Config::load(&Flags::default(), environment, other.database.folder()).unwrap();
+        let world = World { clock: Arc::new(other.clock.clone()), chance: Arc::new(SeededChance::new(seed())) };
+        let (app, _) = App::start(&config, world).await.unwrap();
+        let (router, clock, tenant) = (app.router(), other.clock.clone(), other.tenant.clone());
+        Self { app, clock, tenant, router, database: TestDatabase::create().await }
     }
 
     /// The same database under another process's settings.
@@ -255,6 +264,12 @@ impl TestHub {
         request.headers_mut().insert("x-portolan-tenant", tenant.parse().unwrap());
         self.send(request).await
     }
+}
+
+/// A seed that no other hub of this process has.
+fn seed() -> u64 {
+    static SEED: AtomicU64 = AtomicU64::new(1);
+    SEED.fetch_add(1, Ordering::Relaxed)
 }
 
 /// A POST to the endpoint; an empty token sends none.
