@@ -251,6 +251,7 @@ impl App {
             Notice::Opened => drop(metrics.http_connections.inc()),
             Notice::Closed => drop(metrics.http_connections.dec()),
             Notice::Crowded | Notice::AcceptFailed => drop(metrics.http_connections_refused.inc()),
+            Notice::Stalled => drop(metrics.http_responses_stalled.inc()),
             Notice::Idle | Notice::Stuck => {}
         });
         let stopping = self.door.stopping.clone();

@@ -97,6 +97,8 @@ pub struct Metrics {
     pub http_connections: Gauge,
     /// Connections that were turned away.
     pub http_connections_refused: Counter,
+    /// Responses over HTTP/2 that were dropped because their client did not read them.
+    pub http_responses_stalled: Counter,
     /// Operations by type and outcome, in seconds.
     pub operations: Family<OperationLabels, Histogram>,
     /// Errors in answers, by code.
@@ -140,6 +142,7 @@ impl Metrics {
             http_requests: Family::new_with_constructor(seconds),
             http_connections: Gauge::default(),
             http_connections_refused: Counter::default(),
+            http_responses_stalled: Counter::default(),
             operations: Family::new_with_constructor(seconds),
             errors: Family::default(),
             refused: Family::default(),
@@ -167,6 +170,11 @@ impl Metrics {
             "http_connections_refused",
             "Connections turned away because too many were open",
             new.http_connections_refused.clone(),
+        );
+        registry.register(
+            "http_responses_stalled",
+            "Responses over HTTP/2 dropped because the client did not read them",
+            new.http_responses_stalled.clone(),
         );
         registry.register_with_unit(
             "graphql_operation_duration",

@@ -14,7 +14,7 @@ use crate::{
         document::Limits,
         endpoint::{self, Trust},
     },
-    http::{self, LiveLimits, Profile, params::ParamLimits, pulse::Patience, serve::ServeLimits},
+    http::{self, LiveLimits, Profile, params::ParamLimits, pulse::Patience, serve::ServeLimits, unsent::UnsentLimits},
     kernel::secret::Secret,
 };
 
@@ -189,6 +189,13 @@ pub(super) fn serve_limits(config: &Config) -> ServeLimits {
         per_address: of.connections_per_address,
         uncapped: of.trusted_proxies.clone(),
         drain: of.drain_timeout,
+        unsent: UnsentLimits {
+            write: of.write_timeout,
+            stream: of.write_timeout.max(config.live.patience),
+            per_connection: of.unsent_per_connection.bytes(),
+            per_address: of.unsent_per_address.bytes(),
+            total: of.unsent_total.bytes(),
+        },
         ..ServeLimits::default()
     }
 }

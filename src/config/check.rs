@@ -37,6 +37,8 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
         graphql.operation_timeout <= http.request_timeout;
         http.body_timeout <= http.request_timeout;
         http.connections_per_address <= http.max_connections;
+        http.unsent_per_connection <= http.unsent_per_address;
+        http.unsent_per_address <= http.unsent_total;
         database.lock_timeout <= database.statement_timeout;
         live.ping_interval <= live.patience;
     );

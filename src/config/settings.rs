@@ -86,6 +86,18 @@ settings! {
         body_timeout: Duration = "20s",
         /// Longest time from the head of a request to its answer.
         request_timeout: Duration = "30s",
+        /// Longest time for a client to take 16 KiB of a response, or the rest of it. After that the response is
+        /// dropped: its stream is reset (HTTP/2) or its connection closed (HTTP/1.1).
+        write_timeout: Duration = "30s",
+        /// Response bytes that may wait for one connection before its new requests are refused with 503. At most twice
+        /// as much waits.
+        unsent_per_connection: Size = "8MiB",
+        /// Response bytes that may wait for all connections of one client address before its new requests are refused
+        /// with 503. At most twice as much waits. Addresses of trusted proxies have no such bound.
+        unsent_per_address: Size = "32MiB",
+        /// Response bytes that may wait in the whole server before new requests are refused with 503. At most twice as
+        /// much waits.
+        unsent_total: Size = "128MiB",
         /// Longest silence on a kept connection.
         idle_timeout: Duration = "1m",
         /// Most header lines of a request.

@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::{params::ParamLimits, watch::Watch};
@@ -67,8 +68,8 @@ pub struct Door {
     pub endpoint: Arc<Endpoint>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
-    /// The schema as text.
-    pub sdl: Arc<str>,
+    /// The schema as text, shared by all who are sent it.
+    pub sdl: Bytes,
     /// Choices.
     pub settings: Arc<Settings>,
     /// Whose streams are open.

@@ -1,10 +1,10 @@
 //! What is the same for every request, and the routes.
 
-use std::{net::SocketAddr, time::Instant};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, HttpBody},
     extract::{ConnectInfo, MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
@@ -14,7 +14,11 @@ use axum::{
 use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
 use tracing::Instrument;
 
-use super::{Door, caller, graphql, headers, hooks, oauth, operations, pages, welcome};
+use super::{
+    Door, caller, graphql, headers, hooks, oauth, operations, pages,
+    unsent::{Pending, Shared},
+    welcome,
+};
 use crate::{
     context::{Cx, RequestInfo},
     graphql::{
@@ -22,11 +26,13 @@ use crate::{
         error::OURS,
     },
     kernel::{actor::Caller, error::Code},
-    telemetry::HttpLabels,
+    telemetry::{HttpLabels, LimitLabels},
 };
 
 /// Seconds after which to try again, where nothing better is known.
 const RETRY_LATER: HeaderValue = HeaderValue::from_static("5");
+/// Seconds after which to try again when too much waits to be sent.
+const CROWDED: HeaderValue = HeaderValue::from_static("1");
 
 /// All routes, framed.
 pub fn router(door: Door) -> Router {
@@ -84,11 +90,23 @@ async fn frame(State(door): State<Door>, mut request: Request, next: Next) -> Re
     request.extensions_mut().insert(cx.clone());
     let span = tracing::info_span!("request", request.id = %id, tenant = tracing::field::Empty);
 
-    let run = tokio::time::timeout(door.settings.request_timeout, next.run(request)).instrument(span.clone());
-    let mut response = run.await.unwrap_or_else(|_| {
-        let seconds = door.settings.request_timeout.as_secs();
-        refusal(&cx, Code::Timeout, &format!("the request took longer than {seconds} seconds"))
-    });
+    let pending = request.extensions_mut().remove::<Arc<Pending>>();
+    let mut response = if pending.as_ref().is_none_or(|pending| pending.admitted()) {
+        let run = tokio::time::timeout(door.settings.request_timeout, next.run(request)).instrument(span.clone());
+        run.await.unwrap_or_else(|_| {
+            let seconds = door.settings.request_timeout.as_secs();
+            refusal(&cx, Code::Timeout, &format!("the request took longer than {seconds} seconds"))
+        })
+    } else {
+        crowded(&door, &cx)
+    };
+    if let Some(pending) = pending {
+        let own = response.extensions().get::<Shared>().is_none();
+        let length = response.body().size_hint().exact().filter(|_| own);
+        if !pending.hold(length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0)) {
+            response = crowded(&door, &cx);
+        }
+    }
     if response.status() == StatusCode::INTERNAL_SERVER_ERROR && response.headers().get(header::CONTENT_TYPE).is_none()
     {
         span.in_scope(|| tracing::error!(code = Code::Internal.name(), "a handler panicked"));
@@ -104,6 +122,14 @@ async fn frame(State(door): State<Door>, mut request: Request, next: Next) -> Re
     }
     let labels = HttpLabels { method, route: route_label(route.as_deref()), status: status_label(response.status()) };
     door.metrics.http_requests.get_or_create(&labels).observe(started.elapsed().as_secs_f64());
+    response
+}
+
+/// Refuses a request whose client, address or server has too many response bytes waiting.
+fn crowded(door: &Door, cx: &Cx) -> Response {
+    door.metrics.refused.get_or_create(&LimitLabels { limit: "unsent_bytes" }).inc();
+    let mut response = refusal(cx, Code::ServiceUnavailable, "too many response bytes wait for clients to read them");
+    response.headers_mut().insert(header::RETRY_AFTER, CROWDED);
     response
 }
 

@@ -30,6 +30,7 @@ pub mod seat;
 pub mod serve;
 pub mod socket;
 pub mod stream;
+pub mod unsent;
 pub mod watch;
 mod welcome;
 

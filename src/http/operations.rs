@@ -1,13 +1,14 @@
 //! What operators and tools ask: alive, ready, metrics, the schema.
 
 use axum::{
+    Extension,
     extract::State,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
 
-use super::Door;
+use super::{Door, unsent::Shared};
 use crate::kernel::error::chain;
 
 /// Whether the process runs.
@@ -44,5 +45,5 @@ pub async fn metrics(State(door): State<Door>) -> Response {
 /// The schema in the schema definition language.
 pub async fn schema(State(door): State<Door>) -> Response {
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    ([(header::CONTENT_TYPE, kind)], door.sdl.to_string()).into_response()
+    (Extension(Shared), [(header::CONTENT_TYPE, kind)], door.sdl.clone()).into_response()
 }

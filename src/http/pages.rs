@@ -8,12 +8,17 @@
 //! policy that confines them: what they run, and whom they call, comes from this server alone. A 304 carries it
 //! too, because a browser takes its headers over.
 //!
-//! Text is embedded compressed, and unpacked for a client that does not say that it takes it so.
+//! Text is embedded compressed, and unpacked for a client that does not say that it takes it so: once, and then
+//! kept, so that all responses with it share one buffer.
 //!
 //! None of this needs a credential: a page is the same for everybody and knows nothing. Who uses it brings a
 //! credential to `/graphql`.
 
-use std::io::Read;
+use std::{
+    collections::HashMap,
+    io::Read,
+    sync::{LazyLock, OnceLock},
+};
 
 use axum::{
     Extension,
@@ -22,9 +27,10 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
+use bytes::Bytes;
 use flate2::read::GzDecoder;
 
-use super::{Door, frame::refusal};
+use super::{Door, frame::refusal, unsent::Shared};
 use crate::{context::Cx, kernel::error::Code};
 
 /// Where the playground is.
@@ -73,6 +79,10 @@ struct Asset {
 }
 
 static EMBEDDED: &[Asset] = include!(concat!(env!("OUT_DIR"), "/playground.rs"));
+
+/// The compressed files in their plain form, by name, each unpacked when it is first asked for.
+static PLAIN: LazyLock<HashMap<&str, OnceLock<Bytes>>> =
+    LazyLock::new(|| EMBEDDED.iter().map(|asset| (asset.name, OnceLock::new())).collect());
 
 /// Whether this program was built with the pages.
 #[must_use]
@@ -129,6 +139,7 @@ fn answer(asset: &'static Asset, keeping: HeaderValue, asked: &HeaderMap) -> Res
     } else {
         Body::from(asset.plain()).into_response()
     };
+    response.extensions_mut().insert(Shared);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind(asset.name)));
     headers.insert(header::CACHE_CONTROL, keeping);
@@ -139,15 +150,21 @@ fn answer(asset: &'static Asset, keeping: HeaderValue, asked: &HeaderMap) -> Res
 }
 
 impl Asset {
-    fn plain(&self) -> Vec<u8> {
+    fn plain(&self) -> Bytes {
+        match PLAIN.get(self.name) {
+            _ if !self.zipped => Bytes::from_static(self.body),
+            Some(kept) => kept.get_or_init(|| self.unpacked()).clone(),
+            None => self.unpacked(),
+        }
+    }
+
+    fn unpacked(&self) -> Bytes {
         let mut whole = Vec::new();
-        if !self.zipped {
-            whole.extend_from_slice(self.body);
-        } else if let Err(error) = GzDecoder::new(self.body).read_to_end(&mut whole) {
+        if let Err(error) = GzDecoder::new(self.body).read_to_end(&mut whole) {
             // It was compressed when this program was built, by the same hand.
             tracing::error!(%error, asset = self.name, "an embedded file cannot be unpacked");
         }
-        whole
+        whole.into()
     }
 }
 

@@ -7,15 +7,15 @@
 //! ```
 //!
 //! `head` may last a few seconds, so that half a header does not hold a connection; `idle` about a minute,
-//! so that clients can keep theirs; `running` is bounded by whoever runs the request. Beside these, a peer
-//! that takes nothing of an answer is given up on after a while, whatever it waits for. The library's own
+//! so that clients can keep theirs; `running` is bounded by whoever runs the request, and the time to take an
+//! answer by [`unsent`](super::unsent). Beside these, a peer whose socket takes nothing is given up on after a while. The library's own
 //! header timer starts as soon as a connection falls idle and so cannot tell the first two apart, and it
 //! does not see a peer that never sends a first byte; therefore this one.
 //!
 //! Over HTTP/2 every frame looks like a first byte, and several requests run at once: after the first
 //! request only `idle` counts there, and pings find out the dead.
 //!
-//! [`Wire`] reports the bytes, [`Answered`] the end of an answer; [`Pulse::overdue`] tells the connection's
+//! [`Wire`] reports the bytes, [`Answered`](super::unsent::Answered) the end of an answer and what of it waits; [`Pulse::overdue`] tells the connection's
 //! task when it is time.
 
 use std::future::poll_fn;
@@ -25,9 +25,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::Body;
-use bytes::Bytes;
-use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
@@ -164,37 +161,6 @@ impl Drop for Running {
         if beat.running == 0 {
             beat.waiting = Waiting::Idle(Instant::now());
         }
-    }
-}
-
-/// The body of an answer: its request runs until it is sent, or given up.
-#[derive(Debug)]
-pub struct Answered {
-    body: Body,
-    _running: Running,
-}
-
-impl Answered {
-    /// Ties a request to the body that answers it.
-    pub fn new(body: Body, running: Running) -> Self {
-        Self { body, _running: running }
-    }
-}
-
-impl HttpBody for Answered {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

@@ -29,6 +29,8 @@ pub enum Notice {
     Idle,
     /// One was closed: its header did not end, or it did not take its answer.
     Stuck,
+    /// A response was dropped and its stream reset: the client took nothing of it for too long.
+    Stalled,
     /// None could be accepted; the loop waits and tries again.
     AcceptFailed,
 }
@@ -96,6 +98,13 @@ impl Seats {
     /// Waits until nobody sits any more.
     pub async fn all_left(&self) {
         let _all = self.free.acquire_many(self.total).await;
+    }
+}
+
+impl Seat {
+    /// The address it counts for, unless that one is not capped.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.counted
     }
 }
 

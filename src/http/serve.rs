@@ -11,6 +11,10 @@
 //! [`ServeLimits::drain`]: what is left is dropped. A socket that was upgraded belongs to whoever upgraded
 //! it. That task has to follow the same stop token; here its seat is waited for, but it cannot be cut.
 //!
+//! What of its answers a client does not take is bounded in bytes and time by [`unsent`](super::unsent). Each
+//! request of HTTP/2 runs in a task of its own; when its client takes nothing for too long, that task is dropped,
+//! which resets the stream and leaves the others of the connection alone.
+//!
 //! Not promised: TLS (a proxy's), fairness between connections (the scheduler's), and a limit on how long a
 //! request runs or its body takes (the handlers').
 
@@ -31,13 +35,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
-use super::pulse::{Answered, Overdue, Patience, Pulse, Wire};
+use super::pulse::{Overdue, Patience, Pulse, Wire};
 use super::seat::{Counter, Notice, Seat, Seats};
+use super::unsent::{Answered, Pending, Unsent, UnsentLimits};
 
 /// The library takes no smaller buffer.
 const SMALLEST_BUFFER: usize = 8_192;
@@ -45,6 +51,11 @@ const SMALLEST_BUFFER: usize = 8_192;
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 /// How long dropped tasks have to notice.
 const CUT: Duration = Duration::from_secs(1);
+
+tokio::task_local! {
+    /// Ends the task of a request over HTTP/2, and with it its stream.
+    static RESET: Arc<Notify>;
+}
 
 /// What a connection may cost.
 #[derive(Clone, Debug)]
@@ -67,6 +78,8 @@ pub struct ServeLimits {
     pub uncapped: Vec<IpAddr>,
     /// How long running requests have to finish once stopped.
     pub drain: Duration,
+    /// What may wait to be sent, and for how long.
+    pub unsent: UnsentLimits,
 }
 
 impl Default for ServeLimits {
@@ -82,6 +95,13 @@ impl Default for ServeLimits {
             per_address: 200,
             uncapped: Vec::new(),
             drain: seconds(25),
+            unsent: UnsentLimits {
+                write: seconds(30),
+                stream: seconds(90),
+                per_connection: 8 * 1024 * 1024,
+                per_address: 32 * 1024 * 1024,
+                total: 128 * 1024 * 1024,
+            },
         }
     }
 }
@@ -103,12 +123,28 @@ pub async fn serve(
     stop: CancellationToken,
     counter: Counter,
 ) -> Drained {
+    let unsent = Unsent::new(limits.unsent, Arc::clone(&counter));
+    tokio::select! {
+        drained = serve_with(listener, app, limits, stop, counter, &unsent) => drained,
+        never = unsent.reset_stalled() => match never {},
+    }
+}
+
+async fn serve_with(
+    listener: TcpListener,
+    app: Router,
+    limits: ServeLimits,
+    stop: CancellationToken,
+    counter: Counter,
+    unsent: &Arc<Unsent>,
+) -> Drained {
     let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
     let host = Arc::new(Host {
         app,
         http: protocol(&limits, Tracked { tasks: tasks.clone(), cut: cut.clone() }),
         patience: limits.patience,
         counter: Arc::clone(&counter),
+        unsent: Arc::clone(unsent),
         stop,
     });
     let seats = Seats::new(limits.connections, limits.per_address, limits.uncapped, counter);
@@ -161,6 +197,7 @@ struct Host {
     http: auto::Builder<Tracked>,
     patience: Patience,
     counter: Counter,
+    unsent: Arc<Unsent>,
     stop: CancellationToken,
 }
 
@@ -170,15 +207,18 @@ impl Host {
         // Answers are written whole; waiting to fill a packet would only delay them. Failing is harmless.
         let _ = socket.set_nodelay(true);
         let pulse = Pulse::new(self.patience);
+        let responses = self.unsent.connection(seat.address());
         let wire = TokioIo::new(Wire::new(socket, Arc::clone(&pulse), seat));
         let service = service_fn(|request: Request<Incoming>| {
-            let running = pulse.begin(request.version() == Version::HTTP_2);
+            let pending = Pending::new(&responses, pulse.begin(request.version() == Version::HTTP_2));
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
+            request.extensions_mut().insert(Arc::clone(&pending));
             let answer = self.app.clone().call(request);
             async move {
                 let answer = answer.await?;
-                Ok::<_, Infallible>(answer.map(|body| Answered::new(body, running)))
+                let reset = RESET.try_with(Arc::downgrade).ok();
+                Ok::<_, Infallible>(answer.map(|body| Answered::new(body, pending, reset)))
             }
         });
         let mut conversation = pin!(self.http.serve_connection_with_upgrades(wire, service));
@@ -188,6 +228,10 @@ impl Host {
                 biased;
                 // How a client broke off is its own affair.
                 _ = conversation.as_mut() => return,
+                () = responses.stalled() => {
+                    (self.counter)(Notice::Stuck);
+                    return;
+                }
                 () = self.stop.cancelled(), if !parting => parting = true,
                 why = pulse.overdue() => match why {
                     Overdue::Idle => (self.counter)(Notice::Idle),
@@ -234,7 +278,15 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, request: F) {
-        self.tasks.spawn(self.cut.clone().run_until_cancelled_owned(request));
+        let reset = Arc::new(Notify::new());
+        let request = RESET.scope(Arc::clone(&reset), request);
+        self.tasks.spawn(self.cut.clone().run_until_cancelled_owned(async move {
+            tokio::select! {
+                biased;
+                () = reset.notified() => {}
+                () = request => {}
+            }
+        }));
     }
 }
 

@@ -84,15 +84,9 @@ pub async fn begin(door: &Door, cx: Cx, call: Call, resume: Option<String>) -> R
         Outcome::Answered(answer @ Answer { verdict: Verdict::Refused(code), .. }) if code.status() != TOLD => {
             return graphql::respond(Media::Json, code.status(), answer);
         }
-        Outcome::Answered(answer) => {
-            pipe.last(&answer.body);
-            None
-        }
-        Outcome::Failed(body) => {
-            pipe.fail(body);
-            None
-        }
-        Outcome::Streaming(subscription) => Some(subscription),
+        Outcome::Answered(answer) => return whole(&answer.body),
+        Outcome::Failed(body) => return whole(&body),
+        Outcome::Streaming(subscription) => subscription,
     };
     let stream = Stream {
         pipe,
@@ -109,7 +103,12 @@ pub async fn begin(door: &Door, cx: Cx, call: Call, resume: Option<String>) -> R
 
 /// Tells on a stream why nothing ran.
 pub fn refused(answer: &Answer) -> Response {
-    answered(Body::from([RETRY, &event(None, &answer.body, true)].concat()))
+    whole(&answer.body)
+}
+
+/// A stream of one answer. Its length is known, so it is counted before it is sent.
+fn whole(body: &[u8]) -> Response {
+    answered(Body::from([RETRY, &event(None, body, true)].concat()))
 }
 
 /// The timer of a credential that ends.
@@ -257,7 +256,7 @@ fn event(cursor: Option<&str>, body: &[u8], last: bool) -> Bytes {
 /// The body of an answer that streams.
 struct Stream {
     pipe: Arc<Pipe>,
-    _subscription: Option<Subscription>,
+    _subscription: Subscription,
     _watched: Watched,
     ping: Duration,
     alarm: Pin<Box<Sleep>>,
