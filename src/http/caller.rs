@@ -31,8 +31,14 @@ pub async fn identify(cx: &Cx, headers: &HeaderMap) -> Result<Cx> {
     identify_by(cx, value.to_str().map_err(|_| MALFORMED)?, chosen).await
 }
 
-/// The same for a credential that did not come in headers.
+/// The same for a credential that did not come in headers. NUL, which no header can contain, is in none.
 pub async fn identify_by(cx: &Cx, authorization: &str, chosen: Option<&str>) -> Result<Cx> {
+    if authorization.contains('\0') {
+        return Err(MALFORMED);
+    }
+    if chosen.is_some_and(|name| name.contains('\0')) {
+        return Err(Error::NotFound("tenant"));
+    }
     let (scheme, text) = authorization.split_once(' ').ok_or(MALFORMED)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(MALFORMED);

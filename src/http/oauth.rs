@@ -48,13 +48,14 @@ fn refused(reason: &str) -> String {
     format!("/#/refused/{}", shown.replace('+', "%20"))
 }
 
-/// Reads the parameters that count; nothing if one of them is there twice.
+/// Reads the parameters that count; nothing if one of them is there twice or contains NUL.
 fn read(query: &str) -> Option<Returned> {
     if query.len() > LONGEST {
         return None;
     }
     let mut returned = Returned::default();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let nul = value.contains('\0');
         let value = value.into_owned();
         let twice = match &*name {
             "state" => returned.state.replace(value).is_some(),
@@ -62,9 +63,9 @@ fn read(query: &str) -> Option<Returned> {
             "iss" => returned.issuer.replace(value).is_some(),
             "error" => returned.error.replace(value).is_some(),
             "error_description" => returned.error_description.replace(value).is_some(),
-            _ => false,
+            _ => continue,
         };
-        if twice {
+        if twice || nul {
             return None;
         }
     }
@@ -79,6 +80,7 @@ mod tests {
     fn what_is_there_twice_is_no_answer() {
         assert!(read("state=a&code=b").is_some_and(|it| it.state.as_deref() == Some("a")));
         assert!(read("state=a&state=b&code=c").is_none());
+        assert!(read("state=a&code=b&error_description=%00").is_none());
         assert!(read(&format!("state={}", "a".repeat(LONGEST))).is_none());
     }
 

@@ -146,6 +146,9 @@ fn word(members: &mut Map<String, Value>, name: &str, limits: &ParamLimits) -> R
         Some(text) if text.len() > limits.name => {
             Err(ParamError::malformed(format!("`{name}` is longer than {} bytes", limits.name)))
         }
+        Some(text) if text.contains('\0') => {
+            Err(ParamError::malformed(format!("`{name}` must not contain NUL (U+0000)")))
+        }
         text => Ok(text),
     }
 }

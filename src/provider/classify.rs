@@ -11,7 +11,7 @@ use chrono::{DateTime, Days, NaiveTime, Utc};
 use http::{HeaderMap, header};
 
 use super::{
-    expression::{Document, Expression},
+    expression::{Document, Expression, storable},
     manifest::answer::{Class, Errors, Resets, Rule},
     redact,
 };
@@ -170,7 +170,7 @@ fn plain(reply: Reply<'_>, is_json: bool) -> Option<String> {
         Some("the answer was not text in UTF-8".to_owned())
     } else {
         let start = reply.body.get(..reply.body.len().min(2_000)).unwrap_or_default();
-        Some(String::from_utf8_lossy(start).into_owned())
+        Some(storable(String::from_utf8_lossy(start).into_owned()))
     }
 }
 
@@ -180,7 +180,7 @@ fn title(body: &[u8]) -> Option<String> {
     let lower = start.to_ascii_lowercase();
     let from = lower.find("<title>")? + "<title>".len();
     let to = from + lower.get(from..)?.find('<')?;
-    start.get(from..to).map(|title| title.trim().to_owned()).filter(|title| !title.is_empty())
+    start.get(from..to).map(|title| storable(title.trim().to_owned())).filter(|title| !title.is_empty())
 }
 
 /// A header as text.

@@ -177,8 +177,15 @@ fn take_apart(text: &str) -> Option<Parts<'_>> {
     Some(Parts { header, claims: json(claims)?, all, message, signature })
 }
 
+/// Reads a part of a token. No claim contains NUL, which PostgreSQL does not store; it can only be written in JSON as
+/// this escape.
 fn json<T: DeserializeOwned>(part: &str) -> Option<T> {
-    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+    const NUL: &[u8] = b"\\u0000";
+    let text = BASE64_URL_SAFE_NO_PAD.decode(part).ok()?;
+    if text.windows(NUL.len()).any(|window| window == NUL) {
+        return None;
+    }
+    serde_json::from_slice(&text).ok()
 }
 
 /// The one issuer whose token this can be.

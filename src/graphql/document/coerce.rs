@@ -5,7 +5,7 @@
 //! once: each [`Issue`] has the path into the variables and a text that says what was expected. The
 //! rules are the specification's (section 6.1.2), with numbers as JSON has them: a whole number fits
 //! `Float` and `ID`, a fraction never fits `Int`. Custom scalars take anything; they parse themselves
-//! later, with better words.
+//! later, with better words. No text contains NUL, neither as a value nor as a key of JSON.
 //!
 //! Variables that the operation does not declare are ignored, as the specification has it, but they
 //! are held to the same size and depth. Types are walked as deep as values are nested, and values no
@@ -19,6 +19,7 @@ use async_graphql::parser::types::{BaseType, OperationDefinition, Type};
 use async_graphql::{Value, Variables};
 
 use super::limits::{Limits, brief, grouped};
+use super::nul;
 use super::shape::{self, Input, Kind, Shape};
 use crate::kernel::error::{Code, Issue};
 
@@ -38,7 +39,10 @@ pub fn coerce(
         check.path.push(Step::Key(name));
         if check.takes(ty) {
             match variables.get(name) {
-                Some(value) => check.value(ty, value),
+                Some(value) => {
+                    check.value(ty, value);
+                    check.nul(value);
+                }
                 None if ty.nullable || definition.default_value.is_some() => {}
                 None => check.report(format!("is required; its type is {ty}")),
             }
@@ -180,6 +184,13 @@ impl<'a> Check<'a> {
                 self.report_inside(key, format!("is required; its type is {}", field.ty));
             }
         }
+    }
+
+    /// Reports the first text of a variable that contains NUL.
+    fn nul(&mut self, value: &Value) {
+        let Some(found) = nul::find(value).filter(|_| self.issues.len() < self.most) else { return };
+        let path: Vec<_> = self.path.iter().copied().chain(found.iter().map(|name| Step::Key(name))).collect();
+        self.issues.push(issue(&path, nul::RULE));
     }
 
     fn inside(&mut self, step: Step<'a>, ty: &'a Type, value: &'a Value) {
@@ -355,6 +366,17 @@ mod tests {
         let found = issues("$a: String", json!({"a": "x".repeat(256 * 1024)}));
         assert_eq!(found[0].0, "variables");
         assert!(found[0].1.ends_with("at most 262,144 are taken"), "{}", found[0].1);
+    }
+
+    #[test]
+    fn no_text_contains_nul() {
+        assert_eq!(issue("$a: String", json!({"a": "x\0"})), "$a must not contain NUL (U+0000)");
+        assert_eq!(issue("$a: ID", json!({"a": "\0"})), "$a must not contain NUL (U+0000)");
+        let found = issues("$a: Time, $b: [String]", json!({"a": {"k": [1, "\0"]}, "b": ["x", "y\0"]}));
+        let paths: Vec<_> = found.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(paths, ["variables.a.k.1", "variables.b.1"]);
+        assert_eq!(issue("$a: Time", json!({"a": {"k": {"x\0y": 1}}})), "$a.k must not contain NUL (U+0000)");
+        fine("$a: Time", json!({"a": {"k": "\\u0000"}, "unused": "\0"}));
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub mod cost;
 mod fragments;
 pub mod limits;
 pub mod measure;
+mod nul;
 pub mod scan;
 pub mod shape;
 mod syntax;

@@ -9,6 +9,8 @@
 //! The engine also passes over `__typename` without a look at what is written there. Here it takes no
 //! arguments, no selection and no directives but the two that everybody knows, with a condition each.
 //!
+//! No text that is written in the document contains NUL, nor does a default of a variable.
+//!
 //! Every fragment is walked once for each operation that reaches it. Names that do not exist are passed
 //! over: the engine names them, with better words.
 
@@ -24,6 +26,7 @@ use async_graphql::parser::types::{
 use async_graphql::{Name, Pos, Positioned, Value};
 
 use super::limits::{Refusal, brief};
+use super::nul;
 use super::shape::{Kind, Shape};
 use crate::kernel::error::Code;
 
@@ -50,6 +53,11 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn operation(&mut self, operation: &'a OperationDefinition) -> Result<(), Refusal> {
         self.directives(&operation.directives)?;
+        for definition in &operation.variable_definitions {
+            if let Some(default) = &definition.node.default_value {
+                whole(&format!("${}", brief(&definition.node.name.node)), &default.node, default.pos)?;
+            }
+        }
         let root = self.shape.root(operation.ty).unwrap_or_default();
         self.set(&operation.selection_set.node, root)
     }
@@ -88,8 +96,9 @@ impl<'a> Walk<'a> {
         let shape = self.shape;
         let offered = shape.field(parent, &node.name.node);
         for (name, written) in &node.arguments {
+            let Ok(value) = written.node.clone().into_const_with(|name| Ok::<_, Infallible>(marked(&name)));
+            whole(&brief(&name.node), &value, written.pos)?;
             if let Some(argument) = offered.and_then(|field| field.arguments.get(name.node.as_str())) {
-                let Ok(value) = written.node.clone().into_const_with(|name| Ok::<_, Infallible>(marked(&name)));
                 self.value(&value, &argument.ty, argument.default.is_some(), written.pos)?;
             }
         }
@@ -171,6 +180,13 @@ fn typename(field: &Field, pos: Pos) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Refuses a written value that contains NUL. `name` is the argument or the variable it is for.
+fn whole(name: &str, value: &Value, pos: Pos) -> Result<(), Refusal> {
+    let Some(found) = nul::find(value) else { return Ok(()) };
+    let path: String = found.iter().map(|step| format!(".{}", brief(step))).collect();
+    Err(Refusal { code: Code::BadUserInput, ..wrong(format!("{name}{path} {}", nul::RULE), pos) })
+}
+
 fn wrong(message: String, pos: Pos) -> Refusal {
     Refusal { limit: "variables", code: Code::ValidationFailed, message, position: Some(pos) }
 }
@@ -209,6 +225,22 @@ mod tests {
         assert_eq!(refusal.code, Code::ValidationFailed);
         assert!(refusal.position.is_some());
         Some(refusal.message)
+    }
+
+    #[test]
+    fn no_written_text_contains_nul() {
+        let said = |text: &str| refused(text).unwrap();
+        assert_eq!(said(r#"{ order(id: "a\u0000") { id } }"#), "id must not contain NUL (U+0000)");
+        assert_eq!(said(r#"{ nodes(ids: ["a", "\u0000"]) { id } }"#), "ids.1 must not contain NUL (U+0000)");
+        assert_eq!(
+            said(r#"{ order(unknown: {a: {b: "\u0000"}}) { id } }"#),
+            "unknown.a.b must not contain NUL (U+0000)"
+        );
+        assert_eq!(
+            said(r#"query($id: ID! = "\u0000") { order(id: $id) { id } }"#),
+            "$id must not contain NUL (U+0000)"
+        );
+        assert_eq!(refused(r#"{ order(id: "a\\u0000") { id } }"#), None);
     }
 
     #[test]

@@ -151,12 +151,20 @@ impl std::fmt::Display for Expression {
 }
 
 /// A piece of JSON that expressions look into. Clones share it.
+///
+/// What providers answer and send becomes text in both databases by way of this, so it holds no NUL: PostgreSQL stores
+/// none in a text. Each is replaced by U+FFFD, as bytes that are no UTF-8 are, since a record or a webhook that says
+/// something odd is still to be kept.
 #[derive(Clone, Debug)]
 pub struct Document(Rcvar);
 
 impl Document {
     /// The document of a text.
     pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        // In JSON a NUL can only be written as this escape.
+        if std::str::from_utf8(bytes).is_ok_and(|text| text.contains("\\u0000")) {
+            return serde_json::from_slice::<Value>(bytes).map(Self::from);
+        }
         serde_json::from_slice::<Variable>(bytes).map(|variable| Self(Rcvar::new(variable)))
     }
 
@@ -219,12 +227,19 @@ fn from_value(value: Value) -> Variable {
         Value::Null => Variable::Null,
         Value::Bool(flag) => Variable::Bool(flag),
         Value::Number(number) => Variable::Number(number),
-        Value::String(text) => Variable::String(text),
+        Value::String(text) => Variable::String(storable(text)),
         Value::Array(items) => Variable::Array(items.into_iter().map(|item| Rcvar::new(from_value(item))).collect()),
         Value::Object(fields) => {
-            Variable::Object(fields.into_iter().map(|(name, item)| (name, Rcvar::new(from_value(item)))).collect())
+            let fields = fields.into_iter();
+            Variable::Object(fields.map(|(name, item)| (storable(name), Rcvar::new(from_value(item)))).collect())
         }
     }
+}
+
+/// A text that both databases store.
+#[must_use]
+pub fn storable(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 
 /// Parts that are shared inside are written out here, which is where a small expression could make a large

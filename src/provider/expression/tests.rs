@@ -27,6 +27,14 @@ fn large_numbers_come_out_as_they_went_in() {
 }
 
 #[test]
+fn a_document_holds_no_nul() {
+    let text = br#"{"i\u0000d": "a\u0000", "list": ["\u0000", {"x": "\\u0000"}]}"#;
+    let expected = json!({"i\u{fffd}d": "a\u{fffd}", "list": ["\u{fffd}", {"x": "\\u0000"}]});
+    assert_eq!(Document::parse(text).unwrap().to_value().unwrap(), expected);
+    assert_eq!(Document::from(json!({"a\0": ["b\0"]})).to_value().unwrap(), json!({"a\u{fffd}": ["b\u{fffd}"]}));
+}
+
+#[test]
 fn our_functions_do_what_they_say() {
     assert_eq!(found("times(amount, `100`)", json!({"amount": 12.5})), json!(1250));
     assert_eq!(found("divide(`1`, `0`)", json!({})), Value::Null);

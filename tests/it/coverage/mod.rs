@@ -19,6 +19,7 @@ mod case;
 mod cases;
 mod connection;
 mod matrix;
+mod nul;
 mod partner;
 mod principal;
 mod proofs;

@@ -205,3 +205,13 @@ async fn a_large_page_is_kept_like_a_small_one() {
     let stream = row(&hub, integration.id, "things").await;
     assert_eq!((stream.total, stream.change_number), (4_300, 7_700));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_with_nul_is_kept_with_a_replacement_character() {
+    let acme = Acme::start().await;
+    acme.put("a\0", "te\0xt", 0);
+    let (hub, integration) = connected(&acme).await;
+    assert_eq!(counted(&well(&hub, integration.id, "things").await)[..2], [1, 1]);
+    let record = json!({ "id": "a\u{fffd}", "text": "te\u{fffd}xt" });
+    assert_eq!(kept(&hub, integration.id, "things").await, [("a\u{fffd}".to_owned(), record, false)]);
+}
