@@ -4,8 +4,9 @@
 //! itself. So a secret that was cut is found too, while the few characters that a hint shows are not. Every form
 //! that a piece can take becomes a pattern; all patterns are looked for in one pass.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use base64::{
     Engine,
     alphabet::{Alphabet, STANDARD, URL_SAFE},
@@ -15,60 +16,34 @@ use base64::{
 /// Bytes of a heart.
 pub const HEART: usize = 12;
 
-/// What the shortest pattern is looked up by.
-const KEY: usize = 8;
-
 /// What was found: which secret, in which form.
 pub type Found = BTreeSet<(usize, &'static str)>;
 
 /// All patterns of some secrets.
-#[derive(Default)]
 pub struct Scanner {
-    /// Whether a pattern begins with four bytes that have this digest; most places are passed over by it.
-    begins: Vec<bool>,
-    patterns: HashMap<[u8; KEY], Vec<Pattern>>,
-}
-
-struct Pattern {
-    bytes: Vec<u8>,
-    secret: usize,
-    form: &'static str,
-}
-
-fn digest(bytes: [u8; 4]) -> usize {
-    (u32::from_le_bytes(bytes).wrapping_mul(0x9e37_79b1) >> 16) as usize
+    automaton: AhoCorasick,
+    /// Of which secret each pattern is, and in which form.
+    patterns: Vec<(usize, &'static str)>,
 }
 
 impl Scanner {
     /// Looks for these hearts; the number says whose each is.
     pub fn new<'a>(hearts: impl IntoIterator<Item = (usize, &'a [u8])>) -> Self {
-        let mut scanner = Self { begins: vec![false; 1 << 16], patterns: HashMap::new() };
+        let (mut patterns, mut texts) = (Vec::new(), Vec::new());
         for (secret, heart) in hearts {
             for (form, bytes) in forms(heart) {
-                scanner.begins[digest(bytes[..4].try_into().unwrap())] = true;
-                let key = bytes[..KEY].try_into().unwrap();
-                scanner.patterns.entry(key).or_default().push(Pattern { bytes, secret, form });
+                patterns.push((secret, form));
+                texts.push(bytes);
             }
         }
-        scanner
+        // A table of all transitions would take gigabytes.
+        let kind = Some(AhoCorasickKind::ContiguousNFA);
+        Self { automaton: AhoCorasick::builder().kind(kind).build(&texts).unwrap(), patterns }
     }
 
-    /// What is in there.
+    /// What is in there. Patterns that overlap are all found.
     pub fn find(&self, place: &[u8]) -> Found {
-        let mut found = Found::new();
-        for at in 0..place.len().saturating_sub(KEY - 1) {
-            let rest = &place[at..];
-            if !self.begins[digest([rest[0], rest[1], rest[2], rest[3]])] {
-                continue;
-            }
-            let key: [u8; KEY] = rest[..KEY].try_into().unwrap();
-            for pattern in self.patterns.get(&key).into_iter().flatten() {
-                if rest.starts_with(&pattern.bytes) {
-                    found.insert((pattern.secret, pattern.form));
-                }
-            }
-        }
-        found
+        self.automaton.find_overlapping_iter(place).map(|found| self.patterns[found.pattern()]).collect()
     }
 }
 
