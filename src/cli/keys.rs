@@ -11,7 +11,7 @@ use super::{
 use crate::{
     config::Flags,
     context::Cx,
-    domain::keyring::{HUB, master},
+    domain::keyring::{HUB, erase, master},
     kernel::chance::SystemChance,
     vault::Ring,
 };
@@ -66,6 +66,7 @@ impl Keys {
                 for broken in &rotated.broken {
                     print(&format!("does not open: {broken}"));
                 }
+                erase::erase(app.hub()).await?;
                 if rotated.broken.is_empty() {
                     say("nothing needs an older one");
                     Ok(())

@@ -17,6 +17,7 @@
 //! Migrations run on a connection of their own without those time-outs, and under a lock, since several
 //! processes may start at once: an advisory lock on PostgreSQL, a locked file beside the `SQLite` file.
 
+mod erase;
 mod planner;
 mod write_health;
 
@@ -312,7 +313,8 @@ fn sqlite(settings: &Settings, connections: u32, read_only: bool) -> Result<Conn
                 .busy_timeout(busy)
                 .foreign_keys(true)
                 .disable_statement_logging();
-            if read_only { options.pragma("query_only", "ON") } else { options }
+            // What is deleted is overwritten with zeros: destroyed keys leave nothing behind.
+            if read_only { options.pragma("query_only", "ON") } else { options.pragma("secure_delete", "ON") }
         },
     );
     options.map_sqlx_sqlite_before_acquire(idle::<SqliteConnection>);

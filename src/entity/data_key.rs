@@ -65,6 +65,11 @@ pub fn destroy(tenant: TenantId, version: i32) -> DeleteMany<Entity> {
     Entity::delete_many().filter(COLUMN.tenant_id.eq(tenant)).filter(COLUMN.version.eq(version))
 }
 
+/// Removes every key of the hub, for who writes them again.
+pub fn remove_all() -> DeleteMany<Entity> {
+    Entity::delete_many()
+}
+
 /// Destroys every key of the tenant.
 pub fn destroy_all(tenant: TenantId) -> DeleteMany<Entity> {
     Entity::delete_many().filter(COLUMN.tenant_id.eq(tenant))

@@ -35,6 +35,7 @@ pub mod integration;
 pub mod integration_action;
 pub mod issuer;
 pub mod job;
+pub mod key_erasure;
 pub mod master_key;
 pub mod membership;
 pub mod one_time_token;

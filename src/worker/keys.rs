@@ -9,7 +9,7 @@ use crate::{
     context::{Cx, Hub, Work},
     domain::{
         access::attempt_limit,
-        keyring::{data_key, signing},
+        keyring::{data_key, erase, signing},
     },
     kernel::error::Result,
 };
@@ -42,6 +42,11 @@ pub(super) async fn finish_rotations(hub: Arc<Hub>) -> Result<u64> {
         sealed += data_key::finish(&Cx::system(Arc::clone(&hub), "key rotation", tenant)).await?;
     }
     Ok(sealed)
+}
+
+/// Erases destroyed and replaced keys from the files of the database.
+pub(super) async fn erase_destroyed(hub: Arc<Hub>) -> Result<u64> {
+    erase::erase(&hub).await
 }
 
 /// Forgets the data keys that were unwrapped a while ago, on this node.

@@ -99,6 +99,7 @@ pub fn start(
     hub.tasks.spawn(Sender::new(Arc::clone(hub)).observed_by(sent).run(stop.clone()));
     repeat(hub, stop, "forget old health checks", Duration::from_mins(10), health::watch::retain);
     repeat(hub, stop, "finish key rotations", Duration::from_secs(20), keys::finish_rotations);
+    repeat(hub, stop, "erase destroyed keys", Duration::from_secs(20), keys::erase_destroyed);
     repeat(hub, stop, "forget unwrapped keys", Duration::from_mins(1), keys::forget_old);
     repeat(hub, stop, "renew signing keys", Duration::from_hours(1), keys::renew_signing_keys);
     repeat(hub, stop, "note refused attempts", Duration::from_mins(1), audit::note_refusals);

@@ -1,6 +1,7 @@
 //! Keys and the secrets they seal.
 
 mod damage;
+mod erased;
 mod limits;
 mod meanwhile;
 mod rewrap;

@@ -8,7 +8,7 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use super::{HUB, damaged, lacking, master};
+use super::{HUB, damaged, erase, lacking, master};
 use crate::{
     context::{Audit, Cx, Hub, Txn},
     entity::{data_key as entity, first::First, secret, tenant},
@@ -267,6 +267,7 @@ async fn destroy_old(cx: &Cx, tenant: TenantId) -> Result<()> {
             let used = secret::of(tenant).filter(secret::COLUMN.key_version.eq(row.version)).count(&**txn).await?;
             if used == 0 {
                 entity::destroy(tenant, row.version).exec(&**txn).await?;
+                erase::owe(txn).await?;
                 cx.hub().data_keys.forget(tenant, number(row.version)?);
                 if tenant == HUB {
                     continue;

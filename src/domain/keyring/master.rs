@@ -11,7 +11,7 @@ use sea_orm::{
     QuerySelect, sea_query::OnConflict,
 };
 
-use super::{HUB, data_key, lacking};
+use super::{HUB, data_key, erase, lacking};
 use crate::{
     context::{Cx, Database, Hub},
     entity::{data_key as wrapped, first::First, master_key as entity, secret},
@@ -115,6 +115,8 @@ pub struct Rotated {
 pub async fn rotate(cx: &Cx) -> Result<Rotated> {
     let current = data_key::stored(cx.hub().ring.current().version())?;
     let mut rotated = Rotated::default();
+    // The forms under older master keys are to be erased from the files, also if this is cut off.
+    cx.write(async |txn| erase::owe(txn).await).await?;
     loop {
         let mut after = None;
         rotated.broken.clear();
@@ -125,6 +127,8 @@ pub async fn rotate(cx: &Cx) -> Result<Rotated> {
         // have made keys behind us: what counts is what is left.
         let left = wrapped::wrapped_before(current).count(cx.db()).await?;
         if left <= rotated.broken.len() as u64 {
+            // What was noted at the beginning may have been followed before the last keys were replaced.
+            cx.write(async |txn| erase::owe(txn).await).await?;
             return Ok(rotated);
         }
     }

@@ -14,12 +14,13 @@
 //! holds the key's row until the commit, and who destroys it waits, and then counts again.
 //!
 //! **Deleting a tenant** destroys its keys and forgets its secrets ([`shred`]). From then on none is made
-//! for it, whoever was about to seal something.
+//! for it, whoever was about to seal something. What destroyed keys left in the files is erased ([`erase`]).
 //!
 //! **The hub's own secrets** (its signing keys) belong to the nil tenant. It has no log of its own, so what
 //! happens to its keys is no event.
 
 pub mod data_key;
+pub mod erase;
 pub mod master;
 pub mod secret;
 pub mod signing;
@@ -52,6 +53,7 @@ pub async fn shred(txn: &Txn, tenant: TenantId) -> Result<Shredded> {
     // Keys first: who seals holds one, and what they sealed is there when we have waited for them.
     let keys = entity::data_key::destroy_all(tenant).exec(&**txn).await?.rows_affected;
     let secrets = entity::secret::forget_all(tenant).exec(&**txn).await?.rows_affected;
+    erase::owe(txn).await?;
     Ok(Shredded { keys, secrets })
 }
 

@@ -7,7 +7,9 @@
 //! **Deleted** is for good. In one commit the tenant's data keys are destroyed, so that every copy of what
 //! they sealed is noise (backups included, unless a backup holds the keys and somebody holds the master
 //! key); its secrets are forgotten, its tokens revoked, the sessions of its people ended. Its name is free
-//! for another tenant. The rest of its rows goes later, in the background ([`super::removal`]).
+//! for another tenant. Before the caller hears of it, the destroyed keys are erased from the files of the
+//! database, too ([`keyring::erase`]). The rest of its rows goes later, in the background
+//! ([`super::removal`]).
 //!
 //! **What stays** of a deleted tenant is its audit log, for as long as audit logs are kept, and the row that
 //! it belongs to. The log can be verified and exported; its last entry says who deleted the tenant, and so
@@ -27,7 +29,7 @@ use crate::{
     entity::{api_token, first::First, session, tenant as entity},
     event::tenant::TenantEvent,
     kernel::{
-        error::{Error, Result},
+        error::{Error, Result, chain},
         id::TenantId,
         input::{self, Check},
         scope::{Role, Scope},
@@ -116,6 +118,10 @@ pub async fn delete(cx: &Cx, id: TenantId, confirmation: &str) -> Result<Tenant>
         .await?;
     // After the commit: until then somebody could read the keys once more, and remember them.
     cx.hub().data_keys.forget_all(id);
+    // Now, so that the files hold nothing of them when this is answered; what stands in the way is tried again later.
+    if let Err(error) = keyring::erase::erase(cx.hub()).await {
+        tracing::warn!(tenant = %id, error = chain(&error), "the files still hold destroyed keys; will try again");
+    }
     Ok(deleted)
 }
 
