@@ -198,7 +198,12 @@ impl App {
             inbox: InboxSettings { max_body: config.inbox.max_body.bytes(), retention: span(config.inbox.retention) },
             intake: Intake::new(config.inbox.queue, config.inbox.queue_bytes.bytes(), writers),
             verifier,
-            sync: SyncSettings { watchdog: span(config.sync.watchdog), retention: span(config.sync.retention) },
+            sync: SyncSettings {
+                watchdog: span(config.sync.watchdog),
+                retention: span(config.sync.retention),
+                max_deletion_percent: config.sync.max_deletion_percent,
+                min_held_deletions: config.sync.min_held_deletions,
+            },
             outbound: outbound_settings(config),
             deliveries: Notify::new(),
             feed: Feed::default(),

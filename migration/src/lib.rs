@@ -32,6 +32,7 @@ mod m20261122_000019_exchange_at_scale;
 mod m20261130_000020_write_probe;
 mod m20261130_000040_hub_identity;
 mod m20261130_000035_attempt_limits;
+mod m20261130_000050_held_deletions;
 mod m20261130_000051_key_erasures;
 
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait};
@@ -66,6 +67,7 @@ impl MigratorTrait for Migrator {
             whole(m20261130_000020_write_probe::Migration),
             whole(m20261130_000040_hub_identity::Migration),
             whole(m20261130_000035_attempt_limits::Migration),
+            whole(m20261130_000050_held_deletions::Migration),
             whole(m20261130_000051_key_erasures::Migration),
         ]
     }

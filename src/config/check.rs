@@ -60,6 +60,9 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     if server.nats_prefix.is_empty() || !server.nats_prefix.chars().all(plain) {
         rules.refuse("nats_prefix", "takes letters, digits, '_', '-' and '.'");
     }
+    if config.sync.max_deletion_percent > 100 {
+        rules.refuse("sync.max_deletion_percent", "must be between 1 and 100");
+    }
     if config.outgoing.simulator.is_some() && server.env == Environment::Production {
         rules.refuse("outgoing.simulator", "is for development: in production providers are asked for real");
     }

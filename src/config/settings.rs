@@ -257,6 +257,12 @@ settings! {
         watchdog: Duration = "15m",
         /// How long ended runs, their log lines and what they could not keep stay.
         retention: Duration = "30d",
+        /// Largest share of a stream's records, in percent, that one pass marks as deleted without confirmation because
+        /// the provider no longer lists them. A pass that would delete more holds its deletions back, raises an alert
+        /// and waits for `confirmSyncDeletions`. 100 holds nothing back.
+        max_deletion_percent: u32 = "30",
+        /// Smallest number of deletions that is held back. A pass that would delete fewer records is never held.
+        min_held_deletions: u32 = "50",
     }
 
     /// Webhooks that providers send.

@@ -82,6 +82,10 @@ pub struct SyncSettings {
     pub watchdog: TimeDelta,
     /// How long ended runs and what they wrote stay.
     pub retention: TimeDelta,
+    /// Percent of a stream's records that a pass deletes without confirmation.
+    pub max_deletion_percent: u32,
+    /// Smallest number of deletions that is held back.
+    pub min_held_deletions: u32,
 }
 
 /// How webhooks are taken.

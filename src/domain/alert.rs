@@ -34,6 +34,7 @@ impl Kind {
             Self::NeedsReauth => "NEEDS_REAUTH",
             Self::Unhealthy => "UNHEALTHY",
             Self::SyncStopped => "SYNC_STOPPED",
+            Self::DeletionsHeld => "DELETIONS_HELD",
             Self::Undelivered => "UNDELIVERED",
             Self::DestinationDisabled => "DESTINATION_DISABLED",
             Self::WebhooksGivenUp => "WEBHOOKS_GIVEN_UP",

@@ -32,6 +32,8 @@ pub enum Kind {
     Unhealthy,
     #[sea_orm(string_value = "sync_stopped")]
     SyncStopped,
+    #[sea_orm(string_value = "deletions_held")]
+    DeletionsHeld,
     #[sea_orm(string_value = "undelivered")]
     Undelivered,
     #[sea_orm(string_value = "destination_disabled")]

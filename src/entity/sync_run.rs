@@ -34,6 +34,16 @@ pub struct Model {
     pub full_pass: Option<i64>,
     /// Behind which id what was absent is looked for; nothing before everything was read.
     pub absent_after: Option<String>,
+    /// The way in which the second look goes; nothing during the first.
+    pub second_look: Option<SecondLook>,
+    /// Records that no look found, when they were last counted.
+    pub missing: Option<i64>,
+    /// Records that the run may mark as deleted; nothing before that was decided.
+    pub approved: Option<i64>,
+    /// Deletions that somebody confirmed for this run.
+    pub confirmed: Option<i64>,
+    /// Deletions that the run held back.
+    pub held: Option<i64>,
     pub expected: Option<i64>,
     pub seen: i64,
     pub added: i64,
@@ -83,6 +93,21 @@ pub enum Cause {
     Schedule,
     #[sea_orm(string_value = "WEBHOOK")]
     Webhook,
+}
+
+/// The way in which the second look of a full pass goes through the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum SecondLook {
+    /// From the beginning once more.
+    #[sea_orm(string_value = "AGAIN")]
+    Again,
+    /// From the last page of the first look to the end of the list.
+    #[sea_orm(string_value = "UP")]
+    Up,
+    /// From the end to the beginning, page by page.
+    #[sea_orm(string_value = "DOWN")]
+    Down,
 }
 
 /// Where a run is in its life.

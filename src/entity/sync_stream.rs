@@ -37,6 +37,14 @@ pub struct Model {
     pub failures: i32,
     pub last_run_id: Option<SyncRunId>,
     pub last_synced_at: Option<DateTimeUtc>,
+    /// The run whose deletions wait for a confirmation.
+    pub held_run_id: Option<SyncRunId>,
+    /// How many they are.
+    pub held_records: Option<i64>,
+    /// Of how many records.
+    pub held_of: Option<i64>,
+    /// When a pass first held deletions back that are still waiting.
+    pub held_at: Option<DateTimeUtc>,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
 }
@@ -61,6 +69,11 @@ pub fn update_of(tenant: TenantId, id: SyncStreamId) -> UpdateMany<Entity> {
 /// The streams of these integrations of whomever, for the chore that sees to schedules.
 pub fn of_any(integrations: Vec<IntegrationId>) -> Select<Entity> {
     Entity::find().filter(COLUMN.integration_id.is_in(integrations)).order_by_asc(Column::Id)
+}
+
+/// Those of an integration whose deletions wait for a confirmation.
+pub fn holding(tenant: TenantId, integration: IntegrationId) -> Select<Entity> {
+    of(tenant).filter(COLUMN.integration_id.eq(integration)).filter(COLUMN.held_at.is_not_null())
 }
 
 /// Somebody else made the same meanwhile.

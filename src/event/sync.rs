@@ -64,6 +64,12 @@ pub enum SyncEvent {
     Resumed { integration: IntegrationId, stream: String },
     /// Nothing is read on schedule any more, since runs failed again and again.
     Stopped { integration: IntegrationId, stream: String, reason: String },
+    /// A pass held deletions back: it would have deleted too many records.
+    DeletionsHeld { integration: IntegrationId, stream: String, run: SyncRunId, records: i64, of: i64 },
+    /// Somebody confirmed deletions that were held back; the run makes them if the records are still missing.
+    DeletionsConfirmed { integration: IntegrationId, stream: String, run: SyncRunId, records: i64 },
+    /// No deletions are held back any more: `DELETED`, `SEEN_AGAIN` or `DISCARDED`.
+    DeletionsReleased { integration: IntegrationId, stream: String, run: SyncRunId, records: i64, reason: String },
     /// It is read at other times.
     ScheduleSet { integration: IntegrationId, stream: String, changes: Changes },
 }
@@ -83,6 +89,9 @@ impl Fact for SyncEvent {
             Self::Paused { .. } => "sync.paused",
             Self::Resumed { .. } => "sync.resumed",
             Self::Stopped { .. } => "sync.stopped",
+            Self::DeletionsHeld { .. } => "sync.deletions_held",
+            Self::DeletionsConfirmed { .. } => "sync.deletions_confirmed",
+            Self::DeletionsReleased { .. } => "sync.deletions_released",
             Self::ScheduleSet { .. } => "sync.schedule_set",
         }
     }
@@ -100,6 +109,9 @@ impl Fact for SyncEvent {
             | Self::Paused { integration, .. }
             | Self::Resumed { integration, .. }
             | Self::Stopped { integration, .. }
+            | Self::DeletionsHeld { integration, .. }
+            | Self::DeletionsConfirmed { integration, .. }
+            | Self::DeletionsReleased { integration, .. }
             | Self::ScheduleSet { integration, .. } => integration.to_string(),
         }
     }

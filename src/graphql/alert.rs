@@ -29,6 +29,8 @@ pub enum AlertKind {
     Unhealthy,
     /// Records are not read any more, since runs failed one after the other: mend what is wrong and resume.
     SyncStopped,
+    /// A pass over a stream would mark unusually many records as deleted: confirm the deletions, or check the provider.
+    DeletionsHeld,
     /// Webhooks do not arrive at a destination: mend it before it is disabled.
     Undelivered,
     /// A destination of webhooks was disabled because nothing arrived there: mend it, enable it and recover it.

@@ -88,6 +88,7 @@ pub struct Mutation(
     integration::link::LinkMutation,
     health::change::HealthMutation,
     sync::change::SyncMutation,
+    sync::deletions::DeletionMutation,
     inbox::change::SourceMutation,
     inbox::replay::ReplayMutation,
     outbound::change::OutboundMutation,

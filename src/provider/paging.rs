@@ -3,6 +3,10 @@
 //! A [`Position`] is all that is needed to go on, so it can be stored with the records of the page before: a
 //! run that is killed goes on where it was. Pages end. A cursor that comes twice, an address that leads to
 //! another host, a page without records: each is an end or an error, never a loop.
+//!
+//! A page number or an offset names a place in the list, not a record. A record that is removed while the list is read
+//! moves all behind it to the front, and one of them from a page that was not read onto one that was: a listing by such
+//! positions may lack records that exist. [`SecondLook`] says how a record that was not listed is looked for again.
 
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
@@ -34,6 +38,43 @@ pub enum Position {
     Page(u32),
     /// After so many records.
     Offset(u64),
+}
+
+/// How a second look finds the records that a first one missed because the list changed while it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondLook {
+    /// Not at all: a position names a record, or there is one page, so that nothing is missed.
+    Unneeded,
+    /// By reading the list from the beginning again: the provider's addresses may count pages or not.
+    Again,
+    /// By reading the pages from the last one to the first.
+    Backward,
+}
+
+impl SecondLook {
+    /// The second look that a way of paging needs.
+    #[must_use]
+    pub const fn of(paging: Option<&Paging>) -> Self {
+        match paging {
+            None | Some(Paging::Cursor(_)) => Self::Unneeded,
+            Some(Paging::LinkHeader(_) | Paging::NextUrl(_)) => Self::Again,
+            Some(Paging::Page(_) | Paging::Offset(_)) => Self::Backward,
+        }
+    }
+}
+
+/// The position one page before another; nothing before the first page. An offset goes back by `step` records.
+#[must_use]
+pub fn previous(paging: &Paging, position: &Position, step: u64) -> Option<Position> {
+    match (paging, position) {
+        (Paging::Page(it), Position::Page(number)) => {
+            (*number > u32::from(!it.from_zero)).then(|| Position::Page(number - 1))
+        }
+        (Paging::Offset(_), Position::Offset(number)) => {
+            (*number > 0).then(|| Position::Offset(number.saturating_sub(step.max(1))))
+        }
+        _ => None,
+    }
 }
 
 /// A page that was read.
@@ -238,6 +279,25 @@ mod tests {
         let document = Document::from(body);
         let url = Url::parse("https://api.example.com/v1/things?page=1").unwrap();
         next(paging, position, Page { document: &document, headers: &headers, url: &url, records })
+    }
+
+    #[test]
+    fn pages_are_read_backward_to_the_first_one() {
+        let back = |paging: &Paging, from: Position, step: u64| {
+            std::iter::successors(Some(from), |position| previous(paging, position, step)).collect::<Vec<_>>()
+        };
+        let by_page = paging("by = \"page\"\nparameter = \"page\"\nsize = { most = 2 }");
+        assert_eq!(back(&by_page, Position::Page(3), 2), [3, 2, 1].map(Position::Page));
+        let from_zero = paging("by = \"page\"\nparameter = \"page\"\nfrom_zero = true\nsize = { most = 2 }");
+        assert_eq!(back(&from_zero, Position::Page(2), 2), [2, 1, 0].map(Position::Page));
+        let by_offset = paging("by = \"offset\"\nparameter = \"skip\"\nsize = { most = 2 }");
+        assert_eq!(back(&by_offset, Position::Offset(5), 2), [5, 3, 1, 0].map(Position::Offset));
+        assert_eq!(previous(&by_page, &Position::Start, 2), None, "the first page has none before it");
+        for (paging, expected) in [(&by_page, SecondLook::Backward), (&by_offset, SecondLook::Backward)] {
+            assert_eq!(SecondLook::of(Some(paging)), expected);
+        }
+        assert_eq!(SecondLook::of(Some(&paging("by = \"link_header\""))), SecondLook::Again);
+        assert_eq!(SecondLook::of(None), SecondLook::Unneeded);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 mod acme;
 mod away;
 mod deep;
+mod deletions;
+mod deletions_kill;
 mod faults;
 mod kill;
 mod people;

@@ -18,9 +18,28 @@ pub(super) struct Marks {
     place: String,
     steps: u64,
     power: u64,
+    /// Records of the smallest page that another followed.
+    #[serde(default)]
+    least: Option<u64>,
 }
 
 impl Marks {
+    /// Notes how many records a page had that another follows.
+    pub(super) fn followed(&mut self, records: usize) {
+        let records = records as u64;
+        self.least = Some(self.least.map_or(records, |least| least.min(records)));
+    }
+
+    /// How many records lie between two pages at least.
+    pub(super) fn step(&self) -> u64 {
+        self.least.unwrap_or(1).max(1)
+    }
+
+    /// What is remembered when the list is read a second time.
+    pub(super) fn anew(&self) -> Self {
+        Self { least: self.least, ..Self::default() }
+    }
+
     /// Remembers a page and where it leads. Says what is wrong if it was there before.
     pub(super) fn pass(&mut self, records: &[Record], next: &Position) -> Result<(), &'static str> {
         let (page, place) = (of_page(records), of_place(next));

@@ -18,8 +18,10 @@
 //! **Records** ([`record`]) are told apart by the provider's id. One that says what it said before is not written.
 //! One that is older, by the provider's time, than what is kept is passed over, so that it does not matter whether a
 //! webhook or a poll comes first. What the provider marks as gone, or what a complete full pass did not see where
-//! absence means that ([`absent`]), is marked as deleted and stays for who follows changes. Every change takes the next number of
-//! its stream, while the stream's row is held: numbers have no holes and come in the order of commits.
+//! absence means that ([`absent`]), is marked as deleted and stays for who follows changes. Where pages are numbered,
+//! a record must be missing in two looks; and a pass that would delete a large share of the records deletes none until
+//! somebody confirms it ([`deletions`]). Every change takes the next number of its stream, while the stream's row is
+//! held: numbers have no holes and come in the order of commits.
 //!
 //! **What goes wrong.** Elements that are no record are kept with the reason, and the run goes on; but then nothing
 //! counts as absent. A provider that is away or cannot be read is asked again after a pause; after three times without
@@ -28,13 +30,17 @@
 //! stops and an alert says so, until somebody resumes it. A run whose job is gone is put back by [`watch`].
 //!
 //! **What is not promised.** That a record is there before its page is kept; that what changes while a full pass runs
-//! is in it: the next run brings it.
+//! is in it: the next run brings it. That a record which is there is never marked as deleted is promised as far as
+//! [`absent`] says.
 
 mod absent;
+mod decide;
+pub mod deletions;
 pub mod failure;
 pub mod hint;
 pub mod list;
 pub mod log;
+mod look;
 mod marks;
 mod page;
 pub mod plan;

@@ -173,6 +173,11 @@ pub(super) async fn begin(
         keeps_cursor: mode == Mode::Backfill && !reset,
         full_pass: since.is_none().then_some(row.full_pass),
         absent_after: None,
+        second_look: None,
+        missing: None,
+        approved: None,
+        confirmed: None,
+        held: None,
         expected: started.then_some(expected),
         seen: 0,
         added: 0,
@@ -275,12 +280,12 @@ pub async fn backfill(cx: &Cx, id: IntegrationId, key: &str, reset: bool) -> Res
     .await
 }
 
-fn paused(own: &Stream) -> Error {
+pub(super) fn paused(own: &Stream) -> Error {
     Error::conflict("stream", format!("{} is paused; resume it first", own.name))
 }
 
 /// An integration that may be read, held until the commit.
-async fn may_sync(txn: &Txn, id: IntegrationId) -> Result<Integration> {
+pub(super) async fn may_sync(txn: &Txn, id: IntegrationId) -> Result<Integration> {
     let integration = stream::held_integration(txn, id).await?;
     may_be_used(&integration)?;
     if !integration.can_sync {

@@ -82,6 +82,10 @@ pub(super) async fn held(txn: &Txn, integration: &Integration, key: &str) -> Res
         failures: 0,
         last_run_id: None,
         last_synced_at: None,
+        held_run_id: None,
+        held_records: None,
+        held_of: None,
+        held_at: None,
         created_at: txn.now(),
         updated_at: txn.now(),
     };

@@ -11,7 +11,9 @@ use serde_json::json;
 use super::{
     Level, Status, SyncRun,
     absent::Seen,
+    decide,
     log::{self, Line},
+    look,
     page::{self, Next, unusable},
     run::{self, Held, RunSync},
     stream,
@@ -22,6 +24,7 @@ use crate::{
         integration::{Integration, call},
         job::queue,
     },
+    entity::sync_run::SecondLook,
     event::sync::SyncEvent,
     kernel::{
         clock::Moment,
@@ -33,7 +36,7 @@ use crate::{
     provider::{
         classify::Failure,
         connector::{Paged, Trouble},
-        manifest::{answer::Class, stream::Stream},
+        manifest::{answer::Class, paging::Paging, stream::Stream},
         paging::Position,
     },
 };
@@ -66,7 +69,8 @@ pub enum Ended {
 ///
 /// While a page is being kept, the next one is asked for; what comes of that counts only once the page is kept.
 pub async fn work(cx: &Cx, id: SyncRunId, stopping: impl Fn() -> bool) -> Result<Ended> {
-    let Some((integration, own, mut current)) = take_up(cx, id).await? else { return Ok(Ended::Settled) };
+    let Some((integration, own, paging, mut current)) = take_up(cx, id).await? else { return Ok(Ended::Settled) };
+    let paging = paging.as_ref();
     let (began, mut pages, mut ahead, mut seen) = (Instant::now(), 0, None, None);
     loop {
         pages += 1;
@@ -76,19 +80,30 @@ pub async fn work(cx: &Cx, id: SyncRunId, stopping: impl Fn() -> bool) -> Result
                 Some(seen) => seen,
                 none => none.insert(Seen::of(cx, &current).await?),
             };
-            page::forget_absent(cx, id, seen).await?
+            if current.approved.is_some() {
+                page::forget_absent(cx, id, seen).await?
+            } else {
+                decide::decide(cx, &current, paging, seen).await?
+            }
         } else {
+            // Another look has begun, whose records are still to be seen.
+            seen = None;
             let asking = match ahead.take() {
                 Some(asking) => asking,
                 None => Ahead::asked(ask(cx, &integration, &own, Place::of(&current)?)),
             };
             let answer = match asking.answer().await {
                 Ok(answer) => answer,
+                Err(halt) if halt.refuses() && current.second_look == Some(SecondLook::Up) => Paged::empty(),
+                Err(halt) if halt.refuses() && current.second_look.is_some() => {
+                    decide::undecided(cx, id, "the provider refused a page").await?;
+                    return Ok(Ended::Settled);
+                }
                 Err(halt) => return halted(cx, id, halt).await.map(|()| Ended::Settled),
             };
             last |= began.elapsed() > SLICE.0;
-            let mut keeping = pin!(page::keep(cx, id, &own, &answer));
-            if let Some(position) = answer.next.clone().filter(|_| !last) {
+            let mut keeping = pin!(page::keep(cx, id, &own, paging, &answer));
+            if let Some(position) = look::onward(&current, paging, &answer)?.position.filter(|_| !last) {
                 let place = Place { position, ..Place::of(&current)? };
                 let mut asking = Ahead::asked(ask(cx, &integration, &own, place));
                 let kept = asking.beside(keeping.as_mut()).await?;
@@ -140,7 +155,7 @@ impl<'a> Ahead<'a> {
 }
 
 /// Takes a run up, if it is there to be done.
-async fn take_up(cx: &Cx, id: SyncRunId) -> Result<Option<(Integration, Stream, SyncRun)>> {
+async fn take_up(cx: &Cx, id: SyncRunId) -> Result<Option<(Integration, Stream, Option<Paging>, SyncRun)>> {
     cx.write(async |txn| {
         let Some(mut held) = Held::of(txn, id).await?.filter(|held| held.run.status.is_active()) else {
             txn.finish()?;
@@ -152,8 +167,11 @@ async fn take_up(cx: &Cx, id: SyncRunId) -> Result<Option<(Integration, Stream, 
             return Ok(None);
         }
         let manifest = call::manifest(cx, &held.integration);
-        let own = manifest.as_ref().and_then(|manifest| stream::named(manifest, &held.run.stream).ok());
-        let Some(own) = own else {
+        let own = manifest.as_ref().and_then(|manifest| {
+            let own = stream::named(manifest, &held.run.stream).ok()?;
+            Some((own, manifest.paging_of(own).cloned()))
+        });
+        let Some((own, paging)) = own else {
             run::failed(txn, &mut held, "invalid", "the provider's file has no such stream any more").await?;
             txn.finish()?;
             return Ok(None);
@@ -186,7 +204,7 @@ async fn take_up(cx: &Cx, id: SyncRunId) -> Result<Option<(Integration, Stream, 
                 counts: held.counts(),
             })?;
         }
-        Ok(Some((held.integration, own.clone(), held.run)))
+        Ok(Some((held.integration, own.clone(), paging, held.run)))
     })
     .await
 }
@@ -201,6 +219,13 @@ enum Halt {
     Away(Error),
 }
 
+impl Halt {
+    /// Whether the provider refuses the page itself, as some do behind the end of a list.
+    fn refuses(&self) -> bool {
+        matches!(self, Self::Provider(failure) if matches!(failure.class, Class::NotFound | Class::Invalid))
+    }
+}
+
 /// Which page of a run.
 struct Place {
     position: Position,
@@ -211,9 +236,7 @@ struct Place {
 impl Place {
     /// The page at which a run is.
     fn of(run: &SyncRun) -> Result<Self> {
-        let position = serde_json::from_value(run.position.clone())
-            .map_err(|error| Error::Internal("the position of a run cannot be read", error.into()))?;
-        Ok(Self { position, since: run.since, trace: Trace::parse(&run.trace) })
+        Ok(Self { position: look::position(run)?, since: run.since, trace: Trace::parse(&run.trace) })
     }
 }
 

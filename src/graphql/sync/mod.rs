@@ -1,6 +1,7 @@
 //! Syncs in the API: streams, runs, what they write down, records.
 
 pub mod change;
+pub mod deletions;
 pub mod follow;
 pub mod log;
 pub mod record;
@@ -10,6 +11,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
+use self::deletions::SyncHeldDeletions;
 use super::{
     context::Ask,
     error::Result,
@@ -186,6 +188,16 @@ impl SyncRun {
         self.0.error.as_deref()
     }
 
+    /// Number of deletions that the run held back because they were too many. Null when it held none back.
+    async fn held_deletions(&self) -> Option<i32> {
+        self.0.held.map(number)
+    }
+
+    /// Number of deletions that somebody confirmed for this run. Null when none were.
+    async fn confirmed_deletions(&self) -> Option<i32> {
+        self.0.confirmed.map(number)
+    }
+
     /// Its place among other calls, as `traceparent` has it: the provider was told the same.
     async fn trace(&self) -> &str {
         &self.0.trace
@@ -323,6 +335,12 @@ impl SyncStream {
     /// When it was last read to the end.
     async fn last_synced_at(&self) -> Option<DateTime<Utc>> {
         self.row.as_ref()?.last_synced_at
+    }
+
+    /// Deletions that wait for `confirmSyncDeletions`, because a pass would have deleted too many records. Null when
+    /// there are none.
+    async fn held_deletions(&self) -> Option<SyncHeldDeletions> {
+        SyncHeldDeletions::held_by(self.row.as_ref()?)
     }
 
     /// The newest run; null before the first, or when it is not kept any more.

@@ -25,6 +25,14 @@ pub struct Paged {
     pub received: usize,
 }
 
+impl Paged {
+    /// A page without records, with which a list ends.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self { records: Vec::new(), unfit: Vec::new(), next: None, received: 0 }
+    }
+}
+
 impl Connector {
     /// Reads the page at a position. With `since` only what changed after that moment, where the provider can be
     /// asked so; it must be the same for all pages of a run.

@@ -41,7 +41,7 @@ use portolan::{
         sync::{run, work},
         tenant::{Tenant, lifecycle},
     },
-    entity::sync_failure,
+    entity::{sync_failure, sync_stream},
     kernel::{chance::SeededChance, cursor::Cursor, id::IntegrationId, scope::Role, token as text},
     provider::simulator::hook::How,
 };
@@ -187,6 +187,19 @@ async fn synced(hub: &TestHub, cx: &Cx, id: IntegrationId) -> (String, String) {
     .await
     .unwrap();
     let queued = run::sync_now(cx, id, Some("payments")).await.unwrap().remove(0);
+    cx.write(async |txn| {
+        for run in [&begun, &queued] {
+            let holds = sync_stream::update_of(run.tenant_id, run.stream_id)
+                .col_expr(sync_stream::Column::HeldRunId, run.id.into())
+                .col_expr(sync_stream::Column::HeldRecords, 90_i64.into())
+                .col_expr(sync_stream::Column::HeldOf, 100_i64.into())
+                .col_expr(sync_stream::Column::HeldAt, txn.now().into());
+            holds.exec(&**txn).await?;
+        }
+        Ok(())
+    })
+    .await
+    .unwrap();
     // Who takes the next one is not to get this one.
     queue::take(hub.app.hub(), "sync.run", 1, "nobody", TimeDelta::days(1_000)).await.unwrap();
     (begun.id.to_string(), queued.id.to_string())

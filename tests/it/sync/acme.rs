@@ -122,6 +122,60 @@ category = { of = "text", by = "kinds" }
 example = { id = "1", text = "a", at = 1795255200 }
 "#;
 
+/// Streams whose positions count: by page number, by offset, and by addresses that have a page number.
+const COUNTED: &str = r#"
+[[streams]]
+key = "numbered"
+name = "Things by page number"
+about = "product"
+request = { path = "/things" }
+records = "things"
+id = "id"
+updated_at = "none"
+since = "none"
+schedule = "hourly"
+deletions = "absent"
+transform = "{id: id, text: text}"
+paging = { by = "page", parameter = "page", size = { parameter = "limit", most = 50 } }
+example = { id = "1", text = "a" }
+
+[[streams]]
+key = "skipped"
+name = "Things by offset"
+about = "product"
+request = { path = "/things" }
+records = "things"
+id = "id"
+updated_at = "none"
+since = "none"
+schedule = "hourly"
+deletions = "absent"
+transform = "{id: id, text: text}"
+paging = { by = "offset", parameter = "skip", total = "total", size = { parameter = "limit", most = 50 } }
+example = { id = "1", text = "a" }
+
+[[streams]]
+key = "linked"
+name = "Things by address"
+about = "product"
+request = { path = "/linked" }
+records = "things"
+id = "id"
+updated_at = "none"
+since = "none"
+schedule = "hourly"
+deletions = "absent"
+transform = "{id: id, text: text}"
+paging = { by = "next_url", next = "next_url" }
+example = { id = "1", text = "a" }
+"#;
+
+/// The size of pages that are counted.
+pub const PAGE: usize = 50;
+
+/// What happens to the things just before a page is given; the page is told by its number.
+pub type Meanwhile = Box<dyn FnMut(usize, &mut BTreeMap<String, Thing>) + Send>;
+
 /// A thing that Acme has.
 #[derive(Clone, Debug)]
 pub struct Thing {
@@ -151,6 +205,11 @@ struct State {
     way: Way,
     size: Option<usize>,
     many: Option<usize>,
+    meanwhile: Option<Meanwhile>,
+    /// Whether a page behind the end is refused.
+    strict: bool,
+    /// The place of the page that was given last, if pages before it are refused.
+    forward: Option<usize>,
 }
 
 pub struct Acme {
@@ -170,12 +229,17 @@ impl Acme {
         Self::with(&format!("{FILE}{DAYS}")).await
     }
 
+    /// With streams whose positions count.
+    pub async fn counted() -> Self {
+        Self::with(&format!("{FILE}{COUNTED}")).await
+    }
+
     async fn with(file: &str) -> Self {
         let (state, asked) = (Arc::<Mutex<State>>::default(), Arc::<AtomicUsize>::default());
         let (behind, count) = (Arc::clone(&state), Arc::clone(&asked));
         let server = Scripted::start(move |heard| {
             count.fetch_add(1, Ordering::SeqCst);
-            answer(&behind.lock().unwrap(), heard)
+            answer(&mut behind.lock().unwrap(), heard)
         })
         .await;
         let files = tempfile::tempdir().unwrap();
@@ -222,6 +286,27 @@ impl Acme {
         self.state.lock().unwrap().way = way;
     }
 
+    /// Lets something happen just before each page that is counted.
+    pub fn meanwhile(&self, meanwhile: impl FnMut(usize, &mut BTreeMap<String, Thing>) + Send + 'static) {
+        self.state.lock().unwrap().meanwhile = Some(Box::new(meanwhile));
+    }
+
+    /// Lets nothing happen any more.
+    pub fn quiet(&self) {
+        let mut state = self.state.lock().unwrap();
+        (state.meanwhile, state.forward) = (None, None);
+    }
+
+    /// Refuses pages before the one that was given last.
+    pub fn only_forward(&self) {
+        self.state.lock().unwrap().forward = Some(0);
+    }
+
+    /// Refuses pages behind the end of a list that is counted.
+    pub fn strict(&self) {
+        self.state.lock().unwrap().strict = true;
+    }
+
     /// Has pages of that size.
     pub fn pages_of(&self, size: usize) {
         self.state.lock().unwrap().size = Some(size);
@@ -256,7 +341,29 @@ fn made_up(many: usize, heard: &Heard) -> Said {
     Said { body: body.into(), ..Said::json(200, &Value::Null) }
 }
 
-fn answer(state: &State, heard: &Heard) -> Said {
+/// A page that is named by its place in the list.
+fn counted(state: &mut State, heard: &Heard, from: usize) -> Said {
+    if let Some(meanwhile) = &mut state.meanwhile {
+        meanwhile(from / PAGE + 1, &mut state.things);
+    }
+    let total = state.things.len();
+    if let Some(last) = &mut state.forward {
+        if from < *last {
+            return Said::json(400, &json!({ "error": "pages are given once" }));
+        }
+        *last = from;
+    }
+    if state.strict && from > 0 && from >= total {
+        return Said::json(404, &json!({ "error": "there is no such page" }));
+    }
+    let page: Vec<_> = state.things.iter().skip(from).take(PAGE).collect();
+    let shown: Vec<_> = page.iter().map(|(id, thing)| json!({ "id": id, "text": thing.text })).collect();
+    let more = from + page.len() < total;
+    let next = more.then(|| format!("?next={}", from + PAGE));
+    Said::json(200, &json!({ "things": shown, "total": total, "next_url": next }))
+}
+
+fn answer(state: &mut State, heard: &Heard) -> Said {
     if heard.authorization.as_deref() != Some("Bearer right") {
         return Said::json(401, &json!({ "error": "who are you?" }));
     }
@@ -265,6 +372,13 @@ fn answer(state: &State, heard: &Heard) -> Said {
     }
     if let Some(many) = state.many {
         return made_up(many, heard);
+    }
+    let number = |name: &str| heard.query.get(name).and_then(|text| text.parse::<usize>().ok());
+    let page = number("page").map(|page| (page - 1) * PAGE).or(number("skip")).or(number("next"));
+    let from = page.or(heard.path.ends_with("/linked").then_some(0));
+    let well = matches!(state.way, Way::Well);
+    if let Some(from) = from.filter(|_| well) {
+        return counted(state, heard, from);
     }
     let marks = heard.path.ends_with("/changes");
     let since: i64 = heard.query.get("since").and_then(|since| since.parse().ok()).unwrap_or(i64::MIN);

@@ -14,6 +14,7 @@ pub const CASES: &[Case] = &[
              syncStreams {
                key name schedule { frequency cron timeZone chosen } scheduled paused stoppedAt stoppedBecause watermark
                totalRecords changeNumber failuresInRow lastSyncedAt lastRun { id }
+               heldDeletions { records of since run { id } }
              }
            }
          }",
@@ -44,7 +45,7 @@ pub const CASES: &[Case] = &[
            syncRuns(integrationId: $id, first: 2, after: $after, filter: $filter) {
              edges { cursor node { id } }
              nodes {
-               id integrationId stream mode cause status since bytes tookMs errorClass error trace requestedBy
+               id integrationId stream mode cause status since bytes tookMs heldDeletions confirmedDeletions errorClass error trace requestedBy
                progress { pages seen added updated unchanged deleted failed estimatedRest }
                createdAt startedAt progressedAt endedAt
              }
@@ -137,6 +138,20 @@ pub const CASES: &[Case] = &[
     )
     // It is not paused.
     .quiet(),
+    Case::spending(
+        Needs::Scope(Scope::IntegrationRun),
+        "mutation ConfirmSyncDeletions($input: ConfirmSyncDeletionsInput!) {
+           confirmSyncDeletions(input: $input) { stream { key } run { id } userErrors { code path message } }
+         }",
+        |side| json!({ "input": { "integrationId": side["integration"], "stream": "payments" } }),
+    ),
+    Case::spending(
+        Needs::Scope(Scope::IntegrationRun),
+        "mutation DiscardSyncDeletions($input: DiscardSyncDeletionsInput!) {
+           discardSyncDeletions(input: $input) { stream { key } userErrors { code path message } }
+         }",
+        |side| json!({ "input": { "integrationId": side["integration"], "stream": "customers" } }),
+    ),
     Case::spending(
         Needs::Scope(Scope::IntegrationRun),
         "mutation CancelSyncRun($input: CancelSyncRunInput!) {
