@@ -20,8 +20,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     config::Config,
     context::{
-        DataKeys, Database, EventSettings, Hub, InboxSettings, Lines, PasswordHashing, Refusals, SyncSettings, Turns,
-        database, evidence::Collector, intake::Intake, issuer_keys::IssuerKeys,
+        ClockGuard, DataKeys, Database, EventSettings, Hub, InboxSettings, Lines, PasswordHashing, Refusals,
+        SyncSettings, Turns, database, evidence::Collector, intake::Intake, issuer_keys::IssuerKeys,
     },
     domain::{
         access,
@@ -174,6 +174,7 @@ impl App {
         let access = access_settings(config);
         let hub = Arc::new(Hub {
             database,
+            clock_guard: ClockGuard::new(Arc::clone(&world.clock)),
             clock: world.clock,
             chance: world.chance,
             ring,

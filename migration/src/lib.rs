@@ -30,8 +30,8 @@ mod m20261122_000017_orders;
 mod m20261122_000018_told;
 mod m20261122_000019_exchange_at_scale;
 mod m20261130_000020_write_probe;
-mod m20261130_000040_hub_identity;
 mod m20261130_000035_attempt_limits;
+mod m20261130_000040_hub_identity;
 mod m20261130_000050_held_deletions;
 mod m20261130_000051_key_erasures;
 

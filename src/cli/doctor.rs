@@ -3,9 +3,9 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use clap::Args;
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::DbBackend;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -16,10 +16,13 @@ use super::{
 use crate::{
     app::{check_keys, database_settings},
     config::{Config, Environment, Flags},
-    context::{Database, database::Place},
-    domain::job::{State, list},
+    context::{Database, clock_guard::MOST, database::Place},
+    domain::{
+        event,
+        job::{State, list},
+    },
     kernel::{
-        clock::{Clock, SystemClock},
+        clock::{Clock, Moment, SystemClock},
         error::chain,
     },
 };
@@ -194,12 +197,19 @@ async fn jobs(database: &Database) -> Finding {
 async fn clock(database: &Database) -> Finding {
     let ours = SystemClock.now();
     if database.backend() != DbBackend::Postgres {
-        return Finding::good("clock", format!("{} UTC", ours.format("%Y-%m-%d %H:%M:%S")));
+        return clock_and_log(database, ours).await;
     }
-    let asked = Statement::from_string(DbBackend::Postgres, "SELECT clock_timestamp()");
-    let theirs = database.reader().query_one_raw(asked).await;
-    match theirs.ok().flatten().and_then(|row| row.try_get_by_index::<DateTime<Utc>>(0).ok()) {
+    match database.time().await.ok().flatten() {
         Some(theirs) if (theirs - ours).abs() < SKEW => Finding::good("clock", "agrees with the database's"),
+        Some(theirs) if (theirs - ours).abs() > MOST => Finding::bad(
+            "clock",
+            format!(
+                "differs from the database's by {} ms; a server with this clock is not ready and does nothing because \
+                 of the time",
+                (theirs - ours).num_milliseconds()
+            ),
+            "Let both machines follow the same time servers.",
+        ),
         Some(theirs) => Finding::bad(
             "clock",
             format!("differs from the database's by {} ms", (theirs - ours).num_milliseconds()),
@@ -225,6 +235,19 @@ fn proxies(config: &Config) -> Finding {
         ),
         0 => Finding::good("proxies", "none is trusted; addresses of callers are those of their connections"),
         count => Finding::good("proxies", format!("X-Forwarded-For is believed from {count}")),
+    }
+}
+
+/// Without a server's clock: the newest event is not of the future.
+async fn clock_and_log(database: &Database, ours: Moment) -> Finding {
+    // A database that has not every table yet has no events either.
+    match event::newest_at(database).await {
+        Ok(Some(newest)) if newest - ours > MOST => Finding::bad(
+            "clock",
+            format!("is {} s behind the newest event ({newest})", (newest - ours).num_seconds()),
+            "Set the clock of this machine. If it is right, it was wrong when that event was written.",
+        ),
+        _ => Finding::good("clock", format!("{} UTC", ours.format("%Y-%m-%d %H:%M:%S"))),
     }
 }
 

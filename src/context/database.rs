@@ -47,6 +47,7 @@ use sea_orm::{
 };
 
 use crate::kernel::{
+    clock::Moment,
     error::{Error, Result, Source},
     secret::Secret,
 };
@@ -196,6 +197,15 @@ impl Database {
             0 => Ok(()),
             missing => Err(Error::Unavailable("the schema", format!("{missing} migrations are missing").into())),
         }
+    }
+
+    /// What time it is by the clock of the server. Nothing, if there is no server.
+    pub async fn time(&self) -> Result<Option<Moment>> {
+        if self.backend() != DbBackend::Postgres {
+            return Ok(None);
+        }
+        let asked = Statement::from_string(DbBackend::Postgres, "SELECT clock_timestamp()");
+        Ok(self.reader.query_one_raw(asked).await?.map(|row| row.try_get_by_index(0)).transpose()?)
     }
 
     /// Whether it has a table; a new one has none. Asked where a failure must not be taken for a no.

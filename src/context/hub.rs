@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::{
-    DataKeys, Database, Lines, PasswordHashing, Refusals, Turns, evidence::Collector, intake::Intake,
+    ClockGuard, DataKeys, Database, Lines, PasswordHashing, Refusals, Turns, evidence::Collector, intake::Intake,
     issuer_keys::IssuerKeys,
 };
 use crate::{
@@ -118,6 +118,8 @@ pub struct Hub {
     pub database: Database,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// Whether that can be relied on.
+    pub clock_guard: ClockGuard,
     /// Where ids and secrets come from.
     pub chance: Arc<dyn Chance>,
     /// The master keys.

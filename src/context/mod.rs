@@ -11,6 +11,7 @@
 //! The network is never awaited inside a transaction: `Txn` is not handed to anything that can reach it.
 
 pub mod chain;
+pub mod clock_guard;
 mod cx;
 mod data_keys;
 pub mod database;
@@ -25,6 +26,7 @@ mod refusals;
 mod turns;
 mod txn;
 
+pub use clock_guard::{ClockGuard, ClockState};
 pub use cx::{Cx, RequestInfo};
 pub use data_keys::DataKeys;
 pub use database::Database;

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QuerySelect, Select};
 
 use crate::{
-    context::{Cx, Hub, Txn},
+    context::{Cx, Database, Hub, Txn, clock_guard::SLACK},
     domain::keyring::HUB,
     entity::{
         event as entity, event_head, first::First, page, partner_integration, partner_reader, webhook_destination,
@@ -20,6 +20,7 @@ use crate::{
     },
     event::{Entry, Interest, log},
     kernel::{
+        clock::Moment,
         error::{Error, Result},
         id::EventId,
         page::{Page, PageArgs},
@@ -137,6 +138,11 @@ pub async fn retain(hub: Arc<Hub>) -> Result<u64> {
     }
 }
 
+/// When the newest event of the hub was written, by the clock of who wrote it.
+pub async fn newest_at(database: &Database) -> Result<Option<Moment>> {
+    Ok(entity::newest().first(database.reader()).await?.map(|event| event.at))
+}
+
 /// Removes one batch.
 async fn remove(txn: &Txn) -> Result<u64> {
     let settings = &txn.cx().hub().events;
@@ -154,7 +160,12 @@ async fn remove(txn: &Txn) -> Result<u64> {
         Some(_) => newest.min(1 + partner_reader::row().first(&**txn).await?.map_or(0, |row| row.position)),
         None => newest,
     };
-    let old = rows.into_iter().take_while(|row| row.position < newest && (row.position <= most || row.at < due));
+    // One that a clock wrote which was ahead is as old as what comes after it.
+    let future = txn.now() + SLACK;
+    let ended = |row: &entity::Model| row.position <= most || row.at < due;
+    let mut old: Vec<_> =
+        rows.into_iter().take_while(|row| row.position < newest && (ended(row) || row.at > future)).collect();
+    while old.pop_if(|row| !ended(row)).is_some() {}
     let mut oldest = BTreeMap::new();
     let (mut last, mut count) = (None, 0);
     for row in old {

@@ -52,6 +52,11 @@ pub fn tenants_without_since(moment: DateTimeUtc) -> Select<Entity> {
     Entity::find().select_only().column(Column::TenantId).group_by(Column::TenantId).having(newest.lte(moment))
 }
 
+/// Lets keys of the whole hub be as old as now that are said to have been made after a moment.
+pub fn made_after(moment: DateTimeUtc, now: DateTimeUtc) -> UpdateMany<Entity> {
+    Entity::update_many().col_expr(Column::CreatedAt, Expr::value(now)).filter(COLUMN.created_at.gt(moment))
+}
+
 /// Counts seals under one key.
 pub fn count_seals(tenant: TenantId, version: i32, seals: i64) -> UpdateMany<Entity> {
     Entity::update_many()

@@ -44,6 +44,11 @@ pub fn oldest() -> Select<Entity> {
     Entity::find().order_by_asc(Column::Position)
 }
 
+/// The newest events of the whole hub first; for a comparison with the clock.
+pub fn newest() -> Select<Entity> {
+    Entity::find().order_by_desc(Column::Position)
+}
+
 /// Takes away events up to a position; for retention.
 pub fn up_to(position: i64) -> DeleteMany<Entity> {
     Entity::delete_many().filter(COLUMN.position.lte(position))

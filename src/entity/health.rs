@@ -1,7 +1,7 @@
 //! What is known of each integration's health. Rows of the whole hub are taken by whoever probes.
 
 use sea_orm::{
-    FromQueryResult, QueryOrder, QuerySelect, Statement, UpdateMany,
+    FromQueryResult, QueryOrder, QuerySelect, QueryTrait, Statement, UpdateMany,
     entity::prelude::*,
     sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict},
 };
@@ -163,6 +163,44 @@ pub fn set_out(backend: sea_orm::DbBackend, now: Moment, next: Vec<(IntegrationI
         "UPDATE health SET asked_at = {now}, next_at = due.column2 FROM (VALUES {rows}) AS due \
          WHERE health.integration_id = due.column1"
     ))
+}
+
+/// The intervals that people chose, each once.
+pub fn intervals() -> Select<Entity> {
+    Entity::find().select_only().column(Column::Every).filter(COLUMN.every.is_not_null()).distinct()
+}
+
+/// Lets the next probe be now where it is planned for later than a moment: of integrations with this interval of their
+/// own, or of those of some providers that have none.
+pub fn replanned(later_than: Moment, now: Moment, of: Replanned<'_>) -> UpdateMany<Entity> {
+    let late = Entity::update_many()
+        .col_expr(Column::NextAt, Expr::value(now))
+        .filter(COLUMN.watched.eq(true))
+        .filter(COLUMN.next_at.gt(later_than));
+    let providers = |select: Select<integration::Entity>| {
+        Column::IntegrationId.in_subquery(select.select_only().column(integration::Column::Id).into_query())
+    };
+    let all = integration::Entity::find;
+    match of {
+        Replanned::Every(seconds) => late.filter(COLUMN.every.eq(seconds)),
+        Replanned::Of(keys) => late
+            .filter(COLUMN.every.is_null())
+            .filter(providers(all().filter(integration::COLUMN.provider.is_in(keys.iter().copied())))),
+        Replanned::NotOf(keys) => late
+            .filter(COLUMN.every.is_null())
+            .filter(providers(all().filter(integration::COLUMN.provider.is_not_in(keys.iter().copied())))),
+    }
+}
+
+/// Whose probes are planned anew.
+#[derive(Clone, Copy, Debug)]
+pub enum Replanned<'a> {
+    /// Those with this interval of their own, in seconds.
+    Every(i32),
+    /// Those of these providers.
+    Of(&'a [&'a str]),
+    /// Those of all other providers.
+    NotOf(&'a [&'a str]),
 }
 
 /// Begins to watch every enabled integration of the hub of which nothing is known yet.

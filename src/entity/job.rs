@@ -200,6 +200,29 @@ pub fn keep(holder: &str, jobs: Vec<JobId>, until: Moment) -> UpdateMany<Entity>
         .filter(COLUMN.state.eq(State::Running))
 }
 
+/// Some that wait and were written after a moment, when it has not come yet: by a clock that was ahead.
+pub fn written_after(moment: Moment, most: u64) -> Select<Entity> {
+    Entity::find().filter(COLUMN.state.eq(State::Waiting)).filter(COLUMN.updated_at.gt(moment)).limit(most)
+}
+
+/// Lets one of them run at another moment, unless it was written again.
+pub fn replanned(job: JobId, written: Moment, run_at: Moment, now: Moment) -> UpdateMany<Entity> {
+    Entity::update_many()
+        .col_expr(Column::RunAt, Expr::value(run_at))
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .filter(COLUMN.id.eq(job))
+        .filter(COLUMN.state.eq(State::Waiting))
+        .filter(COLUMN.updated_at.eq(written))
+}
+
+/// Shortens leases that are longer than leases are.
+pub fn shortened(longest: Moment, until: Moment) -> UpdateMany<Entity> {
+    Entity::update_many()
+        .col_expr(Column::LeasedUntil, Expr::value(until))
+        .filter(COLUMN.state.eq(State::Running))
+        .filter(COLUMN.leased_until.gt(longest))
+}
+
 /// Lets go of jobs whose worker was not heard of for the length of its lease, unless they were tried often enough.
 pub fn let_go(now: Moment, reason: &str) -> UpdateMany<Entity> {
     waiting(Entity::update_many(), now)

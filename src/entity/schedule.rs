@@ -64,6 +64,23 @@ pub fn next() -> Select<Entity> {
     Entity::find().filter(COLUMN.next_at.is_not_null()).order_by_asc(Column::NextAt).limit(1)
 }
 
+/// Those of everybody that are due later than a moment, after an id, in the order of ids.
+pub fn later_than(moment: Moment, after: Option<ScheduleId>, most: u64) -> Select<Entity> {
+    let later = Entity::find().filter(COLUMN.next_at.gt(moment)).order_by_asc(Column::Id).limit(most);
+    match after {
+        Some(id) => later.filter(COLUMN.id.gt(id)),
+        None => later,
+    }
+}
+
+/// Plans another next tick, unless somebody else has planned one.
+pub fn replanned(id: ScheduleId, from: Moment, to: Moment) -> UpdateMany<Entity> {
+    Entity::update_many()
+        .col_expr(Column::NextAt, Expr::value(to))
+        .filter(COLUMN.id.eq(id))
+        .filter(COLUMN.next_at.eq(from))
+}
+
 /// Notes that a tick is over, and when the next one is.
 pub fn moved(id: ScheduleId, last: Moment, next: Option<Moment>) -> UpdateMany<Entity> {
     Entity::update_many()

@@ -1,7 +1,7 @@
 //! The keys with which the hub signs tokens and checkpoints: the public halves. The private ones are
 //! secrets of the hub.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{UpdateMany, entity::prelude::*, sea_query::Expr};
 
 use crate::kernel::id::SigningKeyId;
 
@@ -19,6 +19,11 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// Lets keys sign from a moment on that would begin only after another.
+pub fn signing_after(moment: DateTimeUtc, from: DateTimeUtc) -> UpdateMany<Entity> {
+    Entity::update_many().col_expr(Column::SignsFrom, Expr::value(from)).filter(COLUMN.signs_from.gt(moment))
+}
 
 /// All of them: they are the hub's own.
 pub fn of_hub() -> Select<Entity> {

@@ -1,6 +1,6 @@
 //! Runs that read a stream.
 
-use sea_orm::{DeleteMany, QueryOrder, QuerySelect, entity::prelude::*};
+use sea_orm::{DeleteMany, QueryOrder, QuerySelect, UpdateMany, entity::prelude::*, sea_query::Expr};
 
 use crate::kernel::{
     clock::Moment,
@@ -165,6 +165,14 @@ pub fn silent_since(moment: Moment, most: u64) -> Select<Entity> {
 pub fn ended_before(moment: Moment, most: u64) -> Select<Entity> {
     let ids = Entity::find().select_only().column(Column::Id).filter(COLUMN.ended_at.lt(moment));
     ids.order_by_asc(Column::EndedAt).limit(most)
+}
+
+/// Says that active runs of the whole hub showed progress now that are said to have shown some after a moment.
+pub fn progressed_after(moment: Moment, now: Moment) -> UpdateMany<Entity> {
+    Entity::update_many()
+        .col_expr(Column::ProgressedAt, Expr::value(now))
+        .filter(COLUMN.ended_at.is_null())
+        .filter(COLUMN.progressed_at.gt(moment))
 }
 
 /// These of the whole hub, to forget.

@@ -111,6 +111,16 @@ pub fn waiting(
         .distinct()
 }
 
+/// Lets those of the whole hub that wait be sent now which are planned for later than they can be, or were made after a
+/// moment that has not come yet.
+pub fn replanned(latest: Moment, future: Moment, now: Moment) -> UpdateMany<Entity> {
+    Entity::update_many()
+        .col_expr(Column::NextAt, Expr::value(now))
+        .filter(Expr::cust("status = 'PENDING'"))
+        .filter(COLUMN.next_at.gt(future))
+        .filter(COLUMN.next_at.gt(latest).or(COLUMN.created_at.gt(future)))
+}
+
 /// Takes the first so many that are due of each of several destinations: nobody else does until that moment.
 ///
 /// A server is told to go from destination to destination, and then by the ids: what it counted when nothing waited

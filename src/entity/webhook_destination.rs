@@ -1,7 +1,9 @@
 //! Where webhooks go. Who settles deliveries and who adds some holds the rows of their destinations, always in the
 //! order of their ids: so what is first in line is known to both.
 
-use sea_orm::{DbBackend, FromQueryResult, QueryOrder, QuerySelect, Statement, entity::prelude::*};
+use sea_orm::{
+    DbBackend, FromQueryResult, QueryOrder, QuerySelect, Statement, UpdateMany, entity::prelude::*, sea_query::Expr,
+};
 
 use crate::kernel::id::{IntegrationId, TenantId, WebhookDestinationId};
 
@@ -88,6 +90,18 @@ pub struct Line {
     pub failures: i32,
     pub paused_until: Option<DateTimeUtc>,
     pub due: DateTimeUtc,
+}
+
+/// Ends pauses of the whole hub that are longer than pauses are.
+pub fn paused_after(longest: DateTimeUtc) -> UpdateMany<Entity> {
+    Entity::update_many()
+        .col_expr(Column::PausedUntil, Expr::value(None::<DateTimeUtc>))
+        .filter(COLUMN.paused_until.gt(longest))
+}
+
+/// Lets failures of the whole hub begin now that are said to have begun after a moment.
+pub fn failing_after(moment: DateTimeUtc, now: DateTimeUtc) -> UpdateMany<Entity> {
+    Entity::update_many().col_expr(Column::FailingSince, Expr::value(now)).filter(COLUMN.failing_since.gt(moment))
 }
 
 /// The destinations of the whole hub that wait for something, and for when. Tenants that are suspended wait, and so do

@@ -16,7 +16,8 @@ pub async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// Whether requests can be served: not stopping, the database there, its schema complete, writes stored.
+/// Whether requests can be served: not stopping, the database there, its schema complete, writes stored, the clock as the
+/// database's.
 pub async fn ready(State(door): State<Door>) -> Response {
     let database = door.hub.database.ready().await;
     let storage = if database.is_ok() { door.hub.database.writable().await } else { Ok(()) };
@@ -24,13 +25,16 @@ pub async fn ready(State(door): State<Door>) -> Response {
         tracing::warn!(error = chain(error), "not ready");
     }
     let stopping = door.stopping.is_cancelled();
-    let able = database.is_ok() && storage.is_ok() && !stopping;
+    let clock = door.hub.clock_guard.state();
+    let able = database.is_ok() && storage.is_ok() && !stopping && clock.may_schedule();
     let status = if able { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let parts = json!({
         "ready": status == StatusCode::OK,
         "serving": if stopping { "stopping" } else { "ok" },
         "database": if database.is_ok() { "ok" } else { "unavailable" },
         "storage": if storage.is_ok() { "ok" } else { "failing" },
+        "clock": clock.name(),
+        "clockDeviationMs": door.hub.clock_guard.deviation().num_milliseconds(),
     });
     let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     (status, json, format!("{parts}\n")).into_response()

@@ -86,6 +86,29 @@ impl Rhythm {
         }
     }
 
+    /// The last moment for which the next tick can be planned at `now`. Nothing, if there is no next tick.
+    #[must_use]
+    pub fn latest(&self, now: Moment) -> Option<Moment> {
+        match self {
+            Self::Every { seconds, .. } => now.checked_add_signed(TimeDelta::seconds(i64::from(*seconds).max(1))),
+            Self::Cron { .. } => self.next(now, now),
+        }
+    }
+
+    /// The next tick after `now`, for one that was planned for later than it can be. The grid of an interval stays.
+    #[must_use]
+    pub fn sooner(&self, planned: Moment, now: Moment) -> Option<Moment> {
+        match self {
+            Self::Every { seconds, .. } => {
+                let interval = i64::from(*seconds).max(1) * 1_000_000;
+                let ahead = (planned - now).num_microseconds()?;
+                let rest = ahead.rem_euclid(interval);
+                now.checked_add_signed(TimeDelta::microseconds(if rest == 0 { interval } else { rest }))
+            }
+            Self::Cron { .. } => self.next(now, now),
+        }
+    }
+
     /// How much later than planned the work of a tick begins.
     pub fn delay(&self, chance: &dyn Chance) -> TimeDelta {
         match self {
@@ -126,6 +149,19 @@ mod tests {
         assert_eq!(rhythm.next(last, at("2026-01-01T00:01:00.5Z")), Some(at("2026-01-01T00:02:00Z")));
         assert_eq!(rhythm.next(last, at("2026-01-02T10:30:30Z")), Some(at("2026-01-02T10:31:00Z")), "a day was missed");
         assert_eq!(rhythm.next(last, at("2025-12-31T23:00:00Z")), Some(at("2026-01-01T00:01:00Z")), "a clock set back");
+    }
+
+    #[test]
+    fn a_tick_that_is_planned_too_late_comes_at_the_next_place_of_the_grid() {
+        let now = at("2026-01-01T00:00:30Z");
+        let interval = Rhythm::every(3_600, 0).unwrap();
+        assert_eq!(interval.latest(now), Some(at("2026-01-01T01:00:30Z")));
+        let planned = at("2027-02-05T07:15:00Z");
+        assert_eq!(interval.sooner(planned, now), Some(at("2026-01-01T00:15:00Z")));
+        assert_eq!(interval.sooner(at("2027-02-05T07:00:30Z"), now), Some(at("2026-01-01T01:00:30Z")));
+        let daily = Rhythm::cron("0 2 * * *", "UTC", now).unwrap();
+        assert_eq!(daily.latest(now), Some(at("2026-01-01T02:00:00Z")));
+        assert_eq!(daily.sooner(planned, now), Some(at("2026-01-01T02:00:00Z")));
     }
 
     #[test]

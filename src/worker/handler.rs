@@ -59,6 +59,21 @@ pub struct Task {
     pub stopping: CancellationToken,
 }
 
+impl Task {
+    /// Whether this may delete something because of the time. What may not is left for the next tick.
+    #[must_use]
+    pub fn may_delete(&self) -> bool {
+        let clock = self.cx.hub().clock_guard.state();
+        if !clock.may_delete() {
+            tracing::warn!(
+                clock = clock.name(),
+                "work was left for the next time: the clock of this node is not confirmed"
+            );
+        }
+        clock.may_delete()
+    }
+}
+
 /// How work ended.
 pub type Outcome = Result<(), Setback>;
 

@@ -8,8 +8,12 @@
 //! once: it looks at the rows, not at a plan. So a chore that was cut off is simply run again. Each runs
 //! when it is kicked and at its own interval, and says what it did. What must run once for all nodes is a job with a
 //! schedule.
+//!
+//! **The clock** of the node is watched ([`clock`]): what is done because of the time begins when it was compared, and
+//! waits while it cannot be relied on. Each chore says what it needs ([`Needs`]).
 
 mod audit;
+pub mod clock;
 pub mod handler;
 mod inbox;
 mod integration;
@@ -26,13 +30,14 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use self::{
+    clock::ClockWatch,
     handler::Kind,
     outbound::Sender,
     prober::Prober,
     runner::{Observer, Runner, Settings},
 };
 use crate::{
-    context::{Cx, Hub, NewJob},
+    context::{ClockState, Cx, Hub, NewJob},
     domain::{
         credential::{self, token},
         event, health,
@@ -85,9 +90,14 @@ pub fn start(
     sent: outbound::Observer,
     stop: &CancellationToken,
 ) {
+    use Needs::{Deletion, Nothing, Time};
     let runner = Runner::new(Arc::clone(hub), kinds(), settings, observer, stop.clone());
-    let own = Arc::clone(hub);
+    hub.tasks.spawn(ClockWatch::new(Arc::clone(hub), settings.lease).run(stop.clone()));
+    let (own, stopped) = (Arc::clone(hub), stop.clone());
     hub.tasks.spawn(async move {
+        if stopped.run_until_cancelled(own.clock_guard.may_schedule()).await.is_none() {
+            return;
+        }
         if let Err(error) = schedule_own(&own).await {
             tracing::error!(error = chain(&error), "the hub's own schedules are not set");
         }
@@ -97,29 +107,29 @@ pub fn start(
     hub.tasks.spawn(outbound::route(Arc::clone(hub), stop.clone()));
     hub.tasks.spawn(partner::follow(Arc::clone(hub), stop.clone()));
     hub.tasks.spawn(Sender::new(Arc::clone(hub)).observed_by(sent).run(stop.clone()));
-    repeat(hub, stop, "forget old health checks", Duration::from_mins(10), health::watch::retain);
-    repeat(hub, stop, "finish key rotations", Duration::from_secs(20), keys::finish_rotations);
-    repeat(hub, stop, "erase destroyed keys", Duration::from_secs(20), keys::erase_destroyed);
-    repeat(hub, stop, "forget unwrapped keys", Duration::from_mins(1), keys::forget_old);
-    repeat(hub, stop, "renew signing keys", Duration::from_hours(1), keys::renew_signing_keys);
-    repeat(hub, stop, "note refused attempts", Duration::from_mins(1), audit::note_refusals);
-    repeat(hub, stop, "forget old attempts to sign in", Duration::from_mins(10), keys::forget_attempts);
-    repeat(hub, stop, "sign the audit log", Duration::from_hours(1), audit::sign);
-    repeat(hub, stop, "buy tokens ahead", Duration::from_secs(10), token::ahead);
-    repeat(hub, stop, "retire credentials", Duration::from_mins(1), credential::retire);
-    repeat(hub, stop, "end tests that were cut off", Duration::from_mins(1), mend::tests);
-    repeat(hub, stop, "forget ended links", Duration::from_hours(1), mend::forget_ended);
-    repeat(hub, stop, "set sync schedules right", Duration::from_secs(30), sync_schedule::sweep);
-    repeat(hub, stop, "put back lost syncs", Duration::from_mins(1), sync_watch::put_back);
-    repeat(hub, stop, "forget old syncs", Duration::from_hours(1), sync_watch::forget_old);
-    repeat(hub, stop, "look for webhooks that wait", Duration::from_secs(10), intake::sweep);
-    repeat(hub, stop, "forget old webhooks", Duration::from_mins(10), retain::forget_old);
-    repeat(hub, stop, "delete sources of deleted integrations", Duration::from_mins(1), source::orphans);
-    repeat(hub, stop, "forget old deliveries", Duration::from_mins(10), webhooks::retain::forget_old);
-    repeat(hub, stop, "give up updates of unknown orders", Duration::from_mins(1), monitor::give_up);
-    repeat(hub, stop, "forget old partner updates", Duration::from_hours(1), monitor::forget_old);
-    repeat(hub, stop, "prune the event log", Duration::from_mins(10), event::retain);
-    repeat(hub, stop, "remove deleted tenants", Duration::from_mins(5), tenants::empty_deleted);
+    repeat(hub, stop, Deletion, "forget old health checks", Duration::from_mins(10), health::watch::retain);
+    repeat(hub, stop, Nothing, "finish key rotations", Duration::from_secs(20), keys::finish_rotations);
+    repeat(hub, stop, Nothing, "erase destroyed keys", Duration::from_secs(20), keys::erase_destroyed);
+    repeat(hub, stop, Nothing, "forget unwrapped keys", Duration::from_mins(1), keys::forget_old);
+    repeat(hub, stop, Deletion, "renew signing keys", Duration::from_hours(1), keys::renew_signing_keys);
+    repeat(hub, stop, Nothing, "note refused attempts", Duration::from_mins(1), audit::note_refusals);
+    repeat(hub, stop, Deletion, "forget old attempts to sign in", Duration::from_mins(10), keys::forget_attempts);
+    repeat(hub, stop, Deletion, "sign the audit log", Duration::from_hours(1), audit::sign);
+    repeat(hub, stop, Time, "buy tokens ahead", Duration::from_secs(10), token::ahead);
+    repeat(hub, stop, Deletion, "retire credentials", Duration::from_mins(1), credential::retire);
+    repeat(hub, stop, Time, "end tests that were cut off", Duration::from_mins(1), mend::tests);
+    repeat(hub, stop, Deletion, "forget ended links", Duration::from_hours(1), mend::forget_ended);
+    repeat(hub, stop, Time, "set sync schedules right", Duration::from_secs(30), sync_schedule::sweep);
+    repeat(hub, stop, Time, "put back lost syncs", Duration::from_mins(1), sync_watch::put_back);
+    repeat(hub, stop, Deletion, "forget old syncs", Duration::from_hours(1), sync_watch::forget_old);
+    repeat(hub, stop, Time, "look for webhooks that wait", Duration::from_secs(10), intake::sweep);
+    repeat(hub, stop, Deletion, "forget old webhooks", Duration::from_mins(10), retain::forget_old);
+    repeat(hub, stop, Nothing, "delete sources of deleted integrations", Duration::from_mins(1), source::orphans);
+    repeat(hub, stop, Deletion, "forget old deliveries", Duration::from_mins(10), webhooks::retain::forget_old);
+    repeat(hub, stop, Deletion, "give up updates of unknown orders", Duration::from_mins(1), monitor::give_up);
+    repeat(hub, stop, Deletion, "forget old partner updates", Duration::from_hours(1), monitor::forget_old);
+    repeat(hub, stop, Deletion, "prune the event log", Duration::from_mins(10), event::retain);
+    repeat(hub, stop, Deletion, "remove deleted tenants", Duration::from_mins(5), tenants::empty_deleted);
 }
 
 /// Sets the schedules of the hub itself. The first tick is now.
@@ -135,24 +145,57 @@ pub async fn schedule_own(hub: &Arc<Hub>) -> Result<()> {
     .await
 }
 
+/// What a chore does because of the time, and so how far the clock has to be relied on.
+#[derive(Clone, Copy, Debug)]
+enum Needs {
+    /// Nothing that matters: it runs whatever the clock says.
+    Nothing,
+    /// It begins something when its time has come.
+    Time,
+    /// It deletes or replaces something, or gives it up for good, when its time is over.
+    Deletion,
+}
+
+impl Needs {
+    fn met(self, clock: ClockState) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Time => clock.may_schedule(),
+            Self::Deletion => clock.may_delete(),
+        }
+    }
+}
+
 /// Runs a chore now and then.
-fn repeat<F>(hub: &Arc<Hub>, stop: &CancellationToken, name: &'static str, every: Duration, chore: fn(Arc<Hub>) -> F)
-where
+fn repeat<F>(
+    hub: &Arc<Hub>,
+    stop: &CancellationToken,
+    needs: Needs,
+    name: &'static str,
+    every: Duration,
+    chore: fn(Arc<Hub>) -> F,
+) where
     F: Future<Output = Result<u64>> + Send + 'static,
 {
     let (hub, stop) = (Arc::clone(hub), stop.clone());
     let tasks = hub.tasks.clone();
     tasks.spawn(async move {
+        if stop.run_until_cancelled(hub.clock_guard.compared()).await.is_none() {
+            return;
+        }
         loop {
-            match chore(Arc::clone(&hub)).await {
-                Ok(0) => {}
-                Ok(done) => tracing::info!(chore = name, done, "{name}: {done} done"),
-                Err(error) => tracing::warn!(chore = name, error = chain(&error), "{name}: failed, will try again"),
+            let met = needs.met(hub.clock_guard.state());
+            if met {
+                match chore(Arc::clone(&hub)).await {
+                    Ok(0) => {}
+                    Ok(done) => tracing::info!(chore = name, done, "{name}: {done} done"),
+                    Err(error) => tracing::warn!(chore = name, error = chain(&error), "{name}: failed, will try again"),
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = hub.chores.notified() => {}
-                () = tokio::time::sleep(every) => {}
+                () = tokio::time::sleep(if met { every } else { every.min(clock::COMPARED) }) => {}
             }
         }
     });

@@ -87,6 +87,10 @@ pub async fn route(hub: Arc<Hub>, stop: CancellationToken) {
     hub.feed.observe(Box::new(move |_| heard.notify_one()));
     let mut reached = Reached::default();
     while !stop.is_cancelled() {
+        if !hub.clock_guard.state().may_schedule() {
+            stop.run_until_cancelled(tokio::time::sleep(AGAIN)).await;
+            continue;
+        }
         let wait = match route::route(&hub, &mut reached).await {
             Ok(routed) if routed.more => continue,
             Ok(_) => LOOK,
@@ -244,6 +248,9 @@ impl Sender {
 
     /// Takes what is due, as far as there is room, and begins to send. Says when something is due next.
     async fn take(&mut self) -> Result<Duration> {
+        if !self.hub.clock_guard.state().may_schedule() {
+            return Ok(AGAIN);
+        }
         let most = self.hub.outbound.at_once.max(1);
         loop {
             let room = self.room();

@@ -27,6 +27,10 @@ pub async fn follow(hub: Arc<Hub>, stop: CancellationToken) {
     hub.feed.observe(Box::new(move |_| heard.notify_one()));
     let mut reached = Reached::default();
     while !stop.is_cancelled() {
+        if !hub.clock_guard.state().may_schedule() {
+            stop.run_until_cancelled(tokio::time::sleep(LOOK)).await;
+            continue;
+        }
         match reader::follow(&hub, &mut reached).await {
             Ok(reader::BATCH) => continue,
             Ok(_) => {}

@@ -111,6 +111,9 @@ impl Prober {
 
     /// Does whatever is due. Says how long there is nothing to do.
     async fn turn(&mut self) -> Result<Duration> {
+        if !self.hub.clock_guard.state().may_schedule() {
+            return Ok(AGAIN);
+        }
         let told = std::mem::take(&mut *self.shared.told.lock().unwrap_or_else(PoisonError::into_inner));
         let stale = self.looked.is_none_or(|looked| looked.elapsed() >= LOOK);
         if stale || !told.is_empty() {

@@ -7,6 +7,8 @@
 //! Beside it two small loops: one says every quarter of a lease that the jobs which run here are alive (and stops
 //! those that were given to somebody else); the other takes jobs from workers that say nothing any more, and counts.
 //!
+//! **With a wrong clock** nothing is taken, no tick is enqueued and no lease of others ends; what runs here is kept.
+//!
 //! **Stopping.** Nothing more is taken; what runs is told, and has the time of grace to end. What does not is cut
 //! off and put back, so that another node goes on at once.
 
@@ -176,6 +178,9 @@ impl Runner {
 
     /// Enqueues the ticks that are due, and takes and begins as many jobs as there are hands for.
     pub async fn turn(self: &Arc<Self>) -> Result<Turn> {
+        if !self.hub.clock_guard.state().may_schedule() {
+            return Ok(Turn::default());
+        }
         let mut turn = Turn { next: schedule::next(&self.hub).await?, ..Turn::default() };
         if turn.next.is_some_and(|next| next <= self.hub.clock.now()) {
             turn.taken += schedule::tick(&self.hub).await?;
@@ -357,7 +362,9 @@ impl Runner {
     async fn look_after(self: Arc<Self>, over: CancellationToken) {
         let mut counted: Option<Instant> = None;
         loop {
-            match queue::let_go(&self.hub).await {
+            let relied_on = self.hub.clock_guard.state().may_schedule();
+            let freed = if relied_on { queue::let_go(&self.hub).await } else { Ok(0) };
+            match freed {
                 Ok(0) => {}
                 Ok(count) => {
                     tracing::warn!(count, "jobs were taken from workers that were not heard of any more");

@@ -108,7 +108,7 @@ fn text(value: &Value) -> &str {
 }
 
 /// An integration of a provider that has what its fake takes for right, under a name.
-async fn connect(hub: &TestHub, provider: &str, name: &str) -> IntegrationId {
+pub async fn connect(hub: &TestHub, provider: &str, name: &str) -> IntegrationId {
     let manifest = Catalogue::embedded().get(provider).unwrap().clone();
     let auth = manifest.auth.iter().find(|auth| auth.token().is_none()).unwrap_or(&manifest.auth[0]);
     let values = auth.fields().iter().map(|field| field.name.as_str().to_owned());

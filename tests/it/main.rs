@@ -18,6 +18,7 @@ mod architecture;
 mod audit;
 mod bus;
 mod canary;
+mod clock;
 mod command_line;
 mod coverage;
 mod crash;

@@ -1,7 +1,7 @@
 //! Asking providers: what is due is taken, and each is asked the cheapest thing that proves it works.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -11,13 +11,17 @@ use sea_orm::ConnectionTrait;
 
 use super::{Health, Source, judge::Observation};
 use crate::{
-    context::{Cx, Hub},
+    context::{Cx, Hub, clock_guard::SLACK},
     domain::{
         credential::{self, AtHand, token},
         integration::{self, Integration, Status, call, test, trouble},
         keyring::HUB,
     },
-    entity::{first::First, health as entity, integration as integrations},
+    entity::{
+        first::First,
+        health::{self as entity, Replanned},
+        integration as integrations,
+    },
     kernel::{
         clock::Moment,
         error::{Error, Result, chain},
@@ -103,6 +107,34 @@ fn interval(hub: &Hub, provider: &str, every: Option<i32>) -> TimeDelta {
     hub.chance.fill(&mut byte);
     let share = 800 + i64::from(byte[0]) * 400 / 255;
     TimeDelta::milliseconds(whole.num_milliseconds() * share / 1_000)
+}
+
+/// Lets integrations be asked now whose next probe lies further ahead than their interval allows, as a clock that was
+/// ahead left it. Says how many.
+pub async fn recheck(hub: &Hub) -> Result<u64> {
+    let (now, db) = (hub.clock.now(), hub.database.writer());
+    // An interval is drawn a fifth longer or shorter.
+    let latest = |interval: TimeDelta| now + SLACK + interval * 5 / 4;
+    let mut by_interval: BTreeMap<TimeDelta, Vec<&str>> = BTreeMap::new();
+    for manifest in hub.catalogue.iter() {
+        by_interval.entry(usual(hub, manifest.key.as_str())).or_default().push(manifest.key.as_str());
+    }
+    by_interval.remove(&hub.health.interval);
+    let others: Vec<&str> = by_interval.values().flatten().copied().collect();
+    let mut changed =
+        entity::replanned(latest(hub.health.interval), now, Replanned::NotOf(&others)).exec(db).await?.rows_affected;
+    for (interval, providers) in by_interval {
+        changed += entity::replanned(latest(interval), now, Replanned::Of(&providers)).exec(db).await?.rows_affected;
+    }
+    let chosen: Vec<Option<i32>> = entity::intervals().into_tuple().all(hub.database.reader()).await?;
+    for seconds in chosen.into_iter().flatten() {
+        let latest = latest(TimeDelta::seconds(seconds.into()));
+        changed += entity::replanned(latest, now, Replanned::Every(seconds)).exec(db).await?.rows_affected;
+    }
+    if changed > 0 {
+        tracing::warn!(integrations = changed, "health checks were planned too far ahead and are due now");
+    }
+    Ok(changed)
 }
 
 /// Hears of the call.

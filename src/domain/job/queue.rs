@@ -7,7 +7,7 @@ use sea_orm::FromQueryResult;
 
 use super::Job;
 use crate::{
-    context::{Cx, Ending, Hub, Lease, RequestInfo, Txn},
+    context::{Cx, Ending, Hub, Lease, RequestInfo, Txn, clock_guard::SLACK},
     domain::keyring::HUB,
     entity::job::{self as entity, Taking},
     event::job::JobEvent,
@@ -21,6 +21,12 @@ use crate::{
 
 /// Why a job that nobody ends is taken from its worker.
 const SILENT: &str = "its worker was not heard of any more";
+
+/// Jobs that are planned anew at a time.
+const BATCH: u64 = 500;
+
+/// Leases, one after the other, that no lease is longer than: other nodes may have another setting.
+const LEASES: i32 = 10;
 
 /// Characters of a reason that are kept.
 const REASON: usize = 1_000;
@@ -51,7 +57,8 @@ pub async fn keep(hub: &Hub, holder: &str, jobs: Vec<JobId>, lease: TimeDelta) -
     if jobs.is_empty() {
         return Ok(jobs);
     }
-    let kept = entity::keep(holder, jobs, hub.clock.now() + lease);
+    // By the time of all, so that a clock that is ahead holds no job for years.
+    let kept = entity::keep(holder, jobs, hub.clock_guard.now() + lease);
     Ok(kept.exec_with_returning(hub.database.writer()).await?.into_iter().map(|job| job.id).collect())
 }
 
@@ -69,6 +76,29 @@ pub async fn let_go(hub: &Arc<Hub>) -> Result<u64> {
         }
     }
     Ok(free)
+}
+
+/// Sets right what a clock that was ahead has written: jobs that wait wait as long as they were to, and no lease is
+/// longer than several of the usual ones. Says how many.
+pub async fn recheck(hub: &Arc<Hub>, lease: TimeDelta) -> Result<u64> {
+    let (now, db, mut changed) = (hub.clock.now(), hub.database.writer(), 0);
+    loop {
+        let jobs = entity::written_after(now + SLACK, BATCH).all(db).await?;
+        for job in &jobs {
+            let wait = (job.run_at - job.updated_at).max(TimeDelta::zero());
+            let run_at = job.run_at.min(now + wait);
+            changed += entity::replanned(job.id, job.updated_at, run_at, now).exec(db).await?.rows_affected;
+        }
+        if (jobs.len() as u64) < BATCH {
+            break;
+        }
+    }
+    let longest = now + SLACK + lease * LEASES;
+    changed += entity::shortened(longest, now + lease).exec(db).await?.rows_affected;
+    if changed > 0 {
+        tracing::warn!(jobs = changed, "jobs were planned too far ahead and were planned anew");
+    }
+    Ok(changed)
 }
 
 /// The context in which a job that was taken runs: in its tenant, as whoever caused it, under its lease. Work that

@@ -6,6 +6,9 @@
 //!
 //! What was missed while nobody ran is one tick. If the work does not keep up with its ticks, so many of them wait
 //! at most; the others count as missed. Ticks of suspended tenants are missed too.
+//!
+//! **A clock that was wrong** may have planned a tick for another year. No tick is further ahead than its rhythm
+//! allows; one that is, is planned anew ([`recheck`]), at every start and every few minutes.
 
 use std::sync::Arc;
 
@@ -14,7 +17,7 @@ use sea_orm::{
 };
 
 use crate::{
-    context::{Cx, Hub, NewJob, Txn},
+    context::{Cx, Hub, NewJob, Txn, clock_guard::SLACK},
     domain::{
         keyring::HUB,
         tenant::{Status, Tenant},
@@ -110,6 +113,38 @@ pub async fn tick(hub: &Arc<Hub>) -> Result<u64> {
             return Ok(ticks);
         }
     }
+}
+
+/// Plans ticks anew that lie further ahead than their rhythm allows, as a clock that was ahead left them. Says how many.
+pub async fn recheck(hub: &Arc<Hub>) -> Result<u64> {
+    let (mut changed, mut after) = (0, None);
+    loop {
+        let now = hub.clock.now();
+        let page = entity::later_than(now + SLACK, after, BATCH).all(hub.database.reader()).await?;
+        for schedule in &page {
+            let Some((from, to)) = too_late(schedule, now) else { continue };
+            let replanned = entity::replanned(schedule.id, from, to).exec(hub.database.writer()).await?;
+            changed += replanned.rows_affected;
+            if replanned.rows_affected > 0 {
+                let (id, kind) = (schedule.id, schedule.kind.as_str());
+                tracing::warn!(schedule = %id, kind, %from, %to, "a tick was planned too far ahead and was planned anew");
+            }
+        }
+        after = page.last().map(|schedule| schedule.id);
+        if (page.len() as u64) < BATCH {
+            return Ok(changed);
+        }
+    }
+}
+
+/// For when the next tick is planned and when it should be, if it is planned too late.
+fn too_late(schedule: &Schedule, now: Moment) -> Option<(Moment, Moment)> {
+    let planned = schedule.next_at?;
+    let rhythm: Rhythm = serde_json::from_value(schedule.rhythm.clone()).ok()?;
+    if planned <= rhythm.latest(now + SLACK)? {
+        return None;
+    }
+    Some((planned, rhythm.sooner(planned, now)?))
 }
 
 async fn batch(txn: &Txn) -> Result<(u64, u64)> {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{HUB, damaged, erase, lacking, master};
 use crate::{
-    context::{Audit, Cx, Hub, Txn},
+    context::{Audit, Cx, Hub, Txn, clock_guard::SLACK},
     entity::{data_key as entity, first::First, secret, tenant},
     event::keyring::KeyringEvent,
     kernel::{
@@ -94,6 +94,12 @@ pub async fn renew(hub: &Arc<Hub>) -> Result<u64> {
         renewed += u64::from(made.await?);
     }
     Ok(renewed)
+}
+
+/// Sets right the age of keys that a clock made which was ahead, so that they are renewed in time. Says how many.
+pub async fn recheck(hub: &Hub) -> Result<u64> {
+    let now = hub.clock.now();
+    Ok(entity::made_after(now + SLACK, now).exec(hub.database.writer()).await?.rows_affected)
 }
 
 /// The tenant's newest key, held until the commit; its first one if it has none yet.

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{HUB, secret};
 use crate::{
-    context::{Cx, Hub},
+    context::{Cx, Hub, clock_guard::SLACK},
     entity::{first::First, signing_key as entity},
     kernel::{
         error::{Error, Result},
@@ -75,6 +75,13 @@ async fn private(hub: &Hub, id: SigningKeyId) -> Result<Option<SigningKey>> {
     let text = secret::get(hub, hub.database.reader(), HUB, &id.to_string(), PRIVATE).await?;
     let seed = text.as_ref().and_then(|text| unhex(text.expose()));
     Ok(seed.map(|seed| SigningKey::from_bytes(&seed)))
+}
+
+/// Sets right when keys begin to sign that a clock made which was ahead. Says how many.
+pub async fn recheck(hub: &Hub) -> Result<u64> {
+    let now = hub.clock.now();
+    let update = entity::signing_after(now + NOTICE + SLACK, now + NOTICE);
+    Ok(update.exec(hub.database.writer()).await?.rows_affected)
 }
 
 /// Makes the next key when the present one has signed for long enough. Says how many were made.

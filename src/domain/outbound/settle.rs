@@ -10,7 +10,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, 
 
 use super::{Status, WebhookAttempt, WebhookDelivery, WebhookDestination, send::Answered};
 use crate::{
-    context::{Audit, Cx, Hub, Txn},
+    context::{Audit, Cx, Hub, Txn, clock_guard::SLACK},
     domain::{
         alert::{self, Kind, NewAlert, Severity},
         keyring::HUB,
@@ -67,6 +67,23 @@ pub async fn settle(hub: &Arc<Hub>, answered: &[Answered]) -> Result<()> {
         tell(txn, settled.values())
     })
     .await
+}
+
+/// Sets right what a clock that was ahead has planned: deliveries, pauses, and since when destinations fail. Says how
+/// many.
+pub async fn recheck(hub: &Hub) -> Result<u64> {
+    let (now, db) = (hub.clock.now(), hub.database.writer());
+    let future = now + SLACK;
+    // Longer than any wait of the schedule, with its tenth more; what is told in rounds waits for a day at most.
+    let wait = hub.outbound.schedule.iter().copied().max().unwrap_or_default().max(LONGEST_WAIT) * 5 / 4;
+    let mut changed = entity::replanned(future + wait, future, now).exec(db).await?.rows_affected;
+    changed += webhook_destination::paused_after(future + LONGEST_WISH).exec(db).await?.rows_affected;
+    changed += webhook_destination::failing_after(future, now).exec(db).await?.rows_affected;
+    if changed > 0 {
+        tracing::warn!(changed, "webhook deliveries were planned too far ahead and are due now");
+        hub.deliveries.notify_one();
+    }
+    Ok(changed)
 }
 
 /// Writes how attempts ended and lets those behind them go on. Gives what was written.
@@ -173,7 +190,7 @@ async fn judge(txn: &Txn, before: WebhookDestination, answers: impl Iterator<Ite
     if gone && before.enabled {
         return disable(txn, after, "it answered 410 Gone").await;
     }
-    if failing >= limit && before.enabled {
+    if failing >= limit && before.enabled && txn.cx().hub().clock_guard.state().may_delete() {
         let days = format!("nothing arrived there for {} hours", failing.num_hours());
         return disable(txn, after, &days).await;
     }

@@ -11,7 +11,7 @@ use super::{
     run::{Held, RunSync},
 };
 use crate::{
-    context::{Cx, Hub, Txn, Work},
+    context::{Cx, Hub, Txn, Work, clock_guard::SLACK},
     domain::{job::State, keyring::HUB},
     entity::{job, sync_failure, sync_log, sync_run},
     kernel::{
@@ -33,6 +33,12 @@ pub async fn put_back(hub: Arc<Hub>) -> Result<u64> {
         count += u64::from(cx.write(async |txn| look(txn, run.id).await).await?);
     }
     Ok(count)
+}
+
+/// Sets right what a clock that was ahead has written of runs, so that the watchdog sees them. Says how many.
+pub async fn recheck(hub: &Hub) -> Result<u64> {
+    let now = hub.clock.now();
+    Ok(sync_run::progressed_after(now + SLACK, now).exec(hub.database.writer()).await?.rows_affected)
 }
 
 async fn look(txn: &Txn, id: SyncRunId) -> Result<bool> {
