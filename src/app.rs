@@ -166,7 +166,7 @@ impl App {
     ) -> Result<Self, StartError> {
         let trusted = config.server.trusted_documents.as_deref();
         let endpoint = Endpoint::new(endpoint_settings(config), trusted, Arc::clone(&metrics))?;
-        let client = Client::new(config.outgoing.allow.clone())?;
+        let client = Client::keeping(config.outgoing.allow.clone(), config.outgoing.idle_timeout)?;
         // SQLite has one writer; on a server one batch is gathered while another is made durable.
         let writers = if database.backend() == DbBackend::Sqlite { 1 } else { 2 };
         let verifier = Verifier::new(client.clone(), Arc::clone(&world.clock));

@@ -297,6 +297,8 @@ settings! {
         /// Networks, addresses and hosts that may be called although they are not of the public
         /// internet, and without TLS; for development. A host by name is trusted wherever it leads.
         allow: Vec<Place> = "",
+        /// Time for which an unused connection to another server is kept. All are closed within twice of it.
+        idle_timeout: Duration = "30s",
         /// Where a simulator plays the providers (`portolan provider simulate`). All of them are then asked
         /// there and none for real; not in production. Its address has to be among those that are allowed.
         simulator: Option<Url> = "",

@@ -49,7 +49,9 @@ pub enum Refusal {
     #[error("the host of the URL is a name of a local network")]
     LocalName,
     /// An address that is not of the public internet.
-    #[error("the host of the URL leads to an address that is not public ({0})")]
+    ///
+    /// Its kind is for the operator's log alone: told to a tenant, it would say what lies in the operator's network.
+    #[error("the host of the URL leads to an address that is not allowed")]
     Address(&'static str),
 }
 
@@ -135,7 +137,10 @@ impl Guard {
             IpAddr::V6(address) => not_public_v6(address),
         };
         match kind {
-            Some(kind) => Err(Refusal::Address(kind)),
+            Some(kind) => {
+                tracing::info!(%address, kind, "outgoing address refused");
+                Err(Refusal::Address(kind))
+            }
             None if !tls => Err(Refusal::Plain),
             None => Ok(()),
         }
@@ -160,7 +165,7 @@ impl Guard {
 }
 
 /// Whether all readers see the same letters: some drop spaces and line ends, some take a backslash for a slash.
-fn is_readable(text: &str) -> bool {
+pub(super) fn is_readable(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
 }
 

@@ -9,6 +9,9 @@
 //! what is counted is what is kept; an answer that comes compressed all the same is refused. HTTP/1.1 only:
 //! every provider speaks it, and its connections need no defence against each other.
 //!
+//! **Connections** are kept for the next call: at most 64 for one origin, each for `outgoing.idle_timeout` after its
+//! last use. Unused ones are looked for once in that time, so after a burst all are closed within twice of it.
+//!
 //! **Redirects** are answers like others, unless the call says how many to follow. Only GET and HEAD are repeated
 //! elsewhere. Each new address is looked at like the first; to another origin go only headers that say nothing
 //! of who asks.
@@ -58,7 +61,7 @@ pub use self::{
 /// How long making a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How long a connection is kept that nobody uses.
+/// How long a connection is kept that nobody uses, if nothing else is said.
 const KEPT: Duration = Duration::from_secs(30);
 
 /// How many of those for one origin: as many as webhooks are under way to one destination, which would otherwise dial
@@ -186,14 +189,19 @@ pub struct Client {
 impl Client {
     /// A client that may also call the places that are opened.
     pub fn new(opened: Vec<Place>) -> Result<Self, CallError> {
+        Self::keeping(opened, KEPT)
+    }
+
+    /// The same, with another time for which unused connections are kept.
+    pub fn keeping(opened: Vec<Place>, idle: Duration) -> Result<Self, CallError> {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        Self::with(Guard::new(opened), Arc::new(SystemNetwork), roots, CONNECT)
+        Self::with(Guard::new(opened), Arc::new(SystemNetwork), roots, CONNECT, idle)
     }
 
     /// A client over a network of a test's own.
     #[cfg(test)]
     pub(in crate::provider) fn through(network: Arc<dyn Network>, opened: Vec<Place>) -> Self {
-        Self::with(Guard::new(opened), network, RootCertStore::empty(), CONNECT).unwrap()
+        Self::with(Guard::new(opened), network, RootCertStore::empty(), CONNECT, KEPT).unwrap()
     }
 
     fn with(
@@ -201,6 +209,7 @@ impl Client {
         network: Arc<dyn Network>,
         roots: RootCertStore,
         within: Duration,
+        idle: Duration,
     ) -> Result<Self, CallError> {
         // Named, since a crate that brings another provider must not change what we speak.
         let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -214,7 +223,7 @@ impl Client {
         let pool = Pool::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(KEPT)
+            .pool_idle_timeout(idle)
             .pool_max_idle_per_host(KEPT_EACH)
             .http1_max_headers(HEADERS)
             .http1_max_buf_size(HEAD)

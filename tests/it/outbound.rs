@@ -4,6 +4,7 @@
 
 mod bad;
 mod disabled;
+mod idle;
 mod kill;
 mod neighbours;
 mod order;

@@ -36,7 +36,7 @@ fn client(network: &Arc<Remembering>, opened: &[&str]) -> Client {
 fn patient(network: &Arc<Remembering>, opened: &[&str], within: Duration) -> Client {
     let opened = opened.iter().map(|place| place.parse().unwrap()).collect();
     let network: Arc<dyn Network> = Arc::clone(network) as _;
-    Client::with(Guard::new(opened), network, RootCertStore::empty(), within).unwrap()
+    Client::with(Guard::new(opened), network, RootCertStore::empty(), within, KEPT).unwrap()
 }
 
 /// A server that stands for one of the internet, and a client that may call it.
@@ -314,7 +314,7 @@ async fn the_other_side_must_be_who_it_should_be() {
     let mut roots = RootCertStore::empty();
     roots.add(certificate.into()).unwrap();
     let shared: Arc<dyn Network> = Arc::clone(&network) as _;
-    let knows = Client::with(Guard::default(), shared, roots, CONNECT).unwrap();
+    let knows = Client::with(Guard::default(), shared, roots, CONNECT, KEPT).unwrap();
     assert_eq!(knows.send(call("https://good.example.com/")).await.unwrap().body, "ok");
     let other = knows.send(call("https://other.example.com/")).await;
     assert!(matches!(other, Err(CallError::Tls(_))), "{other:?}");

@@ -13,7 +13,7 @@ use super::{
     schema::Schemas,
     shape::{Shape, shape, words},
 };
-use crate::provider::{expression::Expression, mapping::Mapping, template::Template};
+use crate::provider::{address, expression::Expression, mapping::Mapping, template::Template};
 
 shape! {
     /// Versions of an interface.
@@ -210,7 +210,9 @@ impl Setting {
         match self.kind {
             SettingKind::Number if text.parse::<u64>().is_err() => Err("it is a whole number".to_owned()),
             SettingKind::Flag if !matches!(text, "true" | "false") => Err("it is true or false".to_owned()),
-            SettingKind::Url if !url::Url::parse(text).is_ok_and(|url| is_base(&url)) => {
+            SettingKind::Url
+                if !address::is_readable(text) || !url::Url::parse(text).is_ok_and(|url| is_base(&url)) =>
+            {
                 Err("it is an address that begins with https:// and has no parameters".to_owned())
             }
             SettingKind::Mapping => Mapping::parse(text).map(|_| ()),

@@ -155,7 +155,9 @@ pub struct Link(pub String);
 
 text_shape!(Link, "an https address", "\"https://…\"", {"type": "string", "pattern": "^https://"}, |text| {
     let url = url::Url::parse(text).map_err(|error| error.to_string())?;
-    if url.scheme() == "https" { Ok(Link(text.to_owned())) } else { Err("it begins with https://".to_owned()) }
+    if text.chars().any(char::is_control) {
+        Err("it has no control characters".to_owned())
+    } else if url.scheme() == "https" { Ok(Link(text.to_owned())) } else { Err("it begins with https://".to_owned()) }
 });
 
 /// An address with gaps, to which requests go.

@@ -146,6 +146,55 @@ async fn addresses_inward_are_refused_and_never_dialled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn addresses_with_control_characters_are_not_saved() {
+    let hub = TestHub::start().await;
+    let admin = hub.token(Role::Admin).await;
+    for address in [
+        "https://api.exa\tmple.com/v1",
+        "https://api.example.com/v1\n",
+        "https://api.example.com/\rv1",
+        "\thttps://api.example.com",
+        "https://api.example.com/v 1",
+        "https://api.example.com/\u{7f}",
+    ] {
+        let input = json!({ "provider": "custom_rest", "settings": [{ "name": "base_url", "value": address }],
+            "credentials": { "apiKey": { "key": "some-long-enough-key" } } });
+        let payload = create(&hub, &admin, input).await;
+        assert_eq!(payload["integration"], Value::Null, "{address:?}");
+        let refusals = refusals(&payload);
+        assert!(refusals.iter().any(|(path, _)| path.starts_with("settings")), "{address:?} {payload}");
+    }
+    assert_eq!(count(&hub, &admin).await, 0);
+
+    let destination = "mutation($url: String!) { createWebhookDestination(input: { name: \"A\", url: $url, events: [\"*\"] }) \
+        { destination { id } userErrors { code path } } }";
+    let issuer = "mutation($url: String!) { createIssuer(input: { name: \"A\", iss: $url, audience: \"a\", algorithm: RS256, \
+        defaultRole: VIEWER }) { issuer { id } userErrors { code path } } }";
+    for (mutation, document) in [("createWebhookDestination", destination), ("createIssuer", issuer)] {
+        for address in ["https://exa\tmple.com/x", "https://example.com/\rx", "https://example.com/\nx"] {
+            let reply = hub.ask(&admin, document, json!({ "url": address })).await;
+            assert_eq!(reply.user_codes(mutation), ["BAD_USER_INPUT"], "{address:?} {}", reply.text);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_address_is_not_described_to_a_tenant() {
+    let hub = TestHub::start().await;
+    let admin = hub.token(Role::Admin).await;
+    for address in ["https://127.0.0.1/v1", "https://10.0.0.1/v1", "https://169.254.169.254/latest", "https://[::1]/v1"]
+    {
+        let input = json!({ "provider": "custom_rest", "settings": [{ "name": "base_url", "value": address }],
+            "credentials": { "apiKey": { "key": "some-long-enough-key" } } });
+        let said = create(&hub, &admin, input).await.to_string();
+        assert!(said.contains("not allowed"), "{said}");
+        for class in ["loopback", "private", "metadata", "link-local", "not public", "unspecified"] {
+            assert!(!said.contains(class), "{said}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_is_wrong_in_its_own_way_is_told_apart() {
     let played = Played::start().await;
     let hub = hub_of(&played.settings()).await;
