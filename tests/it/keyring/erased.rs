@@ -186,7 +186,7 @@ async fn a_hub_that_was_killed_erases_the_keys_after_its_next_start() {
         let id = made["tenant"]["id"].clone();
         let own = run_on(&database, &["token", "create", "--tenant", &slug, "--role", "admin"]).stdout;
         let connect_it = "mutation { createIntegration(input: { provider: \"stripe\", skipTest: true,
-            credentials: { apiKey: { key: \"sk_test_canary\" } } }) {
+            credentials: { apiKey: { key: \"sk_test_ExampleExampleExample01\" } } }) {
             integration { id } userErrors { path message } } }";
         let made = server.ask(own.trim(), connect_it, Value::Null).await;
         assert!(made.text.contains("int_"), "{}", made.text);

@@ -234,6 +234,14 @@ impl Acme {
         Self::with(&format!("{FILE}{COUNTED}")).await
     }
 
+    /// With a stream by page number, and no other.
+    pub async fn numbered() -> Self {
+        let (head, _) = FILE.split_once("[[streams]]").unwrap();
+        let (_, actions) = FILE.split_once("[[actions]]").unwrap();
+        let stream = COUNTED.split("[[streams]]").nth(1).unwrap();
+        Self::with(&format!("{head}[[streams]]{stream}[[actions]]{actions}")).await
+    }
+
     async fn with(file: &str) -> Self {
         let (state, asked) = (Arc::<Mutex<State>>::default(), Arc::<AtomicUsize>::default());
         let (behind, count) = (Arc::clone(&state), Arc::clone(&asked));
@@ -342,7 +350,7 @@ fn made_up(many: usize, heard: &Heard) -> Said {
 }
 
 /// A page that is named by its place in the list.
-fn counted(state: &mut State, heard: &Heard, from: usize) -> Said {
+fn counted(state: &mut State, from: usize) -> Said {
     if let Some(meanwhile) = &mut state.meanwhile {
         meanwhile(from / PAGE + 1, &mut state.things);
     }
@@ -378,7 +386,7 @@ fn answer(state: &mut State, heard: &Heard) -> Said {
     let from = page.or(heard.path.ends_with("/linked").then_some(0));
     let well = matches!(state.way, Way::Well);
     if let Some(from) = from.filter(|_| well) {
-        return counted(state, heard, from);
+        return counted(state, from);
     }
     let marks = heard.path.ends_with("/changes");
     let since: i64 = heard.query.get("since").and_then(|since| since.parse().ok()).unwrap_or(i64::MIN);

@@ -11,7 +11,7 @@ use portolan::{
     kernel::{error::Error, id::IntegrationId, page::PageArgs, scope::Role},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     acme::{Acme, PAGE, Way, name},
