@@ -94,7 +94,7 @@ settings! {
         unsent_per_connection: Size = "8MiB",
         /// Response bytes that may wait for all connections of one client address before its new requests are refused
         /// with 503. At most twice as much waits. Addresses of trusted proxies have no such bound.
-        unsent_per_address: Size = "32MiB",
+        unsent_per_address: Size = "16MiB",
         /// Response bytes that may wait in the whole server before new requests are refused with 503. At most twice as
         /// much waits.
         unsent_total: Size = "128MiB",

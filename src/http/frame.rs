@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use axum::{
     Router,
-    body::{Body, HttpBody},
+    body::Body,
     extract::{ConnectInfo, MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
@@ -14,11 +14,7 @@ use axum::{
 use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
 use tracing::Instrument;
 
-use super::{
-    Door, caller, graphql, headers, hooks, oauth, operations, pages,
-    unsent::{Pending, Shared},
-    welcome,
-};
+use super::{Door, caller, graphql, headers, hooks, oauth, operations, pages, unsent::Pending, welcome};
 use crate::{
     context::{Cx, RequestInfo},
     graphql::{
@@ -100,12 +96,10 @@ async fn frame(State(door): State<Door>, mut request: Request, next: Next) -> Re
     } else {
         crowded(&door, &cx)
     };
-    if let Some(pending) = pending {
-        let own = response.extensions().get::<Shared>().is_none();
-        let length = response.body().size_hint().exact().filter(|_| own);
-        if !pending.hold(length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0)) {
-            response = crowded(&door, &cx);
-        }
+    if pending.is_some_and(|pending| !pending.hold(&response)) {
+        response = crowded(&door, &cx);
+        // A body would wait like the one that it stands for.
+        *response.body_mut() = Body::empty();
     }
     if response.status() == StatusCode::INTERNAL_SERVER_ERROR && response.headers().get(header::CONTENT_TYPE).is_none()
     {

@@ -99,7 +99,7 @@ impl Default for ServeLimits {
                 write: seconds(30),
                 stream: seconds(90),
                 per_connection: 8 * 1024 * 1024,
-                per_address: 32 * 1024 * 1024,
+                per_address: 16 * 1024 * 1024,
                 total: 128 * 1024 * 1024,
             },
         }
