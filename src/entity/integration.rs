@@ -3,7 +3,7 @@
 use sea_orm::{
     DeleteMany, QueryOrder, QuerySelect, UpdateMany,
     entity::prelude::*,
-    sea_query::{Expr, ExprTrait, LockType},
+    sea_query::{Expr, LockType},
 };
 
 use crate::kernel::id::{IntegrationId, TenantId};
@@ -33,6 +33,11 @@ pub struct Model {
     pub enabled: bool,
     /// Whose credential it is, in the provider's words.
     pub account: Option<String>,
+    /// Id of the account to which the provider said that the credential in use belongs. Webhooks of an address that
+    /// serves every tenant follow this id and never a setting.
+    pub proven_account: Option<String>,
+    /// Time at which the provider was last asked which account that is.
+    pub account_asked_at: Option<DateTimeUtc>,
     pub timeout_ms: Option<i64>,
     pub can_sync: bool,
     pub can_push: bool,
@@ -119,13 +124,30 @@ pub fn held(tenant: TenantId, integration: IntegrationId) -> Select<Entity> {
     of(tenant).filter(COLUMN.id.eq(integration)).lock(LockType::NoKeyUpdate)
 }
 
-/// Those of the whole hub with a provider of which a setting has one of these values. Into a tenant that was deleted
-/// nothing is written any more, so it has none.
-pub fn of_hub_with(provider: &str, setting: &str, values: impl IntoIterator<Item = String>) -> Select<Entity> {
-    let setting = Expr::cust(format!("settings ->> '{}'", setting.replace('\'', "''")));
-    let lives = "NOT EXISTS (SELECT 1 FROM tenants WHERE tenants.id = integrations.tenant_id \
-                 AND tenants.deleted_at IS NOT NULL)";
-    there().filter(COLUMN.provider.eq(provider)).filter(setting.is_in(values)).filter(Expr::cust(lives))
+/// Forgets which account was proven of one of them.
+pub fn unprove(tenant: TenantId, integration: IntegrationId) -> UpdateMany<Entity> {
+    update_of(tenant, integration)
+        .col_expr(Column::ProvenAccount, Expr::value(None::<String>))
+        .col_expr(Column::AccountAskedAt, Expr::value(None::<DateTimeUtc>))
+}
+
+/// Integrations of the whole hub with a provider that have proven one of these accounts and are in good standing:
+/// enabled, allowed to take webhooks, with a credential that is not refused, of a tenant that is served.
+pub fn proven_of_hub(provider: &str, accounts: impl IntoIterator<Item = String>) -> Select<Entity> {
+    let served = "EXISTS (SELECT 1 FROM tenants WHERE tenants.id = integrations.tenant_id \
+                  AND tenants.status = 'ACTIVE' AND tenants.deleted_at IS NULL)";
+    there()
+        .filter(COLUMN.provider.eq(provider))
+        .filter(COLUMN.proven_account.is_in(accounts))
+        .filter(COLUMN.enabled.eq(true))
+        .filter(COLUMN.can_webhook.eq(true))
+        .filter(COLUMN.status.ne(Status::NeedsReauth))
+        .filter(Expr::cust(served))
+}
+
+/// The same, not changed by anybody until the commit, in one order for all who hold them.
+pub fn proven_of_hub_held(provider: &str, accounts: impl IntoIterator<Item = String>) -> Select<Entity> {
+    proven_of_hub(provider, accounts).order_by_asc(Column::Id).lock_shared()
 }
 
 /// Those of the whole hub behind an id, in order, for chores that look at each.

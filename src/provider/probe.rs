@@ -4,6 +4,8 @@
 //! They are kept apart, because each is mended elsewhere: by waiting, by the person who has the key, by the
 //! person who grants rights.
 
+use std::collections::BTreeSet;
+
 use super::{
     classify::Failure,
     expression::Document,
@@ -34,6 +36,9 @@ pub struct Verdict {
     pub quota: Known,
     /// Whose credential it is, in the provider's words.
     pub account: Option<String>,
+    /// Ids of the accounts that the provider named as those of the credential; empty if it named none. Nothing if
+    /// it was not asked, or gave no answer to that.
+    pub named: Option<BTreeSet<String>>,
     /// The failure behind it, if there was one.
     pub failure: Option<Failure>,
 }
@@ -60,6 +65,7 @@ pub fn verdict(probe: &RequestProbe, outcome: Result<Document, Failure>) -> Verd
                 permission: known,
                 quota: Known::Good,
                 account: probe.account.as_ref().and_then(|path| path.text(&document)).filter(|_| expected),
+                named: None,
                 failure: None,
             }
         }
@@ -86,7 +92,7 @@ pub fn of_failure(accepts: &[Class], failure: Failure) -> Verdict {
         Class::Down | Class::Unreadable => Known::Unknown,
         _ => Known::Good,
     };
-    Verdict { reach, credential, permission, quota, account: None, failure: Some(failure) }
+    Verdict { reach, credential, permission, quota, account: None, named: None, failure: Some(failure) }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod arrive;
 mod bad;
+mod claimed;
 mod flood;
 pub mod kill;
 mod missed;
@@ -145,6 +146,11 @@ async fn connect(hub: &TestHub, provider: &str, name: &str) -> Integration {
 
 /// The same for any tenant, with other settings than the examples.
 async fn connect_as(cx: &Cx, provider: &str, name: &str, other: &[(&str, &str)]) -> Integration {
+    connect_tested(cx, provider, name, other, true).await
+}
+
+/// The same, with other values for fields of the credential too, and maybe asking the provider.
+async fn connect_tested(cx: &Cx, provider: &str, name: &str, other: &[(&str, &str)], skip_test: bool) -> Integration {
     let manifest = Catalogue::embedded().get(provider).unwrap().clone();
     if let Some(fields) = &manifest.app {
         let fields: Vec<_> =
@@ -152,23 +158,28 @@ async fn connect_as(cx: &Cx, provider: &str, name: &str, other: &[(&str, &str)])
         app::put(cx, provider, false, &fields).await.unwrap();
     }
     let settings = manifest.settings.all().iter().filter(|setting| setting.default.is_none());
+    let given = |wanted: &str| other.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned());
     let settings = settings.filter_map(|setting| {
-        let given = other.iter().find(|(name, _)| *name == setting.name.0).map(|(_, value)| (*value).to_owned());
-        Some((setting.name.0.clone(), given.or_else(|| setting.example.clone())?))
+        Some((setting.name.0.clone(), given(&setting.name.0).or_else(|| setting.example.clone())?))
     });
     let auth = manifest.auth.iter().find(|auth| !matches!(auth, Auth::AuthorizationCode(_)));
-    let given = auth.map(|auth| Given::Fields {
+    let value = |name: &str, example: &str| Secret::from(given(name).unwrap_or_else(|| example.to_owned()));
+    let credential = auth.map(|auth| Given::Fields {
         method: auth.key().as_str().to_owned(),
-        values: auth.fields().iter().map(|field| (field.name.0.clone(), Secret::from(field.example.clone()))).collect(),
+        values: auth
+            .fields()
+            .iter()
+            .map(|field| (field.name.0.clone(), value(field.name.as_str(), &field.example)))
+            .collect(),
     });
     let new = NewIntegration {
         provider: provider.to_owned(),
         name: Some(name.to_owned()),
         settings: settings.collect(),
-        skip_test: true,
+        skip_test,
         ..NewIntegration::default()
     };
-    create::create(cx, new, given, None).await.unwrap()
+    create::create(cx, new, credential, None).await.unwrap()
 }
 
 /// A source with the secrets that the fake signs with.

@@ -5,6 +5,8 @@ mod refused;
 mod stories;
 mod used;
 
+pub use used::agree;
+
 use serde_json::{Value, json};
 
 use crate::support::{Reply, TestHub};

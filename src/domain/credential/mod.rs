@@ -37,7 +37,7 @@ use crate::{
     entity::{
         credential::{self as entity, Column},
         first::First,
-        integration::Model as Integration,
+        integration::{self, Model as Integration},
     },
     kernel::{
         clock::Moment,
@@ -145,6 +145,8 @@ pub async fn put(
         }
         None => forget(txn, integration).await?,
     }
+    // What the one before had proven is not proven of this one.
+    integration::unprove(tenant, integration.id).exec(&**txn).await?;
     let row = Credential {
         id: txn.id(),
         tenant_id: tenant,

@@ -341,6 +341,7 @@ pub(in crate::domain) async fn learned(txn: &Txn, id: IntegrationId, token: &Tok
     }
     let mut row = found.into_active_model();
     row.settings = Set(json!(known));
+    (row.proven_account, row.account_asked_at) = (Set(None), Set(None));
     row.updated_at = Set(txn.now());
     row.update(&**txn).await?;
     Ok(())
@@ -387,6 +388,7 @@ pub(in crate::domain) async fn refused(txn: &Txn, credential: Credential, reason
     let from = found.status;
     let mut row = found.into_active_model();
     row.status = Set(Status::NeedsReauth);
+    (row.proven_account, row.account_asked_at) = (Set(None), Set(None));
     row.last_error_at = Set(Some(txn.now()));
     row.error_class = Set(Some(Class::Auth.as_str().to_owned()));
     row.error_message = Set(Some(reason.to_owned()));

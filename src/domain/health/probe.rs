@@ -162,7 +162,8 @@ pub async fn ask(hub: &Arc<Hub>, integration: &Integration, at_hand: Option<AtHa
     let cx = Cx::system(Arc::clone(hub), "health", integration.tenant_id);
     let (ear, trace, within) = (Arc::<Ear>::default(), Trace::begin(&*hub.chance), hub.health.timeout);
     let bounds = Bounds { within, ..Bounds::default() };
-    let connector = hub.connector.clone().within(bounds).traced(trace).observed_by(Arc::<Ear>::clone(&ear));
+    let plain = hub.connector.clone().within(bounds).traced(trace);
+    let connector = plain.clone().observed_by(Arc::<Ear>::clone(&ear));
     let answer = tokio::time::timeout(within, test::probed_by(&cx, connector, integration, at_hand)).await;
     let blank = Observation { trace: Some(trace.id()), ..nothing(at, source) };
     let observation = match answer {
@@ -171,10 +172,18 @@ pub async fn ask(hub: &Arc<Hub>, integration: &Integration, at_hand: Option<AtHa
             let class = Some(Class::Down);
             Observation { reach: Known::Bad, class, message: Some(message), ..blank }
         }
-        Ok(Ok(verdict)) => {
+        Ok(Ok(probed)) => {
             let heard = *ear.0.lock().unwrap_or_else(PoisonError::into_inner);
             let latency = heard.and_then(|(took, _)| i64::try_from(took.as_micros()).ok());
-            answered(&cx, integration, &verdict, Observation { latency, ..blank })
+            let observation = answered(&cx, integration, &probed.verdict, Observation { latency, ..blank });
+            let proved = test::prove(&cx, plain, integration, probed);
+            match tokio::time::timeout(within, Box::pin(proved)).await {
+                Ok(Err(Error::NotFound(_))) | Ok(Ok(())) | Err(_) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(integration = %integration.id, error = chain(&error), "account proof failed");
+                }
+            }
+            observation
         }
         Ok(Err(Error::Refused(issues))) => {
             let message = issues.into_iter().next().map(|issue| issue.message);

@@ -63,6 +63,9 @@ async fn read(cx: &Cx, digest: &[u8]) -> Result<Found> {
         Err(Error::NotFound(_)) => return Ok(Found::Nobody),
         found => found?,
     };
+    if integration.as_ref().is_some_and(|integration| !integration.can_webhook) {
+        return Ok(Found::Nobody);
+    }
     let Some(manifest) = cx.hub().catalogue.get(&source.provider).cloned() else { return Ok(Found::Nobody) };
     let owner = source.id.to_string();
     let (tenant, until) = (source.tenant_id, source.overlap_until);

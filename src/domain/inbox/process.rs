@@ -107,7 +107,7 @@ pub async fn process(cx: &Cx, id: WebhookSourceId, stopping: impl Fn() -> bool) 
             _ => None,
         };
         let plans = rows.into_iter().map(|row| plan(cx, owners.as_ref(), others.as_ref(), row)).collect();
-        settle(cx, plans).await?;
+        settle(cx, others.as_ref(), plans).await?;
     }
     cx.write(async |txn| {
         if let Some(next) = entity::next(tenant, id).first(&**txn).await? {
@@ -143,20 +143,20 @@ fn plan(cx: &Cx, owners: Option<&Owners>, others: Option<&Others>, row: WebhookE
 }
 
 /// Does what is to be done with some webhooks, together or one by one.
-async fn settle(cx: &Cx, plans: Vec<Plan>) -> Result<()> {
-    match commit(cx, &plans).await {
+async fn settle(cx: &Cx, others: Option<&Others>, plans: Vec<Plan>) -> Result<()> {
+    match commit(cx, others, &plans).await {
         Ok(()) => {}
         // The database is away, or the job is somebody else's now.
         Err(error @ Error::Unavailable(..)) => return Err(error),
         Err(error) => {
             tracing::warn!(error = chain(&error), "webhooks are processed one by one");
             for plan in &plans {
-                match commit(cx, std::slice::from_ref(plan)).await {
+                match commit(cx, others, std::slice::from_ref(plan)).await {
                     Ok(()) => {}
                     Err(error @ Error::Unavailable(..)) => return Err(error),
                     Err(error) => {
                         let failed = Plan::Later(plan.row().clone(), error.to_string());
-                        commit(cx, std::slice::from_ref(&failed)).await?;
+                        commit(cx, None, std::slice::from_ref(&failed)).await?;
                     }
                 }
             }
@@ -165,7 +165,7 @@ async fn settle(cx: &Cx, plans: Vec<Plan>) -> Result<()> {
     witness(cx, &plans)
 }
 
-async fn commit(cx: &Cx, plans: &[Plan]) -> Result<()> {
+async fn commit(cx: &Cx, others: Option<&Others>, plans: &[Plan]) -> Result<()> {
     cx.write(async |txn| {
         let kept: Vec<_> = plans
             .iter()
@@ -175,9 +175,14 @@ async fn commit(cx: &Cx, plans: &[Plan]) -> Result<()> {
             })
             .collect();
         keep(txn, &kept).await?;
+        let parts = |plan: &Plan| if let Plan::Keep(_, _, parts) = plan { parts.clone() } else { Vec::new() };
+        let parts: Vec<_> = plans.iter().flat_map(parts).collect();
+        if let Some(source) = parts.first().map(|part| part.source_id) {
+            share::hand_on(txn, others, source, parts).await?;
+        }
         for plan in plans {
             match plan {
-                Plan::Keep(row, _, parts) => share::hand_on(txn, row.source_id, parts.clone()).await?,
+                Plan::Keep(..) => {}
                 Plan::Later(row, reason) if row.attempts + 1 < ATTEMPTS => later(txn, row, reason).await?,
                 Plan::Later(row, reason) | Plan::GiveUp(row, reason) => give_up(txn, row, reason).await?,
             }

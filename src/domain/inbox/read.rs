@@ -12,7 +12,11 @@ use url::Url;
 use super::{Happening, WebhookEvent, WebhookSource, route};
 use crate::{
     context::Cx,
-    domain::{credential::token, integration::Integration, sync::hint},
+    domain::{
+        credential::token,
+        integration::{Integration, proof},
+        sync::hint,
+    },
     entity::integration,
     kernel::{
         error::{Error, Result},
@@ -44,6 +48,8 @@ pub(super) struct Told {
 pub(super) struct Owners {
     manifest: Arc<Manifest>,
     source: Option<IntegrationId>,
+    /// Whether webhooks of all tenants come to the source, so that an account has to be proven.
+    hub_wide: bool,
     all: Vec<Integration>,
 }
 
@@ -52,7 +58,8 @@ impl Owners {
     pub(super) async fn of(cx: &Cx, source: &WebhookSource) -> Result<Option<Self>> {
         let Some(manifest) = cx.hub().catalogue.get(&source.provider).cloned() else { return Ok(None) };
         let all = integration::of(cx.tenant()?).filter(integration::Column::Provider.eq(&source.provider));
-        Ok(Some(Self { manifest, source: source.integration_id, all: all.all(cx.db()).await? }))
+        let (source, hub_wide) = (source.integration_id, source.hub_wide);
+        Ok(Some(Self { manifest, source, hub_wide, all: all.all(cx.db()).await? }))
     }
 
     pub(super) fn provider(&self) -> &str {
@@ -63,8 +70,34 @@ impl Owners {
         self.manifest.webhook.get()
     }
 
-    /// Whose it is; the reason if it is nobody's.
+    /// Whether the provider's file says how an account is proven.
+    pub(super) fn proves_accounts(&self) -> bool {
+        self.manifest.account_proof().is_some()
+    }
+
+    /// The integration to which it belongs and that takes webhooks; the reason if there is none.
     fn owner(&self, account: Option<&str>) -> Result<&Integration, String> {
+        let found = if self.hub_wide { self.proven_owner(account) } else { self.named_owner(account) }?;
+        if found.can_webhook {
+            Ok(found)
+        } else {
+            Err(format!("{} does not take webhooks: its capability canWebhook is false", found.name))
+        }
+    }
+
+    /// The integration that has proven the account.
+    fn proven_owner(&self, account: Option<&str>) -> Result<&Integration, String> {
+        let Some(account) = account else {
+            return Err(format!("it does not say of which account with {} it is", self.manifest.name));
+        };
+        self.all.iter().find(|integration| proof::has(integration, account)).ok_or_else(|| {
+            let shown: String = account.chars().take(100).collect();
+            format!("no integration with {} in good standing has proven the account {shown:?}", self.manifest.name)
+        })
+    }
+
+    /// The integration whose settings name the account.
+    fn named_owner(&self, account: Option<&str>) -> Result<&Integration, String> {
         let own = self.source.and_then(|id| self.all.iter().find(|integration| integration.id == id));
         let setting = self.webhook().and_then(|webhook| webhook.account.get()).map(|account| account.setting.as_str());
         if let (Some(setting), Some(account)) = (setting, account) {
@@ -97,7 +130,7 @@ impl Owners {
             let owner = self.owner(event.account.as_deref());
             let about = event.is.and_then(route::about);
             let streams = match (&owner, about) {
-                (Ok(owner), Some(about)) if hint::is_followed(owner) && owner.can_webhook => {
+                (Ok(owner), Some(about)) if hint::is_followed(owner) => {
                     hint::streams(&self.manifest, about).map(str::to_owned).collect()
                 }
                 _ => Vec::new(),

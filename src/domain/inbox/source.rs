@@ -84,6 +84,10 @@ pub async fn create(cx: &Cx, new: NewSource, key: Option<&str>) -> Result<Made> 
         }
         (Some(id), None) => {
             let of = integration::get(cx, id).await?;
+            if !of.can_webhook {
+                let reason = format!("{} takes no webhooks: its capability canWebhook is false", of.name);
+                return Err(Error::conflict("integrationId", reason));
+            }
             (of.provider, "integrationId", of.name)
         }
         (None, Some(provider)) => (provider.clone(), "provider", provider.clone()),
@@ -199,6 +203,13 @@ fn serves_many(cx: &Cx, new: &NewSource, manifest: &Manifest, webhook: &Webhook)
     }
     if webhook.account.get().is_none() {
         let reason = format!("webhooks of {} do not say whose they are; each tenant needs its own", manifest.name);
+        return Err(Error::conflict("hubWide", reason));
+    }
+    if manifest.account_proof().is_none() {
+        let reason = format!(
+            "no call to {} proves which account belongs to a tenant's credential; each tenant needs its own source",
+            manifest.name
+        );
         return Err(Error::conflict("hubWide", reason));
     }
     Ok(())

@@ -9,7 +9,7 @@ use super::{Integration, create::connector};
 use crate::{
     context::{Cx, evidence::Witness},
     domain::credential::{self, AtHand, Opened, token},
-    kernel::error::Result,
+    kernel::{error::Result, id::CredentialId},
     provider::{
         connector::{Connection, Connector, Trouble},
         manifest::{Manifest, answer::Class, auth::Auth},
@@ -45,6 +45,20 @@ pub async fn call_by<T, F>(
 where
     F: Future<Output = Result<T, Trouble>>,
 {
+    Ok(Box::pin(call_with(cx, connector, integration, at_hand, ask)).await?.0)
+}
+
+/// The same, with the credential to which the answer was given.
+pub(super) async fn call_with<T, F>(
+    cx: &Cx,
+    connector: Connector,
+    integration: &Integration,
+    at_hand: Option<AtHand>,
+    ask: impl Fn(Connector, Connection) -> F,
+) -> Result<(Result<T, Trouble>, Option<CredentialId>)>
+where
+    F: Future<Output = Result<T, Trouble>>,
+{
     let (mut known, app) = at_hand.map(|at_hand| (at_hand.opened, at_hand.app)).unzip();
     let mut aged = known.is_some();
     let mut opened = opened(cx, integration, known.take()).await?;
@@ -53,10 +67,11 @@ where
         let (_, connection) = token::connection_by(cx, integration, opened.as_ref(), app.as_deref()).await?;
         let answer = ask(connector.clone(), connection).await;
         left -= 1;
+        let with = opened.as_ref().map(|opened| opened.credential.id);
         let refused = matches!(&answer, Err(trouble) if trouble.class() == Some(Class::Auth));
-        let Some(used) = opened.filter(|_| refused && left > 0) else { return Ok(answer) };
+        let Some(used) = opened.filter(|_| refused && left > 0) else { return Ok((answer, with)) };
         let Some(other) = instead_of(cx, integration, &used, std::mem::take(&mut aged)).await? else {
-            return Ok(answer);
+            return Ok((answer, with));
         };
         opened = Some(other);
     }

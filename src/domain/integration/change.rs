@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Integration, Status,
     create::{self, Capabilities, connector, provider},
-    held, into_status, removal, shown, trouble, warning,
+    held, into_status, proof, removal, shown, trouble, warning,
 };
 use crate::{
     context::{Audit, Cx},
@@ -65,7 +65,16 @@ pub async fn update(cx: &Cx, id: IntegrationId, change: IntegrationChange) -> Re
             fits(cx, &before, &settings)?;
         }
         let may = &change.capabilities;
+        let kept = match provider(cx, &before.provider) {
+            Ok(manifest) => {
+                let known = token::settings(&before.settings);
+                proof::outlives(&manifest, &before.environment, &known, &settings)
+            }
+            Err(_) => false,
+        };
         let after = Integration {
+            proven_account: before.proven_account.clone().filter(|_| kept),
+            account_asked_at: before.account_asked_at.filter(|_| kept),
             name: name.unwrap_or_else(|| before.name.clone()),
             description: description.over(before.description.clone()),
             settings: json!(settings),
@@ -82,6 +91,7 @@ pub async fn update(cx: &Cx, id: IntegrationId, change: IntegrationChange) -> Re
             .field("name", &before.name, &after.name)
             .field("description", &before.description, &after.description)
             .field("settings", &before.settings, &after.settings)
+            .field("provenAccount", &before.proven_account, &after.proven_account)
             .field("metadata", &before.metadata, &after.metadata)
             .field("timeoutMs", &before.timeout_ms, &after.timeout_ms)
             .field("canSync", &before.can_sync, &after.can_sync)
@@ -157,6 +167,7 @@ pub async fn enable(cx: &Cx, id: IntegrationId, enabled: bool) -> Result<Integra
         let name = before.name.clone();
         let mut row = before.into_active_model();
         row.enabled = Set(enabled);
+        (row.proven_account, row.account_asked_at) = (Set(None), Set(None));
         row.updated_at = Set(txn.now());
         let row = row.update(&**txn).await?;
         let fact = if enabled {

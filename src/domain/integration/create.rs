@@ -10,7 +10,7 @@ use sea_orm::{EntityTrait, IntoActiveModel, QueryFilter};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Integration, Status, account, action, shown, trouble, warning};
+use super::{Integration, Status, account, action, proof, shown, trouble, warning};
 use crate::{
     context::{Audit, Cx, Once, Txn},
     domain::credential::{
@@ -280,9 +280,13 @@ pub(super) async fn ask(connector: &Connector, checked: &Checked, connection: Co
         connection = connection.with_token(&token);
         asked.token = Some(token);
     }
-    let verdict = connector.probe(&connection).await.map_err(|found| trouble::refusal(manifest, &found, "settings"))?;
+    let mut verdict =
+        connector.probe(&connection).await.map_err(|found| trouble::refusal(manifest, &found, "settings"))?;
     if let Some(refusal) = trouble::of_verdict(manifest, &verdict, "credentials") {
         return Err(refusal);
+    }
+    if verdict.named.is_none() {
+        verdict.named = connector.listed_ids(&connection).await;
     }
     asked.verdict = Some(verdict);
     Ok(asked)
@@ -439,6 +443,8 @@ pub async fn put(txn: &Txn, prepared: &Prepared) -> Result<Integration> {
         },
         enabled: !new.disabled,
         account: texts.account.clone(),
+        proven_account: None,
+        account_asked_at: None,
         timeout_ms: new.place.timeout_ms,
         can_sync: new.capabilities.can_sync.unwrap_or(true),
         can_push: new.capabilities.can_push.unwrap_or(true),
@@ -460,6 +466,7 @@ pub async fn put(txn: &Txn, prepared: &Prepared) -> Result<Integration> {
         updated_at: now,
     };
     insert(txn, &row, fields.as_ref(), kept.as_ref()).await?;
+    let row = proof::begin(txn, manifest, row, asked.verdict.as_ref()).await?;
     if new.import_catalogue {
         action::import(txn, &row, manifest).await?;
     }

@@ -22,6 +22,9 @@
 //! **What cannot happen.** Two connections to a provider that a tenant may have once: an index holds that, whoever
 //! is quicker. A connection that is disabled is not used any more by whoever asks next: nobody keeps it in memory.
 //!
+//! **Which account it is** at the provider counts where webhooks of all tenants come to one address; the provider has to
+//! say so ([`proof`]).
+//!
 //! **Not promised**: that a test which passed passes again.
 
 pub mod account;
@@ -33,6 +36,7 @@ pub mod create;
 pub mod link;
 pub mod list;
 pub mod mend;
+pub mod proof;
 pub mod reconnect;
 pub mod removal;
 pub mod test;
@@ -102,6 +106,9 @@ pub(super) async fn into_status(txn: &Txn, before: Integration, to: Status, reas
     let from = before.status;
     let mut row = before.into_active_model();
     row.status = Set(to);
+    if to == Status::NeedsReauth {
+        (row.proven_account, row.account_asked_at) = (Set(None), Set(None));
+    }
     row.updated_at = Set(txn.now());
     let after = row.update(&**txn).await?;
     let subject = after.id.to_string();

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{
     Integration, Status,
     create::{Asked, Checked, NewIntegration, Place, ask, can_be_asked, check, connection, connector},
-    get, held, into_status, link,
+    get, held, into_status, link, proof,
 };
 use crate::{
     context::{Audit, Cx},
@@ -158,6 +158,7 @@ async fn write(
         }
         row.updated_at = Set(txn.now());
         let noted = row.update(&**txn).await?;
+        let noted = proof::begin(txn, &checked.manifest, noted, asked.verdict.as_ref()).await?;
         into_status(txn, noted, status, "it was given another credential").await
     })
     .await

@@ -50,6 +50,7 @@ pub(super) async fn begin(txn: &Txn, integration: Integration) -> Result<()> {
     // Neither does it take a place, nor does anybody look after it.
     row.slot = Set(None);
     row.enabled = Set(false);
+    (row.proven_account, row.account_asked_at) = (Set(None), Set(None));
     row.update(&**txn).await?;
     txn.enqueue(NewJob::of(&RemoveIntegration { integration: id })?.unique(id.to_string()))
 }

@@ -4,15 +4,15 @@ use chrono::TimeDelta;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 use serde_json::json;
 
-use super::{Integration, Status, call, get, held, into_status, trouble};
+use super::{Integration, Status, call, create::connector, get, held, into_status, proof, trouble};
 use crate::{
-    context::{Audit, Cx},
+    context::{Audit, Cx, evidence::Witness},
     domain::credential::AtHand,
     event::integration::IntegrationEvent,
     kernel::{
         clock::Moment,
         error::{Code, Error, Result},
-        id::IntegrationId,
+        id::{CredentialId, IntegrationId},
     },
     provider::{
         connector::{Connection, Connector, Trouble},
@@ -63,18 +63,19 @@ pub async fn test(cx: &Cx, id: IntegrationId) -> Result<Tested> {
     let began = cx.now();
     let outcome = probed(cx, &integration).await;
     let took = cx.now() - began;
-    let (verdict, message) = match outcome {
-        Ok(verdict) => {
+    let (verdict, used, message) = match outcome {
+        Ok(Probed { verdict, used }) => {
             let message = trouble::told(&manifest, &verdict);
-            (verdict, message)
+            (verdict, used, message)
         }
         // What keeps it from being asked is a result of the test too.
         Err(Error::Refused(issues)) => {
             let message = issues.first().map(|issue| issue.message.clone()).unwrap_or_default();
             let ours = issues.first().is_some_and(|issue| issue.code == Code::Conflict);
-            (unasked(if ours && needs_somebody(cx, id).await? { Known::Bad } else { Known::Unknown }), message)
+            let credential = if ours && needs_somebody(cx, id).await? { Known::Bad } else { Known::Unknown };
+            (unasked(credential), None, message)
         }
-        Err(Error::Unavailable(what, _)) => (unasked(Known::Unknown), format!("{what} cannot be had at present")),
+        Err(Error::Unavailable(what, _)) => (unasked(Known::Unknown), None, format!("{what} cannot be had at present")),
         Err(error) => {
             cx.write(async |txn| {
                 let found = held(txn, id).await?;
@@ -87,7 +88,7 @@ pub async fn test(cx: &Cx, id: IntegrationId) -> Result<Tested> {
             return Err(error);
         }
     };
-    let integration = note(cx, id, &verdict, &message, began).await?;
+    let integration = note(cx, id, &Probed { verdict: verdict.clone(), used }, &message, began).await?;
     Ok(Tested {
         integration,
         passed: verdict.is_good(),
@@ -115,13 +116,54 @@ const fn unasked(credential: Known) -> Verdict {
         permission: Known::Unknown,
         quota: Known::Unknown,
         account: None,
+        named: None,
         failure: None,
     }
 }
 
-/// Asks the provider what its file calls the probe.
-pub async fn probed(cx: &Cx, integration: &Integration) -> Result<Verdict> {
-    verdict(cx, integration, call::call(cx, integration, probe).await?)
+/// What a provider said, and the credential to which it said so.
+#[derive(Clone, Debug)]
+pub struct Probed {
+    /// What it said.
+    pub verdict: Verdict,
+    /// The credential, where one is needed.
+    used: Option<CredentialId>,
+}
+
+/// Asks the provider what its file calls the probe, and whose credential it is.
+async fn probed(cx: &Cx, integration: &Integration) -> Result<Probed> {
+    let witness = Witness::of(cx.hub(), integration.tenant_id, integration.id);
+    let connector = connector(cx, integration.timeout_ms).observed_by(witness);
+    let answer = Box::pin(call::call_with(cx, connector, integration, None, |connector, connection| async move {
+        let mut verdict = probe(connector.clone(), connection.clone()).await?;
+        if verdict.is_good() && verdict.named.is_none() {
+            verdict.named = connector.listed_ids(&connection).await;
+        }
+        Ok(verdict)
+    }));
+    verdict(cx, integration, answer.await?)
+}
+
+/// Writes which account a provider's answer proves, if that is news. Where the file says that the list of accounts is
+/// the proof, the provider is asked for it when it is due.
+pub async fn prove(cx: &Cx, connector: Connector, integration: &Integration, mut probed: Probed) -> Result<()> {
+    let Some(manifest) = call::manifest(cx, integration) else { return Ok(()) };
+    if probed.verdict.is_good() && proof::is_due(&manifest, integration, cx.now()) {
+        let listed = call::call_with(cx, connector, integration, None, |connector, connection| async move {
+            Ok(connector.listed_ids(&connection).await)
+        });
+        let (named, used) = Box::pin(listed).await?;
+        probed = Probed { verdict: Verdict { named: named.unwrap_or_default(), ..probed.verdict }, used };
+    }
+    if !proof::is_news(&manifest, integration, &probed.verdict, cx.now()) {
+        return Ok(());
+    }
+    cx.write(async |txn| {
+        let found = held(txn, integration.id).await?;
+        proof::note(txn, found, probed.used, &probed.verdict).await?;
+        Ok(())
+    })
+    .await
 }
 
 /// The same by another connector, with what was read for many integrations at once if it was.
@@ -130,8 +172,8 @@ pub async fn probed_by(
     connector: Connector,
     integration: &Integration,
     at_hand: Option<AtHand>,
-) -> Result<Verdict> {
-    verdict(cx, integration, call::call_by(cx, connector, integration, at_hand, probe).await?)
+) -> Result<Probed> {
+    verdict(cx, integration, Box::pin(call::call_with(cx, connector, integration, at_hand, probe)).await?)
 }
 
 /// A refused credential is a failure, so that the call is tried with another if there is one.
@@ -143,10 +185,14 @@ async fn probe(connector: Connector, connection: Connection) -> Result<Verdict, 
     }
 }
 
-fn verdict(cx: &Cx, integration: &Integration, answer: Result<Verdict, Trouble>) -> Result<Verdict> {
+fn verdict(
+    cx: &Cx,
+    integration: &Integration,
+    (answer, used): (Result<Verdict, Trouble>, Option<CredentialId>),
+) -> Result<Probed> {
     match answer {
-        Ok(verdict) => Ok(verdict),
-        Err(Trouble::Failed(failure)) => Ok(crate::provider::probe::of_failure(&[], failure)),
+        Ok(verdict) => Ok(Probed { verdict, used }),
+        Err(Trouble::Failed(failure)) => Ok(Probed { verdict: crate::provider::probe::of_failure(&[], failure), used }),
         Err(trouble) => {
             let manifest = super::create::provider(cx, &integration.provider)?;
             Err(trouble::refusal(&manifest, &trouble, "integration"))
@@ -155,7 +201,8 @@ fn verdict(cx: &Cx, integration: &Integration, answer: Result<Verdict, Trouble>)
 }
 
 /// Writes what a test found.
-async fn note(cx: &Cx, id: IntegrationId, verdict: &Verdict, message: &str, began: Moment) -> Result<Integration> {
+async fn note(cx: &Cx, id: IntegrationId, probed: &Probed, message: &str, began: Moment) -> Result<Integration> {
+    let verdict = &probed.verdict;
     let passed = verdict.is_good();
     let class = verdict.failure.as_ref().map(|failure| failure.class.as_str().to_owned());
     cx.write(async |txn| {
@@ -189,7 +236,7 @@ async fn note(cx: &Cx, id: IntegrationId, verdict: &Verdict, message: &str, bega
             row.error_message = Set(Some(message.to_owned()));
         }
         row.updated_at = Set(txn.now());
-        let noted = row.update(&**txn).await?;
+        let noted = proof::note(txn, row.update(&**txn).await?, probed.used, verdict).await?;
         into_status(txn, noted, status, message).await
     })
     .await

@@ -28,7 +28,8 @@ pub struct CreateWebhookSourceInput {
     /// The key of the provider, if webhooks of several integrations come; they say themselves whose they are.
     provider: Option<String>,
     /// Whether webhooks of every tenant's integrations with that provider come, as where one application at the provider
-    /// serves them all: each tenant gets what is of its accounts. For who runs the hub.
+    /// serves them all. Each tenant gets the webhooks of the accounts that its integrations have proven
+    /// (`Integration.provenAccount`). Refused for providers that cannot prove an account. Requires the scope HUB_ADMIN.
     #[graphql(default = false)]
     hub_wide: bool,
     /// A name for people; that of the integration or of the provider if left out.

@@ -128,7 +128,8 @@ impl WebhookSource {
         self.0.integration_id.map(id::out)
     }
 
-    /// Whether webhooks of other tenants' integrations come here, too; each gets what is of its accounts.
+    /// Whether webhooks of other tenants' integrations come here, too. Each tenant gets those of the accounts that its
+    /// integrations have proven.
     async fn hub_wide(&self) -> bool {
         self.0.hub_wide
     }

@@ -151,7 +151,7 @@ pub struct IntegrationCapabilitiesInput {
     can_sync: Option<bool>,
     /// Whether it may be told to do something.
     can_push: Option<bool>,
-    /// Whether what the provider sends is taken.
+    /// Whether webhooks of the provider are accepted and, for a partner, webhooks are sent. `false` refuses both.
     can_webhook: Option<bool>,
     /// How often records are read; what each stream says if left out.
     sync_frequency: Option<SyncFrequency>,

@@ -148,7 +148,7 @@ pub struct IntegrationCapabilities {
     can_sync: bool,
     /// It may be told to do something.
     can_push: bool,
-    /// What the provider sends is taken.
+    /// Whether webhooks of the provider are accepted and, for a partner, webhooks are sent.
     can_webhook: bool,
     /// How often records are read; null for what each stream says.
     sync_frequency: Option<SyncFrequency>,
@@ -243,6 +243,13 @@ impl Integration {
     /// Whose credential it is, in the provider's words, once it was asked.
     async fn account(&self) -> Option<&str> {
         self.0.account.as_deref()
+    }
+
+    /// Id of the account at the provider to which the credential in use belongs, as the provider itself answered in a
+    /// test or probe. Webhooks of a hub-wide source are routed by it. Null while it is not proven, for example after a
+    /// change of the credential or of the account's setting, and for providers whose webhooks name no account.
+    async fn proven_account(&self) -> Option<&str> {
+        self.0.proven_account.as_deref()
     }
 
     /// What may be seen of its credential; null if it has none.

@@ -30,7 +30,7 @@ mod page;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
@@ -50,6 +50,7 @@ use super::{
         answer::{Class, Probe},
         auth::Auth,
         json_schema,
+        proof::Proof,
         request::Request,
         stream::{Action, Effect},
     },
@@ -210,9 +211,29 @@ impl Connector {
         let connection = self.signed_in(connection).await?;
         let outgoing = connection.make(&probe.request, connection.values())?;
         match self.exchange(&connection, Errand::new(Purpose::Probe, outgoing.finish()?)).await {
-            Ok(answer) => Ok(probe::verdict(probe, Ok(answer.document))),
+            Ok(answer) => {
+                let named = match connection.manifest().account_proof() {
+                    Some((_, Proof::Probe(proof))) => Some(proof.id.texts(&answer.document).into_iter().collect()),
+                    _ => None,
+                };
+                let verdict = probe::verdict(probe, Ok(answer.document));
+                let named = named.filter(|_| verdict.is_good());
+                Ok(Verdict { named, ..verdict })
+            }
             Err(Trouble::Failed(failure)) => Ok(probe::verdict(probe, Err(failure))),
             Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Ids of the accounts that the provider lists as those of the credential, where the file says that being on the
+    /// list is proof. Nothing if the file does not say so, or the provider gave no answer.
+    pub async fn listed_ids(&self, connection: &Connection) -> Option<BTreeSet<String>> {
+        let Some((setting, Proof::Discovery(_))) = connection.manifest().account_proof() else { return None };
+        match self.discover(connection).await {
+            Ok(accounts) => Some(accounts.into_iter().filter_map(|mut account| account.set.remove(setting)).collect()),
+            Err(trouble) if trouble.class().is_none_or(Class::retry) => None,
+            // The provider does not list anything for this credential.
+            Err(_) => Some(BTreeSet::new()),
         }
     }
 
@@ -298,6 +319,7 @@ const fn known_good() -> Verdict {
         permission: Known::Unknown,
         quota: Known::Good,
         account: None,
+        named: None,
         failure: None,
     }
 }

@@ -106,6 +106,16 @@ impl Expression {
         self.find(document).ok()?.as_text()
     }
 
+    /// The text, number or boolean it finds, or those of the list it finds, as texts.
+    #[must_use]
+    pub fn texts(&self, document: &Document) -> Vec<String> {
+        let Ok(found) = self.find(document) else { return Vec::new() };
+        match &*found.0 {
+            Variable::Array(items) => items.iter().cloned().filter_map(|item| Document(item).as_text()).collect(),
+            _ => found.as_text().into_iter().collect(),
+        }
+    }
+
     /// The elements of the list it finds; one object counts as a list of one.
     #[must_use]
     pub fn list(&self, document: &Document) -> Option<Vec<Document>> {

@@ -194,6 +194,13 @@ shape! {
     }
 }
 
+impl Environment {
+    /// Every address of it.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        std::iter::once(&self.base_url).chain(self.hosts.iter().flat_map(BTreeMap::values))
+    }
+}
+
 impl Setting {
     /// Whether a text may be its value; the reason if not.
     pub fn fits(&self, text: &str) -> Result<(), String> {

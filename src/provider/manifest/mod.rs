@@ -21,6 +21,7 @@ pub mod leaf;
 pub mod limit;
 pub mod paging;
 pub mod problem;
+pub mod proof;
 pub mod reader;
 pub mod request;
 pub mod schema;
@@ -38,6 +39,7 @@ use self::{
     limit::Limit,
     paging::Paging,
     problem::{Problem, Refused},
+    proof::Proof,
     reader::{Node, Reader},
     shape::{OrNone, Shape, shape, words},
     stream::{Action, Stream},
@@ -167,6 +169,13 @@ impl Manifest {
     #[must_use]
     pub fn action(&self, key: &str) -> Option<&Action> {
         self.actions.all().iter().find(|action| action.key.as_str() == key)
+    }
+
+    /// The setting that names the account of webhooks, and how an account is proven; nothing where it is not.
+    #[must_use]
+    pub fn account_proof(&self) -> Option<(&str, &Proof)> {
+        let account = self.webhook.get()?.account.get()?;
+        Some((account.setting.as_str(), account.proof.get()?))
     }
 
     /// How the answers of a stream are cut into pages.

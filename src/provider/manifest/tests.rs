@@ -80,7 +80,7 @@ handshake = "none"
 kind = { body = "type" }
 id = { body = "id" }
 time = "none"
-account = { at = { body = "shop" }, setting = "shop" }
+account = { at = { body = "shop" }, setting = "shop", proof = "none" }
 reconcile = { stream = "things", every = "1h", why = "It tries once." }
 verify = { engine = "hmac_body", header = "X-Sign", encoding = "hex", secret = "{hook}" }
 retry = { note = "It tries once." }
@@ -121,6 +121,26 @@ const SLIPS: &[(&str, &str, usize, &str)] = &[
     ("records = \"things\"\n", "\n", 59, "`streams[1]` lacks `records`; write `records = "),
     ("example = \"t0ken\"\n", "\n", 23, "lacks `example`"),
     ("kinds = [\"thing.new\"]\n", "\n", 85, "`webhook.routes[1]` lacks `kinds`; write `kinds = [\"…\"]`"),
+    (", proof = \"none\" }", " }", 74, "`webhook.account` lacks `proof`; write `proof = \"none\"`"),
+    // No proof of an account.
+    (
+        "proof = \"none\" }",
+        "proof = { by = \"probe\", id = \"shop\" } }",
+        74,
+        "`id` of the proof finds no \"tea\" in the `example` of the probe",
+    ),
+    (
+        "proof = \"none\" }",
+        "proof = { by = \"discovery\", why = \"It lists them.\" } }",
+        74,
+        "`proof` is by discovery, which does not set `shop`",
+    ),
+    (
+        "setting = \"shop\", proof = \"none\" }",
+        "setting = \"token\", proof = { by = \"probe\", id = \"id\" } }",
+        74,
+        "is no setting",
+    ),
     // Doubled.
     ("name = \"Small\"\n", "name = \"Small\"\nname = \"Small\"\n", 3, "duplicate key"),
     (

@@ -6,6 +6,7 @@ use super::{
     answer::Answer,
     connection::Field,
     leaf::{Header, Json, Name, Pattern},
+    proof::Proof,
     shape::{OrNone, choice, shape, words},
 };
 use crate::provider::{expression::Expression, template::Template};
@@ -174,6 +175,9 @@ shape! {
         part: Option<Pattern> = None,
         /// The setting of an integration that has the same value.
         setting: Name,
+        /// How the provider proves that a credential belongs to the account. Without a proof the webhooks cannot come
+        /// to an address that serves every tenant.
+        proof: OrNone<Proof>,
     }
 }
 

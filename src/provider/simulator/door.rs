@@ -26,8 +26,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Door {
     given: u64,
-    /// Tokens and when they end.
-    tokens: BTreeMap<String, Moment>,
+    /// Tokens, when they end, and of which account they are.
+    tokens: BTreeMap<String, (Moment, usize)>,
     refresh: BTreeSet<String>,
     /// Codes, with the redirect address and challenge they were asked for with.
     codes: BTreeMap<String, (String, Option<String>)>,
@@ -40,22 +40,44 @@ impl Door {
         self.refresh.clear();
     }
 
-    /// Whether a request carries one of the credentials that the file knows.
-    pub(super) fn admits(&self, manifest: &Manifest, values: &Values, asked: &Asked, now: Moment) -> bool {
-        manifest.auth.iter().any(|auth| {
-            if auth.token().is_some() {
-                return self.tokens.iter().any(|(token, ends)| {
-                    let mut values = values.clone();
-                    values.set_secret("access_token", Secret::from(token.clone()));
-                    *ends > now && carries(auth, &values, asked)
-                });
-            }
-            carries(auth, values, asked)
-        })
+    /// The account whose credential a request carries, as its place among them.
+    pub(super) fn admits(&self, manifest: &Manifest, all: &[Values], asked: &Asked, now: Moment) -> Option<usize> {
+        let has = |at: usize, values: &Values| {
+            manifest.auth.iter().any(|auth| {
+                if auth.token().is_some() {
+                    return self.tokens.iter().any(|(token, (ends, of))| {
+                        let mut values = values.clone();
+                        values.set_secret("access_token", Secret::from(token.clone()));
+                        *of == at && *ends > now && carries(auth, &values, asked)
+                    });
+                }
+                carries(auth, values, asked)
+            })
+        };
+        all.iter().enumerate().find(|(at, values)| has(*at, values)).map(|(at, _)| at)
     }
 
-    /// Answers a request to one of the addresses of OAuth, if it is one.
-    pub(super) fn oauth(&mut self, manifest: &Manifest, values: &Values, asked: &Asked, now: Moment) -> Option<Reply> {
+    /// Answers a request to one of the addresses of OAuth, if it is one: for the account to whose address it goes.
+    pub(super) fn oauth(&mut self, manifest: &Manifest, all: &[Values], asked: &Asked, now: Moment) -> Option<Reply> {
+        let mut refused = None;
+        for (at, values) in all.iter().enumerate() {
+            match self.oauth_of(manifest, at, values, asked, now) {
+                Some(reply) if reply.status == 401 => refused = refused.or(Some(reply)),
+                Some(reply) => return Some(reply),
+                None => {}
+            }
+        }
+        refused
+    }
+
+    fn oauth_of(
+        &mut self,
+        manifest: &Manifest,
+        at: usize,
+        values: &Values,
+        asked: &Asked,
+        now: Moment,
+    ) -> Option<Reply> {
         for auth in &manifest.auth {
             if let Auth::AuthorizationCode(it) = auth
                 && is_at(asked, &it.authorize.url.0.fill(values, Place::Address).ok()?.text)
@@ -66,12 +88,12 @@ impl Door {
                 && let Some(after) = &it.after
                 && is_at(asked, &after.url.0.fill(values, Place::Address).ok()?.text)
             {
-                return Some(Reply::json(200, &filled(manifest, after.set.iter())));
+                return Some(Reply::json(200, &filled(values, after.set.iter())));
             }
             for (call, purpose) in calls(auth) {
                 let Ok(address) = call.url.0.fill(values, Place::Address) else { continue };
                 if is_at(asked, &address.text) && self.right(call, purpose, values, asked) {
-                    return Some(self.give(manifest, auth, call, now));
+                    return Some(self.give(at, values, auth, call, now));
                 }
             }
         }
@@ -152,12 +174,12 @@ impl Door {
     }
 
     /// Gives a token, where the file looks for it.
-    fn give(&mut self, manifest: &Manifest, auth: &Auth, call: &TokenCall, now: Moment) -> Reply {
+    fn give(&mut self, at: usize, values: &Values, auth: &Auth, call: &TokenCall, now: Moment) -> Reply {
         self.given += 1;
         let (access, refresh) = (format!("sim-access-{}", self.given), format!("sim-refresh-{}", self.given));
         let answer = call.answer.as_ref();
         let mut body =
-            answer.and_then(|answer| answer.set.as_ref()).map_or_else(|| json!({}), |set| filled(manifest, set.iter()));
+            answer.and_then(|answer| answer.set.as_ref()).map_or_else(|| json!({}), |set| filled(values, set.iter()));
         let mut put = |path: Option<&crate::provider::expression::Expression>, usual: &str, value: Value| match path {
             Some(path) => {
                 path.put(value, &mut body);
@@ -175,7 +197,7 @@ impl Door {
         }
         body["token_type"] = json!("Bearer");
         let ends = now + TimeDelta::try_seconds(i64::try_from(life).unwrap_or(3_600)).unwrap_or(TimeDelta::hours(1));
-        self.tokens.insert(access, ends);
+        self.tokens.insert(access, (ends, at));
         Reply::json(200, &body)
     }
 }
@@ -194,13 +216,12 @@ fn calls(auth: &Auth) -> Vec<(&TokenCall, Purpose)> {
 
 /// An answer that fills settings with their made-up values.
 fn filled<'a>(
-    manifest: &Manifest,
+    values: &Values,
     set: impl Iterator<Item = (&'a String, &'a crate::provider::expression::Expression)>,
 ) -> Value {
     let mut body = json!({});
     for (name, path) in set {
-        let setting = manifest.settings.all().iter().find(|setting| setting.name.as_str() == name);
-        let text = setting.and_then(|setting| setting.example.clone()).unwrap_or_else(|| name.clone());
+        let text = values.get(name).map_or_else(|| name.clone(), |(text, _)| text.into_owned());
         path.put(json!(text), &mut body);
     }
     body

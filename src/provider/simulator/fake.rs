@@ -148,7 +148,8 @@ enum Passage {
 #[derive(Debug)]
 pub struct Fake {
     manifest: Arc<Manifest>,
-    values: Values,
+    /// What is taken for right, for each account. The first has the examples of the file.
+    accounts: Vec<Values>,
     began: Moment,
     mood: Mood,
     /// For how many requests more the mood lasts; without end if not said.
@@ -161,10 +162,10 @@ impl Fake {
     /// A provider that begins now.
     #[must_use]
     pub fn new(manifest: Arc<Manifest>, now: Moment) -> Self {
-        let values = examples(&manifest);
+        let accounts = vec![examples(&manifest)];
         Self {
             manifest,
-            values,
+            accounts,
             began: now,
             mood: Mood::Well,
             left: None,
@@ -181,15 +182,27 @@ impl Fake {
 
     /// The made-up settings, credentials and secrets that it takes for right.
     #[must_use]
-    pub const fn values(&self) -> &Values {
-        &self.values
+    pub fn values(&self) -> &Values {
+        &self.accounts[0]
+    }
+
+    /// Has another account, which differs from the first in these settings and fields of credentials.
+    pub fn add_account<'a>(&mut self, differs: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        let mut values = self.values().clone();
+        for (name, value) in differs {
+            match values.get(name) {
+                Some((_, true)) => values.set_secret(name, Secret::from(value.to_owned())),
+                _ => values.set(name, value),
+            };
+        }
+        self.accounts.push(values);
     }
 
     /// The same for people, in the order of the file.
     #[must_use]
     pub fn taken(&self) -> Value {
         let named = |names: &mut dyn Iterator<Item = &str>, prefix: &str| -> Value {
-            let value = |name| Some((name, self.values.get(&format!("{prefix}{name}"))?.0.into_owned()));
+            let value = |name| Some((name, self.values().get(&format!("{prefix}{name}"))?.0.into_owned()));
             names.filter_map(value).map(|(name, value)| (name.to_owned(), value.into())).collect::<Map<_, _>>().into()
         };
         let fields =
@@ -258,20 +271,24 @@ impl Fake {
         if let Some(reply) = certificate(&manifest, &asked.url) {
             return (reply, Passage::Door);
         }
-        if let Some(reply) = self.door.oauth(&manifest, &self.values, asked, now) {
+        if let Some(reply) = self.door.oauth(&manifest, &self.accounts, asked, now) {
             return (reply, Passage::Door);
         }
-        if !self.door.admits(&manifest, &self.values, asked, now) {
+        let Some(account) = self.door.admits(&manifest, &self.accounts, asked, now) else {
             return (self.refused(), Passage::Door);
-        }
+        };
+        let own = &self.accounts[account];
         let meant = route::find(&manifest, &asked.method, &asked.url, &Value::Object(asked.fields()));
+        if let Some(reply) = meant.and_then(|meant| self.foreign(&manifest, meant, asked, own)) {
+            return (reply, Passage::Door);
+        }
         let of = match meant {
             Some(Meant::Stream(it)) => Some(it.key.as_str()),
             Some(Meant::Action(it)) => Some(it.key.as_str()),
             _ => None,
         };
         let action = if let Some(Meant::Action(it)) = meant { Some(it) } else { None };
-        let values = with_input(&self.values, action, asked);
+        let values = with_input(own, action, asked);
         let environment = route::environment(&manifest, &asked.url).map_or("", |it| it.key.as_str());
         let within = limit::Asked { environment, of, values: &values };
         if let Err(refused) = self.toll.pass(&manifest, within, now) {
@@ -280,13 +297,13 @@ impl Fake {
             return (reply, Passage::Turned);
         }
         let mut reply = match meant {
-            Some(Meant::Probe(it)) => Reply::json(200, &it.example.0),
+            Some(Meant::Probe(it)) => Reply::json(200, &self.of_account(&manifest, own, &it.example.0)),
             Some(Meant::Discovery(it)) => {
                 let mut body = Value::Null;
                 if it.items.as_str() == "@" || !it.items.put(json!([it.example.0]), &mut body) {
                     body = it.example.0.clone();
                 }
-                Reply::json(200, &body)
+                Reply::json(200, &self.of_account(&manifest, own, &body))
             }
             Some(Meant::Stream(it)) => data::page(&manifest, it, asked, self.began, now),
             Some(Meant::Action(it)) => Reply::json(200, &it.example.0),
@@ -294,6 +311,28 @@ impl Fake {
         };
         self.toll.tell(&manifest, within, &mut reply, now);
         (reply, Passage::In)
+    }
+
+    /// The refusal of a request to the address of an account that the credential does not open.
+    fn foreign(&self, manifest: &Manifest, meant: Meant<'_>, asked: &Asked, own: &Values) -> Option<Reply> {
+        let setting = manifest.webhook.get()?.account.get()?.setting.as_str();
+        let (value, _) = own.get(setting)?;
+        if route::is_of(manifest, meant.request(), &asked.url, (setting, &value)) {
+            return None;
+        }
+        let in_host = manifest.environments.iter().any(|it| it.base_url.0.names().any(|name| name == setting));
+        let permission = self.example(Class::Permission).filter(|_| !in_host);
+        Some(permission.unwrap_or_else(|| self.refused()))
+    }
+
+    /// An example of the file with the id of this account in place of the first one's.
+    fn of_account(&self, manifest: &Manifest, own: &Values, example: &Value) -> Value {
+        let setting = manifest.webhook.get().and_then(|webhook| webhook.account.get()).map(|it| it.setting.as_str());
+        let id = |values: &Values| Some(values.get(setting?)?.0.into_owned());
+        match (id(self.values()), id(own)) {
+            (Some(from), Some(to)) if from != to => replaced(example, &from, &to),
+            _ => example.clone(),
+        }
     }
 
     /// What is answered in a bad mood, whatever was asked.
@@ -362,6 +401,18 @@ impl Fake {
     /// A request that was let through has its answer.
     pub(super) fn answered(&mut self) {
         self.toll.left();
+    }
+}
+
+/// A value with one text in place of another wherever it stands.
+fn replaced(value: &Value, from: &str, to: &str) -> Value {
+    match value {
+        Value::String(text) => json!(text.replace(from, to)),
+        Value::Array(items) => items.iter().map(|item| replaced(item, from, to)).collect(),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, item)| (name.clone(), replaced(item, from, to))).collect::<Map<_, _>>().into()
+        }
+        other => other.clone(),
     }
 }
 

@@ -11,6 +11,9 @@
 //!
 //! At `/_control/{provider}` it is told how to behave: see [`Mood`] and [`serve`].
 //!
+//! Each fake has one account, and may be given more, each with credentials of its own. The answers name the account of
+//! the credential, and a credential opens no address of another account.
+//!
 //! What it is not: a copy of a provider's business. An action answers with the example of the file, whatever
 //! was asked.
 

@@ -28,6 +28,18 @@ pub(super) enum Meant<'a> {
     Action(&'a Action),
 }
 
+impl Meant<'_> {
+    /// The request of the file.
+    pub(super) fn request(&self) -> &Request {
+        match self {
+            Self::Probe(it) => &it.request,
+            Self::Discovery(it) => &it.request,
+            Self::Stream(it) => &it.request,
+            Self::Action(it) => &it.request,
+        }
+    }
+}
+
 /// Finds what is meant by a request, the address being the provider's own.
 pub(super) fn find<'a>(manifest: &'a Manifest, method: &http::Method, url: &Url, body: &Value) -> Option<Meant<'a>> {
     let probe = match &manifest.probe {
@@ -55,6 +67,15 @@ pub(super) fn find<'a>(manifest: &'a Manifest, method: &http::Method, url: &Url,
     fitting.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, meant)| meant)
 }
 
+/// Whether an address is that of a request, with this value for one of its gaps.
+pub(super) fn is_of(manifest: &Manifest, request: &Request, url: &Url, (name, value): (&str, &str)) -> bool {
+    let gap = format!("{{{name}}}");
+    manifest.environments.iter().any(|environment| {
+        let pattern = whole(environment, request).map(|whole| Template::parse(&whole.replace(&gap, value)));
+        pattern.is_some_and(|pattern| pattern.is_ok_and(|pattern| pattern.could_be(&plain(url))))
+    })
+}
+
 /// The environment in which an address lies: of several the one that says most, and then the first.
 pub(super) fn environment<'a>(manifest: &'a Manifest, url: &Url) -> Option<&'a Environment> {
     let plain = plain(url);
@@ -73,13 +94,17 @@ pub(super) fn environment<'a>(manifest: &'a Manifest, url: &Url) -> Option<&'a E
 
 /// Whether a request of an environment goes to an address.
 fn leads(environment: &Environment, request: &Request, url: &Url) -> bool {
+    whole(environment, request)
+        .is_some_and(|whole| Template::parse(&whole).is_ok_and(|pattern| pattern.could_be(&plain(url))))
+}
+
+/// The text of the address of a request.
+fn whole(environment: &Environment, request: &Request) -> Option<String> {
     let address = match &request.host {
-        Some(host) => environment.hosts.as_ref().and_then(|hosts| hosts.get(host.as_str())),
-        None => Some(&environment.base_url),
+        Some(host) => environment.hosts.as_ref()?.get(host.as_str())?,
+        None => &environment.base_url,
     };
-    let Some(address) = address else { return false };
-    let whole = format!("{}{}", address.0.as_str(), request.path.0.as_str());
-    Template::parse(&whole).is_ok_and(|pattern| pattern.could_be(&plain(url)))
+    Some(format!("{}{}", address.0.as_str(), request.path.0.as_str()))
 }
 
 /// An address without its parameters.

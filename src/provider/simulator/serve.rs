@@ -5,6 +5,7 @@
 //! | `* /{provider}/{host}/{path}` | what the provider would answer |
 //! | `GET /_control/{provider}` | what it takes for right: settings, fields of credentials, of the application |
 //! | `POST /_control/{provider}` | `{"mood": "throttling", "requests": 3}`: behave so, for three requests |
+//! | `POST /_control/{provider}/accounts` | `{"shop": "coffee-house", "admin_token": "shpat_…"}`: add an account that differs so |
 //! | `POST /_control/{provider}/webhooks` | `{"url": "http://127.0.0.1:8080/hooks/…", "how": "late", "count": 2}`: send some |
 //!
 //! Webhooks go to the loopback only: a simulator is no way to reach anybody else.
@@ -110,6 +111,7 @@ impl Simulator {
     pub fn router(self) -> Router {
         Router::new()
             .route("/_control/{provider}", get(taken).post(behave))
+            .route("/_control/{provider}/accounts", post(account))
             .route("/_control/{provider}/webhooks", post(send))
             .fallback(play)
             .with_state(self)
@@ -210,6 +212,19 @@ struct Errand {
 
 const fn one() -> u32 {
     1
+}
+
+/// Adds an account to a provider.
+async fn account(
+    State(simulator): State<Simulator>,
+    Path(provider): Path<String>,
+    Json(differs): Json<BTreeMap<String, String>>,
+) -> Response {
+    let differs = differs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    match simulator.with(&provider, |fake| fake.add_account(differs)) {
+        None => (StatusCode::NOT_FOUND, "this provider is not simulated").into_response(),
+        Some(()) => Json(json!({ "provider": provider })).into_response(),
+    }
 }
 
 async fn send(State(simulator): State<Simulator>, Path(provider): Path<String>, Json(wish): Json<Errand>) -> Response {

@@ -5,6 +5,7 @@
 //! wrong today may have been right yesterday.
 
 use http::HeaderMap;
+use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use crate::provider::{
@@ -35,6 +36,20 @@ pub fn headers(scheme: &Verify, headers: &HeaderMap, keys: &[&Values]) -> Vec<(S
         (name.as_str().to_owned(), shown)
     });
     kept.collect()
+}
+
+/// Kept headers without the signature over the body, for who is given a part of what was signed.
+#[must_use]
+pub fn unsigned(scheme: &Verify, kept: &Value) -> Value {
+    let signature = match scheme {
+        Verify::HmacTimestamped(it) => it.header.0.as_str(),
+        Verify::HmacBody(it) => it.header.0.as_str(),
+        Verify::UrlHmac(it) => it.header.0.as_str(),
+        _ => return kept.clone(),
+    };
+    let pairs = kept.as_array().into_iter().flatten();
+    let is_signature = |pair: &Value| pair[0].as_str().is_some_and(|name| name.eq_ignore_ascii_case(signature));
+    pairs.map(|pair| if is_signature(pair) { json!([pair[0], MARK]) } else { pair.clone() }).collect()
 }
 
 /// The parameters of the address, as they were written.

@@ -19,11 +19,20 @@ use portolan::{
 };
 use serde_json::{Value, json};
 
-use super::{ask, connect_as, node, request};
+use super::{ask, connect_tested, node, request};
 use crate::support::{
     TestHub,
     played::{Played, example},
 };
+
+/// Makes an address of a provider that serves every tenant.
+pub(super) async fn hub_wide(operator: &Cx, provider: &str) -> String {
+    let manifest = operator.hub().catalogue.get(provider).unwrap().clone();
+    let fields = manifest.webhook.get().unwrap().fields.iter().flatten();
+    let secrets = fields.map(|field| (field.name.0.clone(), field.example.clone().into())).collect();
+    let new = NewSource { provider: Some(provider.to_owned()), integration: None, hub_wide: true, name: None, secrets };
+    source::create(operator, new, None).await.unwrap().url.expose().to_owned()
+}
 
 const PAGES: [&str; 3] = ["102030405060701", "102030405060702", "102030405060703"];
 
@@ -45,7 +54,7 @@ fn signed(cx: &Cx, url: &str, entries: &[Value]) -> Delivery {
     Delivery { url: unsigned.url, headers: unsigned.headers, body: unsigned.body }
 }
 
-async fn kept(cx: &Cx) -> Vec<WebhookEvent> {
+pub(super) async fn kept(cx: &Cx) -> Vec<WebhookEvent> {
     let args = PageArgs { after: None, before: None, size: 100, backward: true };
     let page = list::list(cx, &WebhookFilter::default(), &args).await.unwrap();
     page.rows.into_iter().map(|(_, row)| row).collect()
@@ -68,7 +77,7 @@ async fn heard(cx: &Cx) -> Vec<(String, Option<String>)> {
     heard
 }
 
-async fn work(hub: &TestHub) {
+pub(super) async fn work(hub: &TestHub) {
     hub.settle().await;
     node(hub.app.hub()).settle().await.unwrap();
 }
@@ -83,17 +92,15 @@ async fn of_what_comes_to_an_address_for_all_each_tenant_gets_its_own_once_and_n
     let south = hub.cx_of(&hub.another_tenant("south").await);
     let mut ids = Vec::new();
     for (cx, page) in [(&operator, PAGES[0]), (&north, PAGES[1]), (&south, PAGES[2])] {
-        ids.push(connect_as(cx, "facebook", "Page", &[("page_id", page)]).await.id.to_string());
+        let token = format!("EAAExampleExampleExample{page}");
+        let own = [("page_id", page), ("access_token_value", token.as_str())];
+        played.account("facebook", &own);
+        let integration = connect_tested(cx, "facebook", "Page", &own, false).await;
+        assert_eq!(integration.proven_account.as_deref(), Some(page));
+        ids.push(integration.id.to_string());
     }
-    let new = NewSource {
-        provider: Some("facebook".to_owned()),
-        integration: None,
-        hub_wide: true,
-        name: None,
-        secrets: Vec::new(),
-    };
-    let made = source::create(&operator, new, None).await.unwrap();
-    let url = made.url.expose();
+    let made = hub_wide(&operator, "facebook").await;
+    let url = made.as_str();
     let whole = signed(
         &operator,
         url,

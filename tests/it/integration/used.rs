@@ -175,7 +175,7 @@ async fn an_outsider_gives_a_credential_by_a_link_once() {
 }
 
 /// Sends a person to the simulated provider, who agrees at once; gives the way back.
-async fn agree(url: &str) -> String {
+pub async fn agree(url: &str) -> String {
     let url: url::Url = url.parse().unwrap();
     let mut wire = crate::support::wire::Wire::open(url.socket_addrs(|| None).unwrap()[0]).await.unwrap();
     let head = format!(

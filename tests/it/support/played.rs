@@ -59,6 +59,11 @@ impl Played {
         self.simulator.with(provider, |fake| fake.behave(mood, requests)).unwrap();
     }
 
+    /// Gives a provider another account, which differs so from the one of the examples.
+    pub fn account(&self, provider: &str, differs: &[(&str, &str)]) {
+        self.simulator.with(provider, |fake| fake.add_account(differs.iter().copied())).unwrap();
+    }
+
     /// Lets everybody ask a provider as often as they like.
     pub fn open(&self, provider: &str) {
         self.simulator.with(provider, portolan::provider::simulator::Fake::open).unwrap();

@@ -1,12 +1,13 @@
 //! Whether the parts of a manifest fit together.
 //!
 //! Shapes see one value at a time. Here it is seen whether names lead somewhere ([`names`]), whether the parts
-//! agree ([`parts`]), and whether every example is an example of what it stands by ([`examples`]), which runs
-//! the engines on them. So a file that is loaded has been tried.
+//! agree ([`parts`]), whether every example is an example of what it stands by ([`examples`]), which runs the
+//! engines on them, and whether the proof of an account is one ([`proof`]). So a file that is loaded has been tried.
 
 mod examples;
 mod names;
 mod parts;
+mod proof;
 
 use super::{Manifest, problem::Line, reader::Reader};
 
@@ -17,6 +18,7 @@ pub(super) fn check(manifest: &Manifest, reader: &mut Reader) {
     // Examples of parts that do not fit would only repeat it.
     if reader.problems.is_empty() {
         examples::check(manifest, reader);
+        proof::check(manifest, reader);
     }
 }
 

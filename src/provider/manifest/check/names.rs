@@ -229,7 +229,20 @@ fn webhook(manifest: &Manifest, base: &Names, reader: &mut Reader) {
     let Some(webhook) = manifest.webhook.get() else { return };
     let own: Vec<&str> = webhook.fields.iter().flatten().map(|field| field.name.as_str()).collect();
     let names = base.with(own);
-    let texts: Vec<&Template> = match &webhook.verify {
+    let mut look = Look { reader, line: webhook.line, place: "`webhook.verify`".to_owned(), inputs: None };
+    for text in of_verify(&webhook.verify) {
+        look.text(text, &names);
+    }
+    match webhook.handshake.get() {
+        Some(Handshake::EchoChallenge(it)) => look.text(&it.token, &names),
+        Some(Handshake::SignChallenge(it)) => look.text(&it.secret, &names),
+        Some(Handshake::Plain(_)) | None => {}
+    }
+}
+
+/// The texts with which webhooks are verified.
+pub(super) fn of_verify(verify: &Verify) -> Vec<&Template> {
+    match verify {
         Verify::HmacTimestamped(it) => vec![&it.secret],
         Verify::HmacBody(it) => vec![&it.secret],
         Verify::Certificate(it) => vec![&it.webhook_id],
@@ -241,14 +254,5 @@ fn webhook(manifest: &Manifest, base: &Names, reader: &mut Reader) {
         Verify::UrlSecret(it) => vec![&it.value],
         Verify::SourceAddress(it) => vec![&it.value],
         Verify::StandardWebhooks(it) => vec![&it.secret],
-    };
-    let mut look = Look { reader, line: webhook.line, place: "`webhook.verify`".to_owned(), inputs: None };
-    for text in texts {
-        look.text(text, &names);
-    }
-    match webhook.handshake.get() {
-        Some(Handshake::EchoChallenge(it)) => look.text(&it.token, &names),
-        Some(Handshake::SignChallenge(it)) => look.text(&it.secret, &names),
-        Some(Handshake::Plain(_)) | None => {}
     }
 }

@@ -33,7 +33,7 @@ pub const CASES: &[Case] = &[
         Needs::Scope(Scope::IntegrationRead),
         "query Integration($id: ID!) {
            integration(id: $id) {
-             id name description providerKey provider { key } environment authMethod account
+             id name description providerKey provider { key } environment authMethod account provenAccount
              settings { name value }
              connectionConfig { domain endpoint version timeout }
              capabilities { canSync canPush canWebhook syncFrequency }
