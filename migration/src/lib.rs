@@ -32,6 +32,7 @@ mod m20261122_000019_exchange_at_scale;
 mod m20261130_000020_write_probe;
 mod m20261130_000035_attempt_limits;
 mod m20261130_000030_proven_accounts;
+mod m20261130_000031_starters;
 mod m20261130_000040_hub_identity;
 mod m20261130_000050_held_deletions;
 mod m20261130_000051_key_erasures;
@@ -67,6 +68,7 @@ impl MigratorTrait for Migrator {
             whole(m20261122_000019_exchange_at_scale::Migration),
             whole(m20261130_000020_write_probe::Migration),
             whole(m20261130_000030_proven_accounts::Migration),
+            whole(m20261130_000031_starters::Migration),
             whole(m20261130_000040_hub_identity::Migration),
             whole(m20261130_000035_attempt_limits::Migration),
             whole(m20261130_000050_held_deletions::Migration),

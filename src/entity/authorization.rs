@@ -16,6 +16,8 @@ pub struct Model {
     /// The address that the provider was told to send the person back to.
     pub redirect_uri: String,
     pub started_by: String,
+    /// The same with its credential, which is checked again at the end.
+    pub starter: Option<Json>,
     pub created_at: DateTimeUtc,
     pub expires_at: DateTimeUtc,
     pub used_at: Option<DateTimeUtc>,

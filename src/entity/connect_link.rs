@@ -14,6 +14,8 @@ pub struct Model {
     pub integration_id: IntegrationId,
     pub digest: Vec<u8>,
     pub created_by: String,
+    /// The same with its credential, which is checked again when the link is used.
+    pub starter: Option<Json>,
     pub created_at: DateTimeUtc,
     pub expires_at: DateTimeUtc,
     /// Credentials that the provider refused.

@@ -241,14 +241,24 @@ pub fn worn_out(now: Moment) -> Select<Entity> {
         .filter(Expr::col(Column::Attempts).gte(Expr::col(Column::MaxAttempts)))
 }
 
-/// The job, held until the commit, if it was not taken again since.
-pub fn held_under(job: JobId, fence: i64) -> Select<Entity> {
-    Entity::find_by_id(job).filter(COLUMN.fence.eq(fence)).filter(COLUMN.state.eq(State::Running)).lock_exclusive()
+/// That the tenant of the job is served, or that it is of the hub itself.
+fn served() -> Expr {
+    Expr::cust("NOT EXISTS (SELECT 1 FROM tenants WHERE tenants.id = jobs.tenant_id AND tenants.status <> 'ACTIVE')")
 }
 
-/// The end of a job that is done, unless it was enqueued again meanwhile.
+/// The job, held until the commit, if it was not taken again since and its tenant is served.
+pub fn held_under(job: JobId, fence: i64) -> Select<Entity> {
+    Entity::find_by_id(job)
+        .filter(COLUMN.fence.eq(fence))
+        .filter(COLUMN.state.eq(State::Running))
+        .filter(served())
+        .lock_exclusive()
+}
+
+/// The end of a job that is done, unless it was enqueued again meanwhile or its tenant is not served any more.
 pub fn remove_done(job: JobId, fence: i64) -> DeleteMany<Entity> {
     Entity::delete_many()
+        .filter(served())
         .filter(COLUMN.id.eq(job))
         .filter(COLUMN.fence.eq(fence))
         .filter(COLUMN.state.eq(State::Running))

@@ -1,5 +1,6 @@
 //! Integrations: the stories of the people who set them up.
 
+mod ended;
 mod live;
 mod refused;
 mod stories;

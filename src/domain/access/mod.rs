@@ -26,6 +26,7 @@ mod refusal;
 pub mod reset;
 pub mod session;
 mod standing;
+pub mod starter;
 pub mod token;
 pub mod user;
 

@@ -5,6 +5,10 @@
 //! state and a code; [`finish`] trades the code for tokens. Then the account is looked up if the credential opens
 //! just one, and the provider is asked whether all is well.
 //!
+//! **What is checked twice.** Between the two the tenant may be suspended, the integration disabled or deleted, and
+//! whoever started it may have lost the credential or the right. All of that is looked at when the person comes back,
+//! before the provider is called, and again before anything is written.
+//!
 //! **What cannot happen.** A state serves once, for ten minutes, for the integration it was made for, whoever brings it
 //! twice or at once. The address to come back to is ours alone and never taken from a request. An answer that says it
 //! comes from another issuer is refused. What proves the challenge is sealed, and forgotten with the state.
@@ -18,6 +22,7 @@ use super::{Integration, Status, create::connector, get, held, into_status, test
 use crate::{
     context::{Audit, Cx, Txn},
     domain::{
+        access::starter::Starter,
         credential::{self, given::Fields, token},
         keyring::secret,
     },
@@ -31,6 +36,7 @@ use crate::{
         actor::Caller,
         error::{Error, Result},
         id::IntegrationId,
+        scope::Scope,
         secret::Secret,
         token::digest,
     },
@@ -63,7 +69,15 @@ pub struct Returned {
 
 /// The page of the provider to which a person is sent.
 pub async fn start(cx: &Cx, id: IntegrationId) -> Result<Url> {
+    start_for(cx, id, &Starter::of(cx)).await
+}
+
+/// The same on behalf of whoever made the link by which the person comes.
+pub(super) async fn start_for(cx: &Cx, id: IntegrationId, starter: &Starter) -> Result<Url> {
     let integration = get(cx, id).await?;
+    if !integration.enabled {
+        return Err(Error::conflict("id", format!("{} is disabled; enable it first", integration.name)));
+    }
     let opened = credential::open(cx, &integration).await?;
     // The old token has no part in this.
     let opened = opened.map(|mut opened| {
@@ -94,6 +108,7 @@ pub async fn start(cx: &Cx, id: IntegrationId) -> Result<Url> {
             digest: digest(pending.state.expose()).to_vec(),
             redirect_uri: redirect_uri.clone(),
             started_by: cx.actor().to_string(),
+            starter: Some(starter.stored()?),
             created_at: txn.now(),
             expires_at: txn.now() + PATIENCE,
             used_at: None,
@@ -117,6 +132,9 @@ pub async fn finish(cx: &Cx, returned: Returned) -> Result<Integration> {
     let cx = &cx.with_caller(Caller::system("authorization", found.tenant_id));
     let (row, verifier) = take(cx, &found).await?;
     let integration = get(cx, row.integration_id).await?;
+    if let Some(reason) = barred(cx, &row, &integration).await? {
+        return Err(refuse(cx, &integration, &reason).await?);
+    }
     let opened = credential::open(cx, &integration).await?;
     let (manifest, connection) = token::connection(cx, &integration, opened.as_ref()).await?;
     let Auth::AuthorizationCode(method) = connection.auth().clone() else {
@@ -176,8 +194,16 @@ pub async fn finish(cx: &Cx, returned: Returned) -> Result<Integration> {
         key_prefix: None,
     };
     let learned = crate::provider::token::Token { set: settings, ..bought };
+    // The provider may have taken its time.
+    let integration = get(cx, integration.id).await?;
+    if let Some(reason) = barred(cx, &row, &integration).await? {
+        return Err(refuse(cx, &integration, &reason).await?);
+    }
     cx.write(async |txn| {
         let found = held(txn, integration.id).await?;
+        if !found.enabled {
+            return Err(Error::conflict("state", disabled(&found)));
+        }
         credential::put(txn, &found, &fields, Some(&kept), None).await?;
         token::learned(txn, found.id, &learned).await?;
         let fact = IntegrationEvent::Reconnected {
@@ -188,12 +214,27 @@ pub async fn finish(cx: &Cx, returned: Returned) -> Result<Integration> {
         txn.emit(&fact)?;
         txn.audit(Audit::of(&fact).after(json!({ "authMethod": fields.method, "startedBy": row.started_by })))?;
         let found = held(txn, integration.id).await?;
-        let status = if found.enabled { Status::Pending } else { Status::Inactive };
-        into_status(txn, found, status, "somebody agreed at the provider").await?;
+        into_status(txn, found, Status::Pending, "somebody agreed at the provider").await?;
         Ok(())
     })
     .await?;
     Ok(test::test(cx, integration.id).await?.integration)
+}
+
+/// The reason why an authorization may not end any more what was allowed to begin; nothing if it may.
+async fn barred(cx: &Cx, row: &Authorization, integration: &Integration) -> Result<Option<String>> {
+    if !integration.enabled {
+        return Ok(Some(disabled(integration)));
+    }
+    let Some(starter) = Starter::recorded(row.starter.as_ref()) else {
+        return Ok(Some("it is not known who started this; begin again".to_owned()));
+    };
+    let reason = starter.barred(cx.hub(), row.tenant_id, Scope::IntegrationWrite).await?;
+    Ok(reason.map(|reason| format!("{reason}; begin again")))
+}
+
+fn disabled(integration: &Integration) -> String {
+    format!("{} is disabled; enable it and begin again", integration.name)
 }
 
 /// Uses a state up; with it what proves the challenge.

@@ -2,7 +2,8 @@
 //!
 //! Whoever has the key is often not who runs the hub. A link opens a form for one integration, works once, for half
 //! an hour, and shows nothing but the provider's name and what it asks for. A credential that the provider refuses
-//! does not use it up; twenty of them do.
+//! does not use it up; twenty of them do. It is void while its tenant is suspended or its integration is disabled, and
+//! once whoever made it could not make it any more.
 
 use chrono::TimeDelta;
 use sea_orm::{EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, sea_query::Expr};
@@ -10,7 +11,7 @@ use sea_orm::{EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, sea_query::E
 use super::{Integration, authorize, create, get, reconnect};
 use crate::{
     context::{Audit, Cx},
-    domain::credential::given::Given,
+    domain::{access::starter::Starter, credential::given::Given},
     entity::{
         connect_link::{self as entity, Column, Model as Link},
         first::First,
@@ -21,6 +22,7 @@ use crate::{
         clock::Moment,
         error::{Code, Error, Issue, Result},
         id::IntegrationId,
+        scope::Scope,
         secret::Secret,
         token::{Kind, digest, mint, well_formed},
     },
@@ -67,6 +69,7 @@ pub async fn create(cx: &Cx, id: IntegrationId) -> Result<Made> {
             integration_id: id,
             digest: digest(token.expose()).to_vec(),
             created_by: cx.actor().to_string(),
+            starter: Some(Starter::of(cx).stored()?),
             created_at: txn.now(),
             expires_at,
             tries: 0,
@@ -118,7 +121,8 @@ pub async fn give(cx: &Cx, token: &Secret, given: Given) -> Result<Form> {
 /// The provider's page, for whoever has a link to an integration for which somebody has to agree. The link is used up.
 pub async fn authorize(cx: &Cx, token: &Secret) -> Result<url::Url> {
     let (cx, link) = found(cx, token).await?;
-    let url = authorize::start(&cx, link.integration_id).await.map_err(by_the_link)?;
+    let starter = Starter::recorded(link.starter.as_ref()).ok_or_else(over)?;
+    let url = authorize::start_for(&cx, link.integration_id, &starter).await.map_err(by_the_link)?;
     cx.write(async |txn| use_up(txn, &link).await).await?;
     Ok(url)
 }
@@ -140,7 +144,21 @@ async fn found(cx: &Cx, token: &Secret) -> Result<(Cx, Link)> {
         return Err(over());
     }
     let cx = cx.with_caller(Caller::system("connect link", link.tenant_id));
+    still_open(&cx, &link).await?;
     Ok((cx, link))
+}
+
+/// Passes a link whose tenant is served, whose integration is there and enabled, and whose maker could make it now.
+pub(super) async fn still_open(cx: &Cx, link: &Link) -> Result<()> {
+    let starter = Starter::recorded(link.starter.as_ref()).ok_or_else(over)?;
+    let integration = match get(cx, link.integration_id).await {
+        Err(Error::NotFound(_)) => return Err(over()),
+        found => found?,
+    };
+    match starter.barred(cx.hub(), link.tenant_id, Scope::IntegrationWrite).await? {
+        None if integration.enabled => Ok(()),
+        _ => Err(over()),
+    }
 }
 
 /// What is refused about the integration, said of the link: its owner named nothing else.

@@ -95,6 +95,9 @@ async fn by(
     let connection = connection(&connector, &checked)?;
     let test = !skip_test && can_be_asked(&checked);
     let asked = ask(&connector, &checked, connection, test).await?;
+    if let Some(link) = beside.link {
+        link::still_open(cx, link).await?;
+    }
     write(cx, &before, &checked, asked, how, beside).await
 }
 

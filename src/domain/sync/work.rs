@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 use super::{
-    Level, Status, SyncRun,
+    Cause, Level, Status, SyncRun,
     absent::Seen,
     decide,
     log::{self, Line},
@@ -21,6 +21,7 @@ use super::{
 use crate::{
     context::{Cx, Ending},
     domain::{
+        access::starter::Starter,
         integration::{Integration, call},
         job::queue,
     },
@@ -31,6 +32,7 @@ use crate::{
         error::{Error, Result},
         id::SyncRunId,
         retry::Retry,
+        scope::Scope,
         trace::Trace,
     },
     provider::{
@@ -156,12 +158,16 @@ impl<'a> Ahead<'a> {
 
 /// Takes a run up, if it is there to be done.
 async fn take_up(cx: &Cx, id: SyncRunId) -> Result<Option<(Integration, Stream, Option<Paging>, SyncRun)>> {
+    // A run that somebody asked for is theirs until it ends.
+    let starter = Starter::actor(&cx.actor(), cx.now());
+    let barred = starter.barred(cx.hub(), cx.tenant()?, Scope::IntegrationRun).await?;
     cx.write(async |txn| {
         let Some(mut held) = Held::of(txn, id).await?.filter(|held| held.run.status.is_active()) else {
             txn.finish()?;
             return Ok(None);
         };
-        if let Some(reason) = unusable(&held) {
+        let barred = barred.filter(|_| held.run.cause == Cause::Manual).map(str::to_owned);
+        if let Some(reason) = unusable(&held).or(barred) {
             run::cancelled(txn, &mut held, &reason).await?;
             txn.finish()?;
             return Ok(None);

@@ -1,7 +1,10 @@
 //! Who lost a job can commit nothing for it, whatever it believes.
 
 use chrono::TimeDelta;
-use portolan::domain::job::{State, queue};
+use portolan::domain::{
+    job::{State, queue},
+    tenant::lifecycle,
+};
 use serde_json::Value;
 
 use super::{Worker, another_node, chore, done, enqueue, jobs, the_job, work, work::How};
@@ -48,6 +51,31 @@ async fn a_worker_whose_lease_was_given_away_cannot_commit() {
 async fn nor_can_it_go_on_after_what_it_had_committed_before() {
     // Each of the two wrote its first piece while it had the job.
     taken_over(How::PieceAndWait, "fence with pieces", &[1, 1]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_of_a_tenant_that_is_suspended_meanwhile_commits_nothing_until_it_is_resumed() {
+    let hub = TestHub::start().await;
+    let acme = hub.another_tenant("acme").await;
+    let worker = Worker::of(hub.app.hub());
+    enqueue(&hub, &acme, chore(1, How::Wait("suspended".to_owned()))).await;
+    enqueue(&hub, &acme, chore(2, How::PieceAndWait("suspended with pieces".to_owned()))).await;
+    worker.runner.turn().await.unwrap();
+    work::arrived("suspended").await;
+    work::arrived("suspended with pieces").await;
+    assert_eq!(done(&hub, &acme).await, [2], "its first piece");
+    lifecycle::suspend(&hub.cx(), acme.id, "unpaid").await.unwrap();
+    work::open_gate("suspended");
+    work::open_gate("suspended with pieces");
+    hub.until(async || (worker.runner.busy_with() == 0).then_some(())).await;
+    assert_eq!(done(&hub, &acme).await, [2], "nothing more");
+    lifecycle::resume(&hub.cx(), acme.id).await.unwrap();
+    hub.clock.advance(TimeDelta::seconds(61));
+    assert_eq!(queue::let_go(hub.app.hub()).await.unwrap(), 2);
+    worker.settle().await;
+    let mut all: Vec<_> = done(&hub, &acme).await.iter().map(|n| n.as_u64().unwrap()).collect();
+    all.sort_unstable();
+    assert_eq!(all, [1, 2, 2, 2], "each once after it was resumed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
