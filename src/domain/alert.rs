@@ -41,6 +41,7 @@ impl Kind {
             Self::UnmappedStatus => "UNMAPPED_STATUS",
             Self::ForbiddenStatus => "FORBIDDEN_STATUS",
             Self::UnknownOrder => "UNKNOWN_ORDER",
+            Self::UnreadableSetting => "UNREADABLE_SETTING",
         }
     }
 }

@@ -46,6 +46,8 @@ pub enum Kind {
     ForbiddenStatus,
     #[sea_orm(string_value = "unknown_order")]
     UnknownOrder,
+    #[sea_orm(string_value = "unreadable_setting")]
+    UnreadableSetting,
 }
 
 /// How bad it is.

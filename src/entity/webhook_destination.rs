@@ -105,12 +105,13 @@ pub fn failing_after(moment: DateTimeUtc, now: DateTimeUtc) -> UpdateMany<Entity
 }
 
 /// The destinations of the whole hub that wait for something, and for when. Tenants that are suspended wait, and so do
-/// partners with which nothing is exchanged now, or that cannot be told in any way.
+/// partners with which nothing is exchanged now, to which no webhooks may go, or that cannot be told in any way.
 pub fn lines(backend: DbBackend) -> Statement {
     const OPEN: &str = "d.enabled AND (d.url <> '' OR d.action IS NOT NULL) AND NOT EXISTS \
                         (SELECT 1 FROM tenants t WHERE t.id = d.tenant_id AND t.status <> 'ACTIVE') \
                         AND (d.partner_integration_id IS NULL OR NOT EXISTS \
-                        (SELECT 1 FROM integrations i WHERE i.id = d.partner_integration_id AND NOT i.enabled \
+                        (SELECT 1 FROM integrations i WHERE i.id = d.partner_integration_id \
+                        AND (NOT i.enabled OR (d.action IS NULL AND NOT i.can_webhook)) \
                         AND i.deleted_at IS NULL))";
     const FIRST: &str = "SELECT w.next_at AS due FROM webhook_deliveries w \
                          WHERE w.destination_id = d.id AND w.head AND w.status = 'PENDING' ORDER BY w.next_at LIMIT 1";

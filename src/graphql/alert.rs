@@ -43,6 +43,8 @@ pub enum AlertKind {
     ForbiddenStatus,
     /// A partner spoke for a day of orders that nobody knows: make them, or tell the partner.
     UnknownOrder,
+    /// A stored filter or schedule can no longer be read, so what depends on it is stopped: set it again.
+    UnreadableSetting,
 }
 
 /// How bad it is.

@@ -41,6 +41,9 @@ pub enum Unmade {
     /// Something does not fit into a header.
     #[error("the header `{0}` cannot have this value")]
     Header(String),
+    /// A mapping in the settings cannot be read.
+    #[error("the mapping of the settings cannot be read: {0}")]
+    Mapping(String),
     /// A credential goes into the body, but the body is none that has fields.
     #[error("the credential belongs into the body, which has no fields here")]
     Body,

@@ -26,7 +26,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::handler::{Kind, Outcome, Setback};
 use crate::{
     context::{Cx, Hub, Lease},
-    domain::job::{Count, Job, list, queue, schedule, wake},
+    domain::{
+        alert,
+        job::{Count, Job, list, queue, schedule, wake},
+        keyring::HUB,
+    },
     kernel::{
         clock::Moment,
         error::{Result, chain},
@@ -176,6 +180,22 @@ impl Runner {
         if until.is_zero() { FLOOR } else { until.min(FLOOR) }
     }
 
+    /// Raises alerts for schedules that ended because they cannot be read.
+    async fn tell_unreadable(&self, ended: Vec<schedule::Unreadable>) -> Result<()> {
+        for schedule::Unreadable { tenant, kind, key, reason } in ended {
+            tracing::error!(%tenant, kind, key, reason, "schedule unreadable");
+            if tenant == HUB {
+                continue;
+            }
+            let text = format!("the schedule of {kind} for {key} has ended: {reason}; set it again");
+            let (kind, severity) = (alert::Kind::UnreadableSetting, alert::Severity::Critical);
+            let alert = alert::NewAlert { kind, severity, subject: key, text };
+            let cx = Cx::system(Arc::clone(&self.hub), "schedule", tenant);
+            cx.write(async |txn| alert::raise(txn, alert.clone()).await).await?;
+        }
+        Ok(())
+    }
+
     /// Enqueues the ticks that are due, and takes and begins as many jobs as there are hands for.
     pub async fn turn(self: &Arc<Self>) -> Result<Turn> {
         if !self.hub.clock_guard.state().may_schedule() {
@@ -183,7 +203,9 @@ impl Runner {
         }
         let mut turn = Turn { next: schedule::next(&self.hub).await?, ..Turn::default() };
         if turn.next.is_some_and(|next| next <= self.hub.clock.now()) {
-            turn.taken += schedule::tick(&self.hub).await?;
+            let ticked = schedule::tick(&self.hub).await?;
+            turn.taken += ticked.ticks;
+            self.tell_unreadable(ticked.unreadable).await?;
             turn.next = schedule::next(&self.hub).await?;
         }
         let names: Vec<_> = self.kinds.iter().map(|kind| kind.name).collect();

@@ -10,6 +10,7 @@ mod neighbours;
 mod order;
 mod sent;
 pub mod sink;
+mod unreadable;
 
 use std::sync::Arc;
 

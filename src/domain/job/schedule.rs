@@ -12,6 +12,8 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
 };
@@ -26,6 +28,7 @@ use crate::{
     kernel::{
         clock::Moment,
         error::{Error, Result},
+        id::TenantId,
         rhythm::Rhythm,
     },
 };
@@ -102,15 +105,38 @@ pub async fn next(hub: &Hub) -> Result<Option<Moment>> {
     Ok(entity::next().first(hub.database.reader()).await?.and_then(|schedule| schedule.next_at))
 }
 
-/// Enqueues what is due. Says how many ticks that were.
-pub async fn tick(hub: &Arc<Hub>) -> Result<u64> {
-    let mut ticks = 0;
+/// A schedule that ended because what is stored of it cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The kind of its work.
+    pub kind: String,
+    /// Its key: the id of what it is for.
+    pub key: String,
+    /// The reason.
+    pub reason: String,
+}
+
+/// What came of looking at what is due.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ticked {
+    /// Jobs that were enqueued.
+    pub ticks: u64,
+    /// Schedules that ended.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// Enqueues what is due. A schedule that cannot be read ends, and stands in nobody's way.
+pub async fn tick(hub: &Arc<Hub>) -> Result<Ticked> {
+    let mut all = Ticked::default();
     loop {
         let cx = Cx::system(Arc::clone(hub), "schedule", HUB);
         let (looked, ticked) = cx.write(async |txn| batch(txn).await).await?;
-        ticks += ticked;
+        all.ticks += ticked.ticks;
+        all.unreadable.extend(ticked.unreadable);
         if looked < BATCH {
-            return Ok(ticks);
+            return Ok(all);
         }
     }
 }
@@ -147,29 +173,41 @@ fn too_late(schedule: &Schedule, now: Moment) -> Option<(Moment, Moment)> {
     Some((planned, rhythm.sooner(planned, now)?))
 }
 
-async fn batch(txn: &Txn) -> Result<(u64, u64)> {
+async fn batch(txn: &Txn) -> Result<(u64, Ticked)> {
     let due = entity::due(txn.now(), BATCH).all(&**txn).await?;
     let whose = tenant::of_any(due.iter().map(|schedule| schedule.tenant_id).collect()).all(&**txn).await?;
     let served = |schedule: &Schedule| {
         schedule.tenant_id == HUB
             || whose.iter().any(|tenant: &Tenant| tenant.id == schedule.tenant_id && tenant.state() == Status::Active)
     };
-    let mut ticks = 0;
+    let mut all = Ticked::default();
     for schedule in &due {
         let Some(tick) = schedule.next_at else { continue };
-        let rhythm: Rhythm = serde_json::from_value(schedule.rhythm.clone())
-            .map_err(|error| Error::Internal("a schedule cannot be read", error.into()))?;
+        let read = Rhythm::deserialize(&schedule.rhythm).map_err(|error| error.to_string());
+        let read = read.and_then(|rhythm| {
+            let next = rhythm.next(tick, txn.now());
+            next.map(|next| (rhythm, next)).ok_or_else(|| "it is never due again".to_owned())
+        });
+        let (rhythm, next) = match read {
+            Ok(read) => read,
+            Err(reason) => {
+                entity::moved(schedule.id, tick, None).exec(&**txn).await?;
+                let (tenant, kind, key) = (schedule.tenant_id, schedule.kind.clone(), schedule.key.clone());
+                all.unreadable.push(Unreadable { tenant, kind, key, reason });
+                continue;
+            }
+        };
         if served(schedule) && behind(txn, schedule).await? < BEHIND {
             let (kind, payload) = (schedule.kind.clone(), schedule.payload.clone());
             let work = NewJob::recorded(kind, payload, schedule.max_attempts)
                 .unique(format!("{}{}", prefix(schedule), tick.timestamp_micros()))
                 .after(rhythm.delay(&*txn.cx().hub().chance));
             txn.enqueue_in(schedule.tenant_id, work);
-            ticks += 1;
+            all.ticks += 1;
         }
-        entity::moved(schedule.id, tick, rhythm.next(tick, txn.now())).exec(&**txn).await?;
+        entity::moved(schedule.id, tick, Some(next)).exec(&**txn).await?;
     }
-    Ok((due.len() as u64, ticks))
+    Ok((due.len() as u64, all))
 }
 
 /// How many ticks of the schedule wait or run.

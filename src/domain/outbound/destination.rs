@@ -308,6 +308,7 @@ pub async fn update(cx: &Cx, id: WebhookDestinationId, change: DestinationChange
         }
         after.updated_at = txn.now();
         rewrite(after.clone()).update(&**txn).await?;
+        wants::readable(txn, &after).await?;
         let fact = OutboundEvent::DestinationUpdated { destination: id, changes };
         txn.emit(&fact)?;
         txn.audit(Audit::of(&fact).before(was).after(shown(&after)))?;
@@ -421,6 +422,9 @@ pub async fn test(cx: &Cx, id: WebhookDestinationId) -> Result<Tried> {
     if destination.partner_integration_id.is_some() && destination.url.is_empty() {
         let reason = "its partner is told by its own interface, of orders that it knows; try that by testIntegration";
         return Err(Error::conflict("id", reason));
+    }
+    if let Some(integration) = destination.partner_integration_id {
+        partner::may_send(cx, integration).await?;
     }
     let message = route::trial(cx, &destination);
     let parcel = send::parcel(cx.hub(), destination, message, cx.id()).await?;

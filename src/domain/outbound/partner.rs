@@ -22,13 +22,16 @@ use super::{
     destination::{self, Filled, host, shown},
 };
 use crate::{
-    context::{Audit, Txn},
-    domain::credential::signature::{self, New},
+    context::{Audit, Cx, Txn},
+    domain::{
+        credential::signature::{self, New},
+        integration,
+    },
     entity::{event::Model as Event, first::First, rewrite::rewrite, webhook_delivery, webhook_destination as entity},
     event::{Changes, Entry, Fact, exchange::ExchangeEvent, outbound::OutboundEvent},
     kernel::{
         clock::Moment,
-        error::{Issue, Result},
+        error::{Error, Issue, Result},
         id::{IntegrationId, WebhookDestinationId},
         input::Patch,
         token::hint,
@@ -176,6 +179,16 @@ pub(super) fn takes(integration: IntegrationId, wanted: &[String], by_action: bo
 /// Whether somebody asked for it by hand, and it does not wait for the end of a round.
 pub(super) fn by_hand(entry: &Entry) -> bool {
     entry.topic == TOPIC && entry.data["byHand"] == true
+}
+
+/// Passes a partner integration that may be sent webhooks.
+pub(super) async fn may_send(cx: &Cx, id: IntegrationId) -> Result<()> {
+    let integration = integration::get(cx, id).await?;
+    if integration.can_webhook {
+        return Ok(());
+    }
+    let reason = format!("{} is sent no webhooks: its capability canWebhook is false", integration.name);
+    Err(Error::conflict("id", reason))
 }
 
 /// Whether a partner would be told of a status by an action.

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::{
     Status, WebhookDelivery, WebhookDestination, WebhookMessage, partner,
-    wants::{OWN, Wants},
+    wants::{self, OWN, Wants},
 };
 use crate::{
     context::{Cx, Hub, Txn},
@@ -56,6 +56,8 @@ pub struct Reached {
     seen: i64,
     /// The position in the row, as far as this node knows.
     kept: i64,
+    /// Destinations of which this node has said that their settings cannot be read.
+    unreadable: BTreeSet<WebhookDestinationId>,
 }
 
 /// What one look brought.
@@ -85,11 +87,13 @@ pub async fn route(hub: &Arc<Hub>, reached: &mut Reached) -> Result<Routed> {
         entries.iter().filter(|entry| entry.topic != OWN).map(|it| it.tenant_id).collect();
     let destinations =
         if tenants.is_empty() { Vec::new() } else { webhook_destination::of_tenants(tenants).all(db).await? };
+    tell_unreadable(hub, reached, &destinations).await?;
     let wanted: Vec<_> = destinations
         .iter()
         .filter(|destination| {
-            let wants = Wants::of(destination);
-            entries.iter().any(|entry| entry.tenant_id == destination.tenant_id && wants.takes(entry))
+            Wants::of(destination).is_ok_and(|wants| {
+                entries.iter().any(|entry| entry.tenant_id == destination.tenant_id && wants.takes(entry))
+            })
         })
         .map(|destination| destination.id)
         .collect();
@@ -186,6 +190,22 @@ async fn kept(txn: &Txn, seen: i64, entries: &[Entry]) -> Result<i64> {
     Ok(kept)
 }
 
+/// Raises alerts for destinations whose settings cannot be read, once for each as long as that is so.
+async fn tell_unreadable(hub: &Arc<Hub>, reached: &mut Reached, destinations: &[WebhookDestination]) -> Result<()> {
+    for destination in destinations {
+        match Wants::of(destination) {
+            Ok(_) => drop(reached.unreadable.remove(&destination.id)),
+            Err(reason) if reached.unreadable.insert(destination.id) => {
+                tracing::error!(destination = %destination.id, reason, "webhook destination unreadable");
+                let cx = Cx::system(Arc::clone(hub), OWN, HUB);
+                cx.write(async |txn| wants::unreadable(txn, destination, &reason).await).await?;
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
 /// What is to be written.
 #[derive(Default)]
 struct Plan<'a> {
@@ -200,7 +220,10 @@ impl<'a> Plan<'a> {
     fn of(entries: impl Iterator<Item = &'a Entry>, destinations: &'a [WebhookDestination]) -> Self {
         let mut wants: BTreeMap<TenantId, Vec<(&WebhookDestination, Wants)>> = BTreeMap::new();
         for destination in destinations {
-            wants.entry(destination.tenant_id).or_default().push((destination, Wants::of(destination)));
+            // Nothing goes where it cannot be read what is wanted.
+            if let Ok(wanted) = Wants::of(destination) {
+                wants.entry(destination.tenant_id).or_default().push((destination, wanted));
+            }
         }
         let mut plan = Self::default();
         for entry in entries {

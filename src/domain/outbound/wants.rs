@@ -1,9 +1,16 @@
 //! Which events a destination wants.
+//!
+//! What is stored is parsed again each time. A filter or list that can no longer be read stops the destination: nothing
+//! is sent there, and its tenant has an alert ([`unreadable`]). It never means that everything is wanted.
+
+use serde::Deserialize;
 
 use super::partner;
 use crate::{
+    context::Txn,
+    domain::alert::{self, Kind, NewAlert, Severity},
     entity::{event::Model as Event, webhook_destination::Model as WebhookDestination},
-    kernel::{clock::Moment, id::IntegrationId},
+    kernel::{clock::Moment, error::Result, id::IntegrationId},
     provider::expression::{Document, Expression},
 };
 
@@ -25,18 +32,20 @@ pub(super) struct Wants {
 }
 
 impl Wants {
-    pub(super) fn of(destination: &WebhookDestination) -> Self {
-        let texts = |json: &serde_json::Value| -> Vec<String> {
-            json.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+    /// What is stored; the reason if it cannot be read.
+    pub(super) fn of(destination: &WebhookDestination) -> Result<Self, String> {
+        let texts = |what: &str, json: &serde_json::Value| {
+            Vec::<String>::deserialize(json).map_err(|error| format!("its {what} cannot be read ({error})"))
         };
-        Self {
-            patterns: texts(&destination.patterns),
-            topics: texts(&destination.topics),
-            filter: destination.filter.as_deref().and_then(|text| Expression::parse(text).ok()),
+        let filter = destination.filter.as_deref().map(Expression::parse).transpose();
+        Ok(Self {
+            patterns: texts("list of events", &destination.patterns)?,
+            topics: texts("list of topics", &destination.topics)?,
+            filter: filter.map_err(|fault| format!("its filter cannot be read ({fault})"))?,
             partner: destination.partner_integration_id,
             by_action: destination.action.is_some(),
             since: destination.created_at,
-        }
+        })
     }
 
     /// Whether an event is one of those, as far as can be said without its body.
@@ -60,6 +69,22 @@ impl Wants {
     pub(super) fn looks_inside(&self) -> bool {
         self.filter.is_some()
     }
+}
+
+/// Raises an alert for a destination whose settings cannot be read.
+pub(super) async fn unreadable(txn: &Txn, destination: &WebhookDestination, reason: &str) -> Result<()> {
+    let text = format!("{} is sent nothing: {reason}; set it again", destination.name);
+    let (kind, subject) = (Kind::UnreadableSetting, destination.id.to_string());
+    let alert = NewAlert { kind, severity: Severity::Critical, subject, text };
+    alert::raise_in(txn, destination.tenant_id, alert).await
+}
+
+/// Resolves it once they can be read.
+pub(super) async fn readable(txn: &Txn, destination: &WebhookDestination) -> Result<()> {
+    if Wants::of(destination).is_err() {
+        return Ok(());
+    }
+    alert::resolve_in(txn, destination.tenant_id, Kind::UnreadableSetting, &destination.id.to_string()).await
 }
 
 /// Whether a kind is as a pattern says; a star stands for any letters, at the end.

@@ -18,12 +18,15 @@ use sea_orm::{ColumnTrait, QueryFilter, QuerySelect, sea_query::Expr};
 use serde_json::Value;
 
 use super::{
-    Beside, State, Via, change, intake, tell,
+    Beside, State, Via, change, intake,
+    mapping::version::DAMAGED,
+    tell,
     update::{Desk, Heard, arrived, hear, keep_refused, usable, went_wrong},
 };
 use crate::{
     context::{Cx, Hub, Txn},
     domain::{
+        alert::{self, Kind, NewAlert, Severity},
         keyring::HUB,
         order::{
             Order,
@@ -205,6 +208,14 @@ async fn pass_over(cx: &Cx, entry: &Entry, error: &Error) -> Result<()> {
     cx.write(async |txn| {
         if let Some(beside) = beside(txn, entry).await? {
             went_wrong(txn, &beside, &reason).await?;
+            // Nothing is told or believed without a mapping that can be read.
+            if matches!(error, Error::Internal(DAMAGED, _)) {
+                let text =
+                    "The status mapping in use cannot be read, so nothing is exchanged: activate another version.";
+                let (kind, severity) = (Kind::UnreadableSetting, Severity::Critical);
+                let (subject, text) = (beside.id.to_string(), text.to_owned());
+                alert::raise(txn, NewAlert { kind, severity, subject, text }).await?;
+            }
         }
         partner_reader::moved(entry.position).exec(&**txn).await?;
         Ok(())

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SyncStream;
 use crate::{
-    domain::integration::Integration,
+    domain::{integration::Integration, job::queue},
     kernel::{
         clock::Moment,
         error::{Error, Result},
@@ -67,17 +67,24 @@ impl Plan {
     }
 }
 
-/// What somebody chose for a stream.
-#[must_use]
-pub fn chosen(row: Option<&SyncStream>) -> Option<Plan> {
-    serde_json::from_value(row?.plan.clone()?).ok()
+/// What somebody chose for a stream; the reason if that can no longer be read.
+pub fn chosen(row: Option<&SyncStream>, now: Moment) -> Result<Option<Plan>, String> {
+    let Some(kept) = row.and_then(|row| row.plan.as_ref()) else { return Ok(None) };
+    let plan = Plan::deserialize(kept).map_err(|error| error.to_string())?;
+    plan.checked(now).map(Some).map_err(|error| queue::reason_of(&error))
 }
 
-/// What counts for a stream.
-#[must_use]
-pub fn of(integration: &Integration, own: &Stream, row: Option<&SyncStream>) -> Plan {
+/// What counts for a stream; the reason if that can no longer be read. It is then not read by schedule: the usual
+/// schedule is not what somebody chose.
+pub fn of(integration: &Integration, own: &Stream, row: Option<&SyncStream>, now: Moment) -> Result<Plan, String> {
     let usual = || integration.sync_frequency.clone().unwrap_or_else(|| own.schedule.as_str().to_owned());
-    chosen(row).unwrap_or_else(|| Plan::Often(usual()))
+    match chosen(row, now)? {
+        Some(plan) => Ok(plan),
+        None => {
+            let plan = Plan::Often(usual());
+            plan.checked(now).map_err(|error| queue::reason_of(&error))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     context::{Audit, Cx, Hub, NewJob, Txn, Work},
     domain::{
+        alert::{self, Kind, NewAlert, Severity},
         integration::{Integration, call, may_be_used},
         job::schedule::{self, NewSchedule},
     },
@@ -51,12 +52,23 @@ fn wanted(integration: &Integration, row: &SyncStream) -> bool {
 /// Sets the schedule of a stream as it should be, or ends it. Both rows are held; the stream's is written by the
 /// caller. Says whether anything was different.
 pub(super) async fn fit(txn: &Txn, integration: &Integration, own: &Stream, row: &mut SyncStream) -> Result<bool> {
-    let plan = plan::of(integration, own, Some(row));
-    let rhythm = plan.rhythm().filter(|_| wanted(integration, row));
+    let plan = plan::of(integration, own, Some(row), txn.now());
+    let rhythm = plan.as_ref().ok().and_then(Plan::rhythm).filter(|_| wanted(integration, row));
     let written = rhythm.as_ref().map(serde_json::to_value).transpose();
     let written = written.map_err(|error| Error::Internal("a rhythm could not be written", error.into()))?;
     if written == row.rhythm {
         return Ok(false);
+    }
+    let (kind, subject) = (Kind::UnreadableSetting, row.id.to_string());
+    match plan {
+        Ok(_) => alert::resolve(txn, kind, &subject).await?,
+        Err(reason) => {
+            let text = format!(
+                "{} of {} is not read by schedule: its schedule cannot be read ({reason}); set it again",
+                row.stream, integration.name
+            );
+            alert::raise(txn, NewAlert { kind, severity: Severity::Critical, subject, text }).await?;
+        }
     }
     match rhythm {
         Some(rhythm) => {
@@ -165,7 +177,8 @@ fn differs(cx: &Cx, integration: &Integration, rows: &[SyncStream]) -> bool {
     let unlike = |stream: &Stream| match own(stream) {
         None => usable,
         Some(row) => {
-            let rhythm = plan::of(integration, stream, Some(row)).rhythm().filter(|_| wanted(integration, row));
+            let plan = plan::of(integration, stream, Some(row), cx.now()).ok();
+            let rhythm = plan.as_ref().and_then(Plan::rhythm).filter(|_| wanted(integration, row));
             rhythm.and_then(|rhythm| serde_json::to_value(rhythm).ok()) != row.rhythm
         }
     };

@@ -280,15 +280,17 @@ impl SyncStream {
     }
 
     /// How often it is read.
-    async fn schedule(&self) -> SyncSchedule {
-        let chosen = plan::chosen(self.row.as_ref()).is_some();
-        match plan::of(&self.of, &self.own, self.row.as_ref()) {
-            Plan::Often(word) => {
+    async fn schedule(&self, ctx: &Context<'_>) -> SyncSchedule {
+        let now = ctx.cx().now();
+        let chosen = plan::chosen(self.row.as_ref(), now).is_ok_and(|plan| plan.is_some());
+        match plan::of(&self.of, &self.own, self.row.as_ref(), now) {
+            Ok(Plan::Often(word)) => {
                 SyncSchedule { frequency: SyncFrequency::of(&word), cron: None, time_zone: None, chosen }
             }
-            Plan::Cron { pattern, zone } => {
+            Ok(Plan::Cron { pattern, zone }) => {
                 SyncSchedule { frequency: None, cron: Some(pattern), time_zone: Some(zone), chosen }
             }
+            Err(_) => SyncSchedule { frequency: None, cron: None, time_zone: None, chosen: true },
         }
     }
 

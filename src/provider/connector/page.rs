@@ -9,6 +9,7 @@ use crate::{
         manifest::stream::Stream,
         mapping::Mapping,
         paging::{self, Lost, Page, Position},
+        request::Unmade,
     },
 };
 
@@ -49,8 +50,9 @@ impl Connector {
             values.set("since", extract::since(form, since));
         }
         let categories = stream.category.as_ref().and_then(|category| values.get(category.by.as_str()));
-        // It was looked at when it was set.
-        let categories = categories.and_then(|(text, _)| Mapping::parse(&text).ok()).unwrap_or_default();
+        // It was looked at when it was set. What cannot be read any more is no mapping that leaves everything as it is.
+        let categories = categories.map(|(text, _)| Mapping::parse(&text)).transpose();
+        let categories = categories.map_err(Unmade::Mapping)?.unwrap_or_default();
         let mut outgoing = connection.make(&stream.request, &values)?;
         let paging = connection.manifest().paging_of(stream);
         if let Some(paging) = paging {

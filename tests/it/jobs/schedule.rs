@@ -6,15 +6,16 @@ use chrono::TimeDelta;
 use portolan::{
     context::NewJob,
     domain::{
+        alert::{self, AlertFilter, Kind},
         job::schedule::{self, NewSchedule},
         keyring::{HUB, data_key, secret},
         tenant::{Tenant, lifecycle},
     },
     entity::schedule as stored,
-    kernel::{clock::SystemClock, rhythm::Rhythm},
+    kernel::{clock::SystemClock, page::PageArgs, rhythm::Rhythm},
     worker::{self, runner::Settings},
 };
-use sea_orm::PaginatorTrait;
+use sea_orm::{ConnectionTrait, PaginatorTrait};
 
 use super::{
     LEASE, Worker, another_node, done, jobs, open,
@@ -51,7 +52,7 @@ async fn each_tick_is_done_once_however_many_nodes_look() {
     for _ in 0..10 {
         hub.clock.advance(TimeDelta::seconds(60));
         let (one, two) = tokio::join!(schedule::tick(hub.app.hub()), schedule::tick(other.hub()));
-        assert_eq!(one.unwrap() + two.unwrap(), 3);
+        assert_eq!(one.unwrap().ticks + two.unwrap().ticks, 3);
         tokio::join!(workers[0].settle(), workers[1].settle());
     }
     let expected = (1..=10).flat_map(|at| [(start + TimeDelta::minutes(at)).timestamp_micros(); 3]);
@@ -162,4 +163,27 @@ async fn the_hubs_own_work_is_scheduled_once_and_renews_old_keys() {
     assert_eq!(data_key::unfinished(shared).await.unwrap(), [hub.tenant.id]);
     assert!(own.said().iter().all(|how| *how == "done"));
     assert_eq!(work::done(shared, hub.tenant.id).await.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_that_cannot_be_read_ends_with_an_alert_and_stops_nobody_else() {
+    let hub = TestHub::start().await;
+    let acme = hub.another_tenant("acme").await;
+    set(&hub, &hub.tenant, "key", seconds(60)).await;
+    set(&hub, &acme, "damaged", seconds(60)).await;
+    set(&hub, &acme, "sound", seconds(60)).await;
+    for (damaged, times) in [("'{\"every\": \"often\"}'", 1), ("'[]'", 2)] {
+        let change = format!("UPDATE schedules SET rhythm = {damaged} WHERE \"key\" = 'damaged'");
+        hub.app.hub().database.writer().execute_unprepared(&change).await.unwrap();
+        hub.clock.advance(TimeDelta::seconds(60));
+        Worker::of(hub.app.hub()).settle().await;
+        assert_eq!((ticks(&hub, &hub.tenant).await.len(), ticks(&hub, &acme).await.len()), (times, times));
+        let filter = AlertFilter { open: Some(true), ..AlertFilter::default() };
+        let args = PageArgs { after: None, before: None, size: 10, backward: false };
+        let open = alert::list(&hub.cx_of(&acme), &filter, &args).await.unwrap().rows;
+        let open: Vec<_> = open.into_iter().map(|(_, alert)| (alert.kind, alert.subject)).collect();
+        assert_eq!(open, [(Kind::UnreadableSetting, "damaged".to_owned())]);
+        assert_eq!(alert::count(&hub.cx(), &filter).await.unwrap(), 0, "it is nobody else's");
+        set(&hub, &acme, "damaged", Rhythm::every(3_600, 0).unwrap()).await;
+    }
 }

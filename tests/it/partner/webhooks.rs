@@ -5,6 +5,7 @@ use portolan::{
     kernel::{id::IntegrationId, secret::Secret},
     provider::webhook::standard::Signer,
 };
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 use super::{Partners, SECRET};
@@ -185,4 +186,43 @@ async fn two_that_are_each_others_partners_fall_quiet() {
         assert!(rounds < 5, "it goes on and on");
     }
     assert_eq!((passed, world.status(&theirs).await), (1, json!("approved")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partner_whose_integration_may_not_use_webhooks_is_sent_none() {
+    let world = Partners::start().await;
+    let (_, one) = world.partner("one").await;
+    let order = world.order(one, "A").await;
+    let may = async |can: bool| {
+        let input = json!({ "id": one, "capabilities": { "canWebhook": can } });
+        let fields = "integration { capabilities { canWebhook } }";
+        let changed = world.done("updateIntegration", fields, input).await;
+        assert_eq!(changed["integration"]["capabilities"]["canWebhook"], can);
+    };
+    let path = source(&world, one).await;
+    may(false).await;
+    world.moves(&order, "approved").await;
+    assert_eq!(world.work().await, 0);
+    assert!(world.sink.came().is_empty());
+    let destinations = world.ask("{ webhookDestinations { nodes { id } } }", Value::Null).await;
+    let input = json!({ "id": destinations["nodes"][0]["id"] });
+    let tried = world.change("testWebhookDestination", "delivery { id }", input).await;
+    assert_eq!(tried["userErrors"][0]["code"], "CONFLICT", "{tried}");
+    world.later(chrono::TimeDelta::seconds(3));
+    let body = json!({ "type": "order.status_changed", "data": { "id": "A", "status": "IN_PROGRESS" } }).to_string();
+    assert_eq!(send(&world, &path, "msg_1", body.as_bytes()).await, 404, "nor may it send any");
+    may(true).await;
+    assert_eq!(world.work().await, 1, "what waited is sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_mapping_that_cannot_be_read_tells_a_partner_nothing_and_raises_an_alert() {
+    let world = Partners::start().await;
+    let (_, one) = world.partner("one").await;
+    let order = world.order(one, "A").await;
+    let writer = world.hub.app.hub().database.writer();
+    writer.execute_unprepared("UPDATE status_mappings SET rules = '7'").await.unwrap();
+    world.moves(&order, "approved").await;
+    assert_eq!(world.work().await, 0);
+    assert_eq!(world.alerts().await, ["UNREADABLE_SETTING"]);
 }

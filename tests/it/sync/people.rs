@@ -1,10 +1,18 @@
 //! What people see of syncs and tell them.
 
 use chrono::TimeDelta;
-use portolan::{domain::sync::schedule, kernel::scope::Role};
+use portolan::{
+    domain::{
+        access::token,
+        alert::{self, AlertFilter},
+        sync::{Status, list, plan::Plan, schedule},
+    },
+    kernel::{page::PageArgs, scope::Role},
+};
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
-use super::{acme::Acme, ask, connected, node};
+use super::{acme::Acme, ask, connected, node, row};
 
 const NOW: &str = "mutation($id: ID!, $stream: String) { syncNow(input: { integrationId: $id, stream: $stream }) {
     runs { id stream status mode cause } userErrors { code path message } } }";
@@ -168,4 +176,53 @@ async fn lines_are_searched_and_followed_without_a_gap() {
     // What is looked for as absent comes as progress too.
     seen.dedup();
     assert_eq!(seen[..5], expected.map(|(kind, seen)| (kind.to_owned(), seen))[..5]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_when_whoever_asked_for_it_may_not_any_more() {
+    let acme = Acme::start().await;
+    acme.has(0..25, "first", 0);
+    let (hub, integration) = connected(&acme).await;
+    let id = integration.id.to_string();
+    let (token_id, token) = hub.new_token(&hub.tenant, Role::Operator, None, None).await;
+    let asked = ask(&hub, &token, NOW, json!({ "id": id, "stream": "things" })).await;
+    let run = asked["syncNow"]["runs"][0]["id"].as_str().unwrap().parse().unwrap();
+    token::revoke(&hub.cx(), token_id.parse().unwrap()).await.unwrap();
+    node(hub.app.hub()).settle().await.unwrap();
+    let ended = list::get(&hub.cx(), run).await.unwrap();
+    assert_eq!((ended.status, ended.pages), (Status::Cancelled, 0), "{ended:?}");
+    assert!(ended.error.unwrap().contains("not valid any more"));
+    // Somebody who may asks for another.
+    let other = hub.token(Role::Operator).await;
+    let asked = ask(&hub, &other, NOW, json!({ "id": id, "stream": "things" })).await;
+    node(hub.app.hub()).settle().await.unwrap();
+    let run = asked["syncNow"]["runs"][0]["id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(list::get(&hub.cx(), run).await.unwrap().status, Status::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_schedule_that_cannot_be_read_is_not_the_usual_one() {
+    let acme = Acme::start().await;
+    let (hub, integration) = connected(&acme).await;
+    schedule::sweep(hub.app.hub().clone()).await.unwrap();
+    let nightly = || Plan::Cron { pattern: "30 2 * * *".to_owned(), zone: "Europe/Berlin".to_owned() };
+    let set = async |plan| schedule::set(&hub.cx(), integration.id, "things", plan).await.unwrap();
+    set(Some(nightly())).await;
+    assert!(row(&hub, integration.id, "things").await.rhythm.is_some());
+    let open = async || {
+        let filter = AlertFilter { open: Some(true), ..AlertFilter::default() };
+        let args = PageArgs { after: None, before: None, size: 10, backward: false };
+        let rows = alert::list(&hub.cx(), &filter, &args).await.unwrap().rows;
+        rows.into_iter().map(|(_, alert)| alert.kind).collect::<Vec<_>>()
+    };
+    for damaged in ["{\"cron\": {\"pattern\": \"x\", \"zone\": \"UTC\"}}", "{\"often\": \"sometimes\"}", "7"] {
+        let change = format!("UPDATE sync_streams SET plan = '{damaged}' WHERE stream = 'things'");
+        hub.app.hub().database.writer().execute_unprepared(&change).await.unwrap();
+        schedule::sweep(hub.app.hub().clone()).await.unwrap();
+        assert_eq!(row(&hub, integration.id, "things").await.rhythm, None, "{damaged}");
+        assert_eq!(open().await, [alert::Kind::UnreadableSetting], "{damaged}");
+        set(Some(nightly())).await;
+        assert!(row(&hub, integration.id, "things").await.rhythm.is_some());
+        assert!(open().await.is_empty(), "{damaged}");
+    }
 }

@@ -40,10 +40,13 @@ impl Work for ReapplyUpdates {
     const KIND: &'static str = "partner.reapply";
 }
 
+/// The error for stored rules that cannot be read.
+pub const DAMAGED: &str = "a mapping is damaged";
+
 impl StatusMapping {
     /// The rules that are used.
     pub fn rules(&self) -> Result<Rules> {
-        Rules::deserialize(&self.rules).map_err(|error| Error::Internal("a mapping is damaged", error.into()))
+        Rules::deserialize(&self.rules).map_err(|error| Error::Internal(DAMAGED, error.into()))
     }
 
     /// What was found when it was last validated.
@@ -245,7 +248,9 @@ pub async fn activate(cx: &Cx, id: StatusMappingId) -> Result<StatusMapping> {
         row.activated_at = Set(Some(txn.now()));
         let row = row.update(&**txn).await?;
         moved(txn, &beside, &row, Some(before))?;
-        alert::resolve(txn, alert::Kind::UnmappedStatus, &beside.id.to_string()).await?;
+        for kind in [alert::Kind::UnmappedStatus, alert::Kind::UnreadableSetting] {
+            alert::resolve(txn, kind, &beside.id.to_string()).await?;
+        }
         let work = ReapplyUpdates { integration: beside.id };
         txn.enqueue(NewJob::of(&work)?.unique(beside.id.to_string()))?;
         Ok(row)
