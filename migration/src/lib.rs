@@ -30,9 +30,9 @@ mod m20261122_000017_orders;
 mod m20261122_000018_told;
 mod m20261122_000019_exchange_at_scale;
 mod m20261130_000020_write_probe;
-mod m20261130_000035_attempt_limits;
 mod m20261130_000030_proven_accounts;
 mod m20261130_000031_starters;
+mod m20261130_000035_attempt_limits;
 mod m20261130_000040_hub_identity;
 mod m20261130_000050_held_deletions;
 mod m20261130_000051_key_erasures;
@@ -69,8 +69,8 @@ impl MigratorTrait for Migrator {
             whole(m20261130_000020_write_probe::Migration),
             whole(m20261130_000030_proven_accounts::Migration),
             whole(m20261130_000031_starters::Migration),
-            whole(m20261130_000040_hub_identity::Migration),
             whole(m20261130_000035_attempt_limits::Migration),
+            whole(m20261130_000040_hub_identity::Migration),
             whole(m20261130_000050_held_deletions::Migration),
             whole(m20261130_000051_key_erasures::Migration),
         ]

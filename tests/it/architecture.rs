@@ -257,3 +257,23 @@ fn the_rules_of_the_domain_begin_with_an_essay() {
         }
     }
 }
+
+/// Every `path::of::a_test` in backticks.
+fn tests_named_in(page: &str) -> BTreeSet<String> {
+    let quoted = page.split('`').skip(1).step_by(2);
+    quoted.filter(|text| text.contains("::") && !text.contains(' ')).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_security_page_names_tests_that_there_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let named = tests_named_in(&fs::read_to_string(root.join("docs/security.md")).unwrap());
+    assert!(named.len() > 20, "the page names next to nothing: {named:?}");
+    for test in named {
+        let (module, name) = test.rsplit_once("::").unwrap();
+        let path = root.join("tests/it").join(module.replace("::", "/"));
+        let code = fs::read_to_string(path.with_extension("rs")).or_else(|_| fs::read_to_string(path.join("mod.rs")));
+        let code = code.unwrap_or_else(|error| panic!("{test}: {}: {error}", path.display()));
+        assert!(code.contains(&format!("fn {name}(")), "{test} is not there");
+    }
+}
