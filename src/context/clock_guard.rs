@@ -94,6 +94,8 @@ struct State {
     reference: Option<Reference>,
     /// By how much it was set, and when that was seen.
     jump: Option<(TimeDelta, Duration)>,
+    /// Somebody asked while it differed, since the last comparison.
+    noticed: bool,
     /// Until then it is not relied on, whatever is seen.
     held_until: Option<Duration>,
 }
@@ -144,13 +146,14 @@ impl ClockGuard {
 
     /// How far the clock can be relied on now.
     pub fn state(&self) -> ClockState {
-        let state = self.state_mut();
+        let mut state = self.state_mut();
         if state.awaited {
             return ClockState::Wrong;
         }
         let Some(reference) = state.reference else { return ClockState::Reliable };
         let elapsed = self.clock.elapsed();
         if (self.clock.now() - reference.now(elapsed)).abs() > MOST {
+            state.noticed = true;
             return if reference.of_database { ClockState::Wrong } else { ClockState::Unconfirmed };
         }
         match state.held_until {
@@ -191,9 +194,12 @@ impl ClockGuard {
             return Compared::Same;
         };
         let deviation = now - reference.now(elapsed);
+        // A jump may begin and end between two comparisons, and be acted on meanwhile.
+        let noticed = std::mem::take(&mut state.noticed);
         if deviation.abs() <= MOST {
             state.reference = Some(current);
-            return if state.jump.take().is_some() { Compared::Returned } else { Compared::Same };
+            let jumped = state.jump.take().is_some();
+            return if jumped || noticed { Compared::Returned } else { Compared::Same };
         }
         match state.jump {
             Some((seen, since)) if (deviation - seen).abs() <= MOST => {
@@ -281,6 +287,14 @@ mod tests {
         assert_eq!((guard.compare(), guard.compare()), (Compared::Jumped(DAYS), Compared::Same));
         clock.set(-DAYS);
         assert_eq!((guard.state(), guard.compare()), (ClockState::Reliable, Compared::Returned));
+        clock.set(DAYS);
+        assert_eq!(guard.state(), ClockState::Unconfirmed);
+        clock.set(-DAYS);
+        assert_eq!(
+            (guard.compare(), guard.compare()),
+            (Compared::Returned, Compared::Same),
+            "nobody compared meanwhile"
+        );
 
         clock.set(-DAYS);
         assert_eq!(guard.compare(), Compared::Jumped(-DAYS));
