@@ -7,8 +7,8 @@
 
 use std::{
     fs::{File, TryLockError},
-    io::{Read, Seek, Write},
-    os::unix::fs::OpenOptionsExt,
+    io::{ErrorKind, Read, Seek, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -33,7 +33,10 @@ pub enum FolderError {
 
 /// The right to serve from an embedded database; given back when dropped.
 #[derive(Debug)]
-pub struct FolderLock(#[expect(dead_code, reason = "held, not read")] File);
+pub struct FolderLock {
+    path: PathBuf,
+    _locked: File,
+}
 
 impl FolderLock {
     /// Takes the lock of a configuration's database; nothing for one on a server, which nodes share.
@@ -41,9 +44,17 @@ impl FolderLock {
         let Place::File(database) = database_settings(config).place else { return Ok(None) };
         let path = database.with_extension("pid");
         match locked(&path) {
-            Ok(Ok(file)) => Ok(Some(Self(file))),
+            Ok(Ok(file)) => Ok(Some(Self { path, _locked: file })),
             Ok(Err(process)) => Err(FolderError::InUse { process, database }),
             Err(error) => Err(FolderError::File(path, error)),
+        }
+    }
+
+    /// Gives the lock back and removes its file, after a start that failed and is to leave nothing behind.
+    pub fn withdraw(self) {
+        // Removed while it is locked; whoever opened it meanwhile finds that it is another file than the one at its path.
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::warn!(%error, path = %self.path.display(), "the lock file was not removed");
         }
     }
 }
@@ -53,19 +64,33 @@ fn locked(path: &Path) -> std::io::Result<Result<File, String>> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let mut file = File::options().create(true).truncate(false).read(true).write(true).mode(0o600).open(path)?;
-    match file.try_lock() {
-        Ok(()) => {
-            file.set_len(0)?;
-            file.rewind()?;
-            writeln!(file, "{}", std::process::id())?;
-            Ok(Ok(file))
+    loop {
+        let mut file = File::options().create(true).truncate(false).read(true).write(true).mode(0o600).open(path)?;
+        match file.try_lock() {
+            Ok(()) if is_at(&file, path)? => {
+                file.set_len(0)?;
+                file.rewind()?;
+                writeln!(file, "{}", std::process::id())?;
+                return Ok(Ok(file));
+            }
+            // It was removed between opening and locking.
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                file.read_to_string(&mut text)?;
+                return Ok(Err(text.trim().to_owned()));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
         }
-        Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            file.read_to_string(&mut text)?;
-            Ok(Err(text.trim().to_owned()))
-        }
-        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Whether an open file is the one at a path.
+fn is_at(file: &File, path: &Path) -> std::io::Result<bool> {
+    let open = file.metadata()?;
+    match std::fs::metadata(path) {
+        Ok(there) => Ok((there.dev(), there.ino()) == (open.dev(), open.ino())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }

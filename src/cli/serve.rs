@@ -37,8 +37,16 @@ impl Serve {
             let address = listener.local_addr()?;
             // Port 0 asks for any; links name the one that was given.
             config.server.listen = address;
-            let _folder = FolderLock::take(&config).map_err(StartError::from)?;
-            let (app, prepared) = App::start(&config, World::default()).await?;
+            let folder = FolderLock::take(&config).map_err(StartError::from)?;
+            let (app, prepared) = match App::start(&config, World::default()).await {
+                Ok(started) => started,
+                Err(error) => {
+                    if let Some(folder) = folder {
+                        folder.withdraw();
+                    }
+                    return Err(error.into());
+                }
+            };
             greet(address, &prepared, config.playground() && pages::embedded());
             let stop = CancellationToken::new();
             let watched = watch_signals(stop.clone(), || {})?;

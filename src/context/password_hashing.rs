@@ -115,6 +115,8 @@ impl fmt::Debug for PasswordHashing {
 mod tests {
     use std::{future::Future, sync::mpsc, task::Poll};
 
+    use tokio_util::task::TaskTracker;
+
     use super::*;
     use crate::kernel::error::Code;
 
@@ -147,10 +149,11 @@ mod tests {
         let hashing = PasswordHashing::new(8);
         let (go, gate) = mpsc::channel::<()>();
         let gate = Arc::new(Mutex::new(gate));
+        let tasks = TaskTracker::new();
         let mut running: Vec<_> = (0..AT_ONCE)
             .map(|_| {
                 let (hashing, gate) = (Arc::clone(&hashing), Arc::clone(&gate));
-                tokio::spawn(async move { hashing.run(8, move |_| gate.lock().unwrap().recv()).await.map(drop) })
+                tasks.spawn(async move { hashing.run(8, move |_| gate.lock().unwrap().recv()).await.map(drop) })
             })
             .collect();
         while hashing.running.available_permits() > 0 {

@@ -81,10 +81,12 @@ pub async fn begin(door: &Door, cx: Cx, call: Call, resume: Option<String>) -> R
     };
     let sink = || Arc::clone(&pipe) as Arc<dyn Sink>;
     let subscription = match door.endpoint.begin(&cx, call, resume, sink).await {
-        Outcome::Answered(answer @ Answer { verdict: Verdict::Refused(code), .. }) if code.status() != TOLD => {
-            return graphql::respond(Media::Json, code.status(), answer);
-        }
-        Outcome::Answered(answer) => return whole(&answer.body),
+        Outcome::Answered(answer) => match answer.verdict {
+            Verdict::Refused(code) if code.status() != TOLD => {
+                return graphql::respond(Media::Json, code.status(), *answer);
+            }
+            _ => return whole(&answer.body),
+        },
         Outcome::Failed(body) => return whole(&body),
         Outcome::Streaming(subscription) => subscription,
     };

@@ -127,7 +127,7 @@ async fn while_postgresql_is_away_every_request_is_refused_by_code_and_in_time()
         assert_ne!(code, "INTERNAL_SERVER_ERROR", "{kind}");
         assert_ne!(*status, 500, "{kind}");
         // At most two waits for a connection, and a generous rest for a machine that does other things, too.
-        assert!(*longest < Duration::from_secs(10), "{kind} was answered after {longest:?}");
+        assert!(*longest < Duration::from_secs(30), "{kind} was answered after {longest:?}");
         if *status == 503 {
             *refused.entry(*kind).or_insert(0) += count;
         }

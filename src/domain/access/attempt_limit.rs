@@ -164,7 +164,7 @@ fn network(address: IpAddr) -> String {
             let [a, b, c, d, ..] = address.segments();
             format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
         }
-        address => address.to_string(),
+        IpAddr::V4(address) => address.to_string(),
     }
 }
 

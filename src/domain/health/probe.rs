@@ -176,9 +176,9 @@ pub async fn ask(hub: &Arc<Hub>, integration: &Integration, at_hand: Option<AtHa
             let heard = *ear.0.lock().unwrap_or_else(PoisonError::into_inner);
             let latency = heard.and_then(|(took, _)| i64::try_from(took.as_micros()).ok());
             let observation = answered(&cx, integration, &probed.verdict, Observation { latency, ..blank });
-            let proved = test::prove(&cx, plain, integration, probed);
-            match tokio::time::timeout(within, Box::pin(proved)).await {
-                Ok(Err(Error::NotFound(_))) | Ok(Ok(())) | Err(_) => {}
+            let proof = test::prove(&cx, plain, integration, probed);
+            match tokio::time::timeout(within, Box::pin(proof)).await {
+                Ok(Ok(()) | Err(Error::NotFound(_))) | Err(_) => {}
                 Ok(Err(error)) => {
                     tracing::warn!(integration = %integration.id, error = chain(&error), "account proof failed");
                 }
@@ -203,8 +203,13 @@ pub async fn ask(hub: &Arc<Hub>, integration: &Integration, at_hand: Option<AtHa
         Ok(Err(Error::NotFound(_))) => return None,
         // Only a new credential helps, so that is what the status and its alert ask for.
         Ok(Err(Error::SecretUnreadable { row, .. })) => {
-            tracing::error!(integration = %integration.id, row, "a stored credential cannot be read");
-            refused(at, source, Some("the stored credential cannot be read".to_owned()))
+            const REASON: &str = "the stored credential cannot be read";
+            tracing::error!(integration = %integration.id, row, "{REASON}");
+            if let Err(error) = integration::ask_for_credential(&cx, integration.id, REASON).await {
+                tracing::warn!(integration = %integration.id, error = chain(&error), "no new credential was asked for");
+                return None;
+            }
+            refused(at, source, Some(REASON.to_owned()))
         }
         Ok(Err(error)) => {
             tracing::warn!(integration = %integration.id, error = chain(&error), "a probe could not be made");

@@ -98,8 +98,8 @@ pub(super) async fn start_for(cx: &Cx, id: IntegrationId, starter: &Starter) -> 
         return Err(Error::conflict("id", message));
     }
     let redirect_uri = format!("{}{CALLBACK}", cx.hub().access.base_url.trim_end_matches('/'));
-    let started = connector(cx, integration.timeout_ms).authorize(&connection, &redirect_uri);
-    let (url, pending) = started.map_err(|found| trouble::refusal(&manifest, &found, "id"))?;
+    let begun = connector(cx, integration.timeout_ms).authorize(&connection, &redirect_uri);
+    let (url, pending) = begun.map_err(|found| trouble::refusal(&manifest, &found, "id"))?;
     cx.write(async |txn| {
         let row = Authorization {
             id: txn.id(),

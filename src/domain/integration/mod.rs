@@ -60,7 +60,10 @@ use crate::{
         error::{Error, Result},
         id::IntegrationId,
     },
-    provider::request::{self, Site},
+    provider::{
+        manifest::answer::Class,
+        request::{self, Site},
+    },
 };
 
 pub use entity::{Model as Integration, Status};
@@ -96,6 +99,20 @@ pub fn may_be_used(integration: &Integration) -> Result<()> {
 /// An integration of the tenant, held until the commit.
 pub(super) async fn held(txn: &Txn, id: IntegrationId) -> Result<Integration> {
     entity::held(txn.cx().tenant()?, id).first(&**txn).await?.ok_or(Error::NotFound("integration"))
+}
+
+/// Asks for a new credential of an integration whose stored one cannot be used any more.
+pub(in crate::domain) async fn ask_for_credential(cx: &Cx, id: IntegrationId, reason: &str) -> Result<()> {
+    cx.write(async |txn| {
+        let mut row = held(txn, id).await?.into_active_model();
+        row.last_error_at = Set(Some(txn.now()));
+        row.error_class = Set(Some(Class::Auth.as_str().to_owned()));
+        row.error_message = Set(Some(reason.to_owned()));
+        let noted = row.update(&**txn).await?;
+        into_status(txn, noted, Status::NeedsReauth, reason).await?;
+        Ok(())
+    })
+    .await
 }
 
 /// Writes another status of an integration that is held, with its event; nothing if it has it already.

@@ -90,9 +90,10 @@ fn looks_again(run: &mut SyncRun, paging: Option<&Paging>) -> Result<bool> {
 
 /// Ends a pass whose second look could not be completed. Nothing is deleted; the next pass looks again.
 pub(super) async fn undecided(cx: &Cx, id: SyncRunId, reason: &str) -> Result<Next> {
-    cx.write(async |txn| {
+    // In a box, as are others below: the futures would be too much for a stack.
+    Box::pin(cx.write(async |txn| {
         let Some(held) = page::going(txn, id).await? else { return Ok(Next::Over) };
-        page::undecided(txn, held, reason).await
-    })
+        Box::pin(page::undecided(txn, held, reason)).await
+    }))
     .await
 }

@@ -73,7 +73,7 @@ pub(super) async fn keep(cx: &Cx, id: SyncRunId, own: &Stream, paging: Option<&P
         }
         progressed(txn, &mut held, lines, merged.added - merged.deleted).await?;
         if look::leaves_gap(&held.run, paging, paged) {
-            return undecided(txn, held, "the provider gave fewer records than before").await;
+            return Box::pin(undecided(txn, held, "the provider gave fewer records than before")).await;
         }
         let onward = look::onward(&held.run, paging, paged)?;
         match &onward.position {

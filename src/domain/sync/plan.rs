@@ -78,13 +78,10 @@ pub fn chosen(row: Option<&SyncStream>, now: Moment) -> Result<Option<Plan>, Str
 /// schedule is not what somebody chose.
 pub fn of(integration: &Integration, own: &Stream, row: Option<&SyncStream>, now: Moment) -> Result<Plan, String> {
     let usual = || integration.sync_frequency.clone().unwrap_or_else(|| own.schedule.as_str().to_owned());
-    match chosen(row, now)? {
-        Some(plan) => Ok(plan),
-        None => {
-            let plan = Plan::Often(usual());
-            plan.checked(now).map_err(|error| queue::reason_of(&error))
-        }
+    if let Some(plan) = chosen(row, now)? {
+        return Ok(plan);
     }
+    Plan::Often(usual()).checked(now).map_err(|error| queue::reason_of(&error))
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ pub async fn work(cx: &Cx, id: SyncRunId, stopping: impl Fn() -> bool) -> Result
                 Ok(answer) => answer,
                 Err(halt) if halt.refuses() && current.second_look == Some(SecondLook::Up) => Paged::empty(),
                 Err(halt) if halt.refuses() && current.second_look.is_some() => {
-                    decide::undecided(cx, id, "the provider refused a page").await?;
+                    Box::pin(decide::undecided(cx, id, "the provider refused a page")).await?;
                     return Ok(Ended::Settled);
                 }
                 Err(halt) => return halted(cx, id, halt).await.map(|()| Ended::Settled),

@@ -183,8 +183,12 @@ fn typename(field: &Field, pos: Pos) -> Result<(), Refusal> {
 /// Refuses a written value that contains NUL. `name` is the argument or the variable it is for.
 fn whole(name: &str, value: &Value, pos: Pos) -> Result<(), Refusal> {
     let Some(found) = nul::find(value) else { return Ok(()) };
-    let path: String = found.iter().map(|step| format!(".{}", brief(step))).collect();
-    Err(Refusal { code: Code::BadUserInput, ..wrong(format!("{name}{path} {}", nul::RULE), pos) })
+    let mut path = name.to_owned();
+    for step in &found {
+        path.push('.');
+        path.push_str(&brief(step));
+    }
+    Err(Refusal { code: Code::BadUserInput, ..wrong(format!("{path} {}", nul::RULE), pos) })
 }
 
 fn wrong(message: String, pos: Pos) -> Refusal {

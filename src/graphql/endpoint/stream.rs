@@ -19,7 +19,7 @@ use crate::{
 /// What a call led to.
 pub enum Outcome {
     /// One answer, and no more.
-    Answered(Answer),
+    Answered(Box<Answer>),
     /// Items go to the sink until this is dropped.
     Streaming(Subscription),
     /// A response with errors instead of a stream.
@@ -41,21 +41,21 @@ impl Endpoint {
             Ok(ready) => ready,
             Err(Refused { kind, answer }) => {
                 self.note(started, kind, &answer);
-                return Outcome::Answered(*answer);
+                return Outcome::Answered(answer);
             }
         };
         let kind = ready.kind;
         if ready.ty != OperationType::Subscription || call.dry_run {
             let answer = self.finish(cx, ready, &call).await;
             self.note(started, kind, &answer);
-            return Outcome::Answered(answer);
+            return Outcome::Answered(Box::new(answer));
         }
         let from = match resume.map(|cursor| Cursor(cursor).decode::<i64>(LOG, "after")).transpose() {
             Ok(from) => from,
             Err(error) => {
                 let answer = Answer::refused(cx, Fault::from(error));
                 self.note(started, kind, &answer);
-                return Outcome::Answered(answer);
+                return Outcome::Answered(Box::new(answer));
             }
         };
         let groups = &self.groups;

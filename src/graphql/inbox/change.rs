@@ -29,7 +29,7 @@ pub struct CreateWebhookSourceInput {
     provider: Option<String>,
     /// Whether webhooks of every tenant's integrations with that provider come, as where one application at the provider
     /// serves them all. Each tenant gets the webhooks of the accounts that its integrations have proven
-    /// (`Integration.provenAccount`). Refused for providers that cannot prove an account. Requires the scope HUB_ADMIN.
+    /// (`Integration.provenAccount`). Refused for providers that cannot prove an account. Requires the scope `HUB_ADMIN`.
     #[graphql(default = false)]
     hub_wide: bool,
     /// A name for people; that of the integration or of the provider if left out.

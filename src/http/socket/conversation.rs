@@ -312,7 +312,7 @@ impl Conversation {
                     let sink = Arc::clone(&run);
                     door.endpoint.begin(&cx, Call::from(params), None, || sink).await
                 }
-                Err(error) => Outcome::Answered(Answer::refused(&cx, Fault::new(error.code, error.message))),
+                Err(error) => Outcome::Answered(Box::new(Answer::refused(&cx, Fault::new(error.code, error.message)))),
             };
             operations.begun(&run, outcome);
         };

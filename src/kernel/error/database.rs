@@ -66,11 +66,10 @@ impl Error {
 
 fn outage(error: &DbErr) -> Option<Outage> {
     let source = match error {
-        DbErr::ConnectionAcquire(_) => return Some(Outage::Away),
         DbErr::Conn(RuntimeErr::SqlxError(source))
         | DbErr::Exec(RuntimeErr::SqlxError(source))
         | DbErr::Query(RuntimeErr::SqlxError(source)) => source,
-        DbErr::Conn(_) => return Some(Outage::Away),
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => return Some(Outage::Away),
         _ => return None,
     };
     match &**source {

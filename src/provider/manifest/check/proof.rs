@@ -17,7 +17,10 @@ use super::{
     },
     names,
 };
-use crate::provider::expression::{Document, Expression};
+use crate::provider::{
+    expression::{Document, Expression},
+    template::Template,
+};
 
 pub(super) fn check(manifest: &Manifest, reader: &mut Reader) {
     let Some(webhook) = manifest.webhook.get() else { return };
@@ -41,7 +44,7 @@ pub(super) fn check(manifest: &Manifest, reader: &mut Reader) {
     }
     let own: Vec<&str> = manifest.auth.iter().flat_map(Auth::fields).map(|field| field.name.as_str()).collect();
     let of_credential =
-        names::of_verify(&webhook.verify).into_iter().flat_map(|text| text.names()).find(|name| own.contains(name));
+        names::of_verify(&webhook.verify).into_iter().flat_map(Template::names).find(|name| own.contains(name));
     if let Some(name) = of_credential {
         let message = format!(
             "webhooks are signed with `{{{name}}}` of a tenant's credential, so one address cannot serve every tenant; \
