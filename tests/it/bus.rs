@@ -1,6 +1,5 @@
 //! What other nodes say is only a hint: nobody who can publish on the bus, by accident or on purpose, makes a reader
 //! miss an event or get one that the database does not have.
-#![expect(clippy::disallowed_methods, reason = "tests wait for their own tasks")]
 
 mod positions;
 
@@ -70,13 +69,11 @@ async fn place() -> Option<(String, String, Option<Nats>)> {
     if let Ok(url) = env::var("TEST_NATS_URL") {
         return Some((url, prefix, None));
     }
-    match Nats::start().await {
-        Some(nats) => Some((nats.url(), prefix, Some(nats))),
-        None => {
-            println!("left out: no NATS (TEST_NATS_URL names a server, TEST_NATS_SERVER the program)");
-            None
-        }
+    if let Some(nats) = Nats::start().await {
+        return Some((nats.url(), prefix, Some(nats)));
     }
+    println!("left out: no NATS (TEST_NATS_URL names a server, TEST_NATS_SERVER the program)");
+    None
 }
 
 /// A hub that follows its log, sends webhooks to a path, and is on a bus.

@@ -59,7 +59,7 @@ use crate::{
 };
 
 const JUMP: TimeDelta = TimeDelta::days(400);
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 /// The machine's clock, set wrongly by a span.
 #[derive(Clone, Default)]

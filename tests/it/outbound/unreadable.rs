@@ -30,8 +30,8 @@ async fn damage(world: &Outbound, what: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stored_filter_that_cannot_be_read_sends_nothing_and_raises_an_alert() {
     let world = Outbound::start().await;
-    let filter = Some("data.subject == 'int_wanted'".to_owned());
-    let made = world.make(NewDestination { filter: filter.clone(), ..world.plain("some") }).await;
+    let filter = "data.subject == 'int_wanted'";
+    let made = world.make(NewDestination { filter: Some(filter.to_owned()), ..world.plain("some") }).await;
     let id = made.destination.id;
     world.happens(&["int_wanted", "int_other"]).await;
     world.work().await;
@@ -54,7 +54,7 @@ async fn a_stored_filter_that_cannot_be_read_sends_nothing_and_raises_an_alert()
         destination::update(&world.hub.cx(), id, change).await.unwrap();
         assert!(alerts(&world).await.is_empty(), "it was set again");
     }
-    let change = change(None, &filter.unwrap());
+    let change = change(None, filter);
     destination::update(&world.hub.cx(), id, change).await.unwrap();
     world.later(chrono::TimeDelta::seconds(1));
     world.happens(&["int_wanted", "int_other"]).await;
