@@ -35,7 +35,9 @@ pub enum FolderError {
 #[derive(Debug)]
 pub struct FolderLock {
     path: PathBuf,
-    _locked: File,
+    locked: File,
+    /// What the file said before; empty if it was made now.
+    before: String,
 }
 
 impl FolderLock {
@@ -44,45 +46,51 @@ impl FolderLock {
         let Place::File(database) = database_settings(config).place else { return Ok(None) };
         let path = database.with_extension("pid");
         match locked(&path) {
-            Ok(Ok(file)) => Ok(Some(Self { path, _locked: file })),
+            Ok(Ok((locked, before))) => Ok(Some(Self { path, locked, before })),
             Ok(Err(process)) => Err(FolderError::InUse { process, database }),
             Err(error) => Err(FolderError::File(path, error)),
         }
     }
 
-    /// Gives the lock back and removes its file, after a start that failed and is to leave nothing behind.
-    pub fn withdraw(self) {
+    /// Gives the lock back and leaves its file as it was, after a start that failed and is to leave nothing behind.
+    pub fn withdraw(mut self) {
         // Removed while it is locked; whoever opened it meanwhile finds that it is another file than the one at its path.
-        if let Err(error) = std::fs::remove_file(&self.path) {
-            tracing::warn!(%error, path = %self.path.display(), "the lock file was not removed");
+        let outcome =
+            if self.before.is_empty() { std::fs::remove_file(&self.path) } else { say(&mut self.locked, &self.before) };
+        if let Err(error) = outcome {
+            tracing::warn!(%error, path = %self.path.display(), "the lock file was not put back");
         }
     }
 }
 
-/// The locked file with our process id in it, or the id that another process wrote.
-fn locked(path: &Path) -> std::io::Result<Result<File, String>> {
+/// The locked file with our process id in it and what it said before, or the id that another process wrote.
+fn locked(path: &Path) -> std::io::Result<Result<(File, String), String>> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
     loop {
         let mut file = File::options().create(true).truncate(false).read(true).write(true).mode(0o600).open(path)?;
-        match file.try_lock() {
+        let lock = file.try_lock();
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
+        match lock {
             Ok(()) if is_at(&file, path)? => {
-                file.set_len(0)?;
-                file.rewind()?;
-                writeln!(file, "{}", std::process::id())?;
-                return Ok(Ok(file));
+                say(&mut file, &format!("{}\n", std::process::id()))?;
+                return Ok(Ok((file, text)));
             }
             // It was removed between opening and locking.
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                file.read_to_string(&mut text)?;
-                return Ok(Err(text.trim().to_owned()));
-            }
+            Err(TryLockError::WouldBlock) => return Ok(Err(text.trim().to_owned())),
             Err(TryLockError::Error(error)) => return Err(error),
         }
     }
+}
+
+/// Writes the whole content of the file.
+fn say(file: &mut File, text: &str) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(text.as_bytes())
 }
 
 /// Whether an open file is the one at a path.

@@ -224,16 +224,20 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> Option<String> {
+        refused_by(Code::ValidationFailed, text)
+    }
+
+    fn refused_by(code: Code, text: &str) -> Option<String> {
         let shape = Shape::from_sdl(SDL).unwrap();
         let refusal = usage(&parse(text).unwrap(), &shape).err()?;
-        assert_eq!(refusal.code, Code::ValidationFailed);
+        assert_eq!(refusal.code, code);
         assert!(refusal.position.is_some());
         Some(refusal.message)
     }
 
     #[test]
     fn no_written_text_contains_nul() {
-        let said = |text: &str| refused(text).unwrap();
+        let said = |text: &str| refused_by(Code::BadUserInput, text).unwrap();
         assert_eq!(said(r#"{ order(id: "a\u0000") { id } }"#), "id must not contain NUL (U+0000)");
         assert_eq!(said(r#"{ nodes(ids: ["a", "\u0000"]) { id } }"#), "ids.1 must not contain NUL (U+0000)");
         assert_eq!(

@@ -121,24 +121,24 @@ const SLIPS: &[(&str, &str, usize, &str)] = &[
     ("records = \"things\"\n", "\n", 59, "`streams[1]` lacks `records`; write `records = "),
     ("example = \"t0ken\"\n", "\n", 23, "lacks `example`"),
     ("kinds = [\"thing.new\"]\n", "\n", 85, "`webhook.routes[1]` lacks `kinds`; write `kinds = [\"…\"]`"),
-    (", proof = \"none\" }", " }", 74, "`webhook.account` lacks `proof`; write `proof = \"none\"`"),
+    (", proof = \"none\" }", " }", 77, "`webhook.account` lacks `proof`; write `proof = \"none\"`"),
     // No proof of an account.
     (
         "proof = \"none\" }",
         "proof = { by = \"probe\", id = \"shop\" } }",
-        74,
+        77,
         "`id` of the proof finds no \"tea\" in the `example` of the probe",
     ),
     (
         "proof = \"none\" }",
         "proof = { by = \"discovery\", why = \"It lists them.\" } }",
-        74,
+        77,
         "`proof` is by discovery, which does not set `shop`",
     ),
     (
         "setting = \"shop\", proof = \"none\" }",
         "setting = \"token\", proof = { by = \"probe\", id = \"id\" } }",
-        74,
+        77,
         "is no setting",
     ),
     // Doubled.
