@@ -19,10 +19,11 @@ use crate::kernel::error::{Error, Result};
 /// How often one looks whether those who read the old state have ended, and how long one waits in between.
 const LOOKS: (u32, Duration) = (20, Duration::from_millis(100));
 
-/// Whether somebody whom this role may see reads a state from before a transaction.
+/// Whether somebody whom this role may see reads a state from before a transaction, or began to write before it: what
+/// is deleted stays visible to either.
 const OLDER: &str = "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() \
-                     AND pid <> pg_backend_pid() AND backend_xmin IS NOT NULL \
-                     AND age(backend_xmin) > age($1::text::xid))";
+                     AND pid <> pg_backend_pid() \
+                     AND GREATEST(age(backend_xmin), age(backend_xid)) > age($1::text::xid))";
 
 impl Database {
     /// Moves what stands in SQLite's write-ahead log into the file, and empties the log. Nothing on PostgreSQL.
