@@ -36,7 +36,7 @@ pub enum FolderError {
 pub struct FolderLock {
     path: PathBuf,
     locked: File,
-    /// What the file said before; empty if it was made now.
+    /// Content of the file before the lock was taken; empty for a new file.
     before: String,
 }
 

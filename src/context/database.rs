@@ -144,7 +144,7 @@ impl Database {
         self.reader.get_database_backend()
     }
 
-    /// What the last writes came to.
+    /// Outcomes of the last writes.
     pub(super) fn write_health(&self) -> &WriteHealth {
         &self.write_health
     }

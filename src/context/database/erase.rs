@@ -16,7 +16,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use super::Database;
 use crate::kernel::error::{Error, Result};
 
-/// How often one looks whether those who read the old state have ended, and how long one waits in between.
+/// Number of checks for readers of the old state, and the pause between two checks.
 const LOOKS: (u32, Duration) = (20, Duration::from_millis(100));
 
 /// Whether somebody whom this role may see reads a state from before a transaction, or began to write before it: what

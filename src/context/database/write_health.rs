@@ -1,4 +1,4 @@
-//! What the last writes came to: whether the database stores anything at present.
+//! Outcomes of the last writes: whether the database stores anything at present.
 //!
 //! A database can answer every query and store nothing: its disk is full, or it became a standby. Whoever sends
 //! requests to this node has to hear of that. Each write transaction notes its outcome here. A failure of the storage
@@ -13,7 +13,7 @@ use std::{
 
 use crate::kernel::error::Result;
 
-/// How long an outcome says something about the next write.
+/// Time for which an outcome is taken to hold for the next write.
 const FRESH: Duration = Duration::from_secs(5);
 
 /// Never, as milliseconds since the beginning.
