@@ -19,11 +19,14 @@ use crate::kernel::error::{Error, Result};
 /// Number of checks for readers of the old state, and the pause between two checks.
 const LOOKS: (u32, Duration) = (20, Duration::from_millis(100));
 
-/// Whether somebody whom this role may see reads a state from before a transaction, or began to write before it: what
-/// is deleted stays visible to either.
-const OLDER: &str = "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() \
-                     AND pid <> pg_backend_pid() \
-                     AND GREATEST(age(backend_xmin), age(backend_xid)) > age($1::text::xid))";
+/// Whether a rewritten table would still hold rows that were deleted before a transaction: PostgreSQL keeps what the
+/// oldest transaction may see that writes in any database of the server, or that reads in this one, and what standbys
+/// and replication slots ask for. Readers are seen here only if this role may see them.
+const OLDER: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot()) <= $1::text::xid8 \
+                     OR EXISTS (SELECT 1 FROM pg_stat_activity \
+                     WHERE (datname = current_database() OR datname IS NULL) AND pid <> pg_backend_pid() \
+                     AND age(backend_xmin) > age($1::text::xid8::xid)) \
+                     OR EXISTS (SELECT 1 FROM pg_replication_slots WHERE age(xmin) > age($1::text::xid8::xid))";
 
 impl Database {
     /// Moves what stands in SQLite's write-ahead log into the file, and empties the log. Nothing on PostgreSQL.
@@ -46,7 +49,7 @@ impl Database {
             return Ok(());
         }
         // What an open transaction may still see would be copied along.
-        let own = "SELECT (txid_current() % 4294967296)::text";
+        let own = "SELECT pg_current_xact_id()::text";
         let now: String = self.one(Statement::from_string(DbBackend::Postgres, own)).await?;
         let mut looks = 0;
         while self.one(Statement::from_sql_and_values(DbBackend::Postgres, OLDER, [now.clone().into()])).await? {

@@ -93,11 +93,6 @@ async fn after_a_tenant_was_deleted_and_the_hub_stopped_no_file_holds_its_key() 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_very_many_keys_those_that_were_destroyed_are_erased_and_the_others_stay() {
     const MANY: u128 = 1_200;
-    if on_postgres() {
-        // Not understood yet, see the known gaps of docs/security.md.
-        println!("left out on PostgreSQL, where pieces of keys were found beside other work");
-        return;
-    }
     let hub = TestHub::start().await;
     make_keys(&hub, 1_000, MANY).await;
     let mut chance = StdRng::seed_from_u64(7);
@@ -182,11 +177,6 @@ async fn erased(hub: &TestHub) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hub_that_was_killed_erases_the_keys_after_its_next_start() {
-    if on_postgres() {
-        // Not understood yet, see the known gaps of docs/security.md.
-        println!("left out on PostgreSQL, where pieces of the key were found after a kill");
-        return;
-    }
     let database = TestDatabase::create().await;
     // Nobody is asked whether the credential is right.
     let nowhere = settings("127.0.0.1:9".parse().unwrap());
