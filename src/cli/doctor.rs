@@ -1,5 +1,6 @@
 //! `portolan doctor`: looks at everything a start needs and says how to mend what is wrong. It changes nothing but the
-//! one row by which it sees that writes are stored, and which nobody reads.
+//! one row by which it sees that writes are stored, and which nobody reads; not even that if the master keys are those
+//! of another database.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -135,7 +136,11 @@ async fn database(config: &Config) -> Vec<Finding> {
     let mut findings = vec![schema, keys, clock];
     // A database that has not every table yet has no jobs either.
     if findings[0].good {
-        findings.extend([storage(&database).await, jobs(&database).await]);
+        let is_ours = findings[1].good;
+        if is_ours {
+            findings.push(storage(&database).await);
+        }
+        findings.push(jobs(&database).await);
     }
     database.close().await;
     findings
