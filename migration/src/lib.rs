@@ -36,6 +36,7 @@ mod m20261130_000035_attempt_limits;
 mod m20261130_000040_hub_identity;
 mod m20261130_000050_held_deletions;
 mod m20261130_000051_key_erasures;
+mod m20261130_000052_invitations;
 
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait};
 
@@ -73,6 +74,7 @@ impl MigratorTrait for Migrator {
             whole(m20261130_000040_hub_identity::Migration),
             whole(m20261130_000050_held_deletions::Migration),
             whole(m20261130_000051_key_erasures::Migration),
+            whole(m20261130_000052_invitations::Migration),
         ]
     }
 }

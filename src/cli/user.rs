@@ -84,7 +84,7 @@ enum For {
     /// To set another password; good for an hour.
     PasswordReset,
     /// To set the first password; good for seven days.
-    Invitation,
+    Activation,
 }
 
 impl From<For> for Purpose {
@@ -92,7 +92,7 @@ impl From<For> for Purpose {
         match purpose {
             For::SignIn => Self::SignIn,
             For::PasswordReset => Self::PasswordReset,
-            For::Invitation => Self::Invitation,
+            For::Activation => Self::Activation,
         }
     }
 }
@@ -105,7 +105,7 @@ impl User {
                 let new = NewUser { name: name.unwrap_or_else(|| email.clone()), email, role: RoleName(role) };
                 let made = user::create(&cx, new, None).await?;
                 if made.password_hash.is_none() {
-                    print_link(&cx, &made, Purpose::Invitation).await?;
+                    print_link(&cx, &made, Purpose::Activation).await?;
                 }
                 say(&format!("{} ({}) has the role {role} in {tenant}", made.id, made.email));
                 Ok(())

@@ -24,7 +24,7 @@ use serde_json::json;
 
 use super::{Audit, Cx, Hub, RequestInfo};
 use crate::{
-    entity::membership,
+    entity::{first::First, membership},
     kernel::{
         actor::{Actor, Caller},
         clock::Moment,
@@ -51,7 +51,7 @@ const MANY: usize = 10_000;
 pub enum Whose {
     /// The tenant's.
     Tenant(TenantId),
-    /// That of each tenant the person belongs to.
+    /// That of the tenant in which the person acts without a choice; other tenants do not learn of it.
     Person(UserId),
 }
 
@@ -190,14 +190,14 @@ impl Entry {
         let Attempt { whose, actor, what, subject } = self.attempt;
         let cx = Cx::new(Arc::clone(hub), Caller { actor, principal: None }, self.request);
         cx.write(async |txn| {
-            let tenants = match whose {
-                Whose::Tenant(tenant) => vec![tenant],
+            let tenant = match whose {
+                Whose::Tenant(tenant) => Some(tenant),
                 Whose::Person(user) => {
-                    let bonds = membership::of_person(user).order_by_asc(membership::Column::TenantId);
-                    bonds.all(&**txn).await?.into_iter().map(|bond| bond.tenant_id).collect()
+                    let longest = membership::of_person(user).order_by_asc(membership::Column::Id);
+                    longest.first(&**txn).await?.map(|bond| bond.tenant_id)
                 }
             };
-            for tenant in tenants {
+            if let Some(tenant) = tenant {
                 let entry = Audit::new(format!("{what}.refused"), &subject);
                 txn.audit_in(tenant, entry.after(json!({ "reason": self.reason, "times": self.times })));
             }

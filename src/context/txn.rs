@@ -53,19 +53,27 @@ pub struct Audit {
     subject: String,
     before: Option<Value>,
     after: Option<Value>,
+    origin: bool,
 }
 
 impl Audit {
     /// Something was done to the subject.
     #[must_use]
     pub fn new(action: impl Into<Cow<'static, str>>, subject: impl fmt::Display) -> Self {
-        Self { action: action.into(), subject: subject.to_string(), before: None, after: None }
+        Self { action: action.into(), subject: subject.to_string(), before: None, after: None, origin: true }
     }
 
     /// The entry that goes with an event.
     #[must_use]
     pub fn of(fact: &impl Fact) -> Self {
         Self::new(fact.kind(), fact.subject())
+    }
+
+    /// Leaves out the address of the request, in a tenant in which the request does not act.
+    #[must_use]
+    pub fn without_origin(mut self) -> Self {
+        self.origin = false;
+        self
     }
 
     /// How it looked before; never a secret.
@@ -137,7 +145,7 @@ impl Txn {
             at: self.now(),
             actor_kind: actor.kind().to_owned(),
             actor: actor.to_string(),
-            address: request.address.map(|address| address.to_string()),
+            address: request.address.filter(|_| entry.origin).map(|address| address.to_string()),
             request_id: request.id.to_string(),
             action: entry.action.into_owned(),
             subject: entry.subject,

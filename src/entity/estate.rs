@@ -53,6 +53,7 @@ pub const TABLES: &[&str] = &[
     "issuers",
     "api_tokens",
     "agents",
+    "invitations",
     "memberships",
 ];
 

@@ -33,6 +33,7 @@ pub mod hub_identity;
 pub mod idempotency_key;
 pub mod integration;
 pub mod integration_action;
+pub mod invitation;
 pub mod issuer;
 pub mod job;
 pub mod key_erasure;

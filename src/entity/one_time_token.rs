@@ -25,6 +25,11 @@ pub fn by_digest(digest: &[u8]) -> Select<Entity> {
     Entity::find().filter(COLUMN.digest.eq(digest))
 }
 
+/// Every token of a person, to forget when others must no longer act on the account.
+pub fn forget_all(user: UserId) -> DeleteMany<Entity> {
+    Entity::delete_many().filter(COLUMN.user_id.eq(user))
+}
+
 /// The tokens of a person for a purpose, to forget when a newer one is made.
 pub fn forget(user: UserId, purpose: &str) -> DeleteMany<Entity> {
     Entity::delete_many().filter(COLUMN.user_id.eq(user)).filter(COLUMN.purpose.eq(purpose))

@@ -17,6 +17,8 @@ pub struct Model {
     pub password_changed_at: Option<DateTimeUtc>,
     /// When the person last asked for a new password, until there is one.
     pub password_reset_requested_at: Option<DateTimeUtc>,
+    /// The tenant that the account began in; its administrators look after it while the person has no other.
+    pub founding_tenant_id: Option<TenantId>,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
     #[sea_orm(has_many)]

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Changes, Fact};
-use crate::kernel::id::{AgentId, ApiTokenId, IssuerId, MembershipId, SessionId, UserId};
+use crate::kernel::id::{AgentId, ApiTokenId, InvitationId, IssuerId, MembershipId, SessionId, UserId};
 
 /// A change of who may come in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,16 @@ pub enum AccessEvent {
     MembershipChanged { membership: MembershipId, user: UserId, changes: Changes },
     /// A user left the tenant.
     MembershipRevoked { membership: MembershipId, user: UserId, role: String },
+    /// The sessions of a user no longer act in the tenant.
+    MembershipSessionsEnded { membership: MembershipId, user: UserId, ended: usize },
+    /// Somebody was invited to join the tenant.
+    InvitationCreated { invitation: InvitationId, email: String, role: String },
+    /// An invitation was accepted.
+    InvitationAccepted { invitation: InvitationId, email: String },
+    /// An invitation was declined.
+    InvitationDeclined { invitation: InvitationId, email: String },
+    /// An invitation was revoked.
+    InvitationRevoked { invitation: InvitationId, email: String },
     /// Somebody signed in.
     SignedIn { user: UserId, session: SessionId },
     /// A session ended.
@@ -71,6 +81,11 @@ impl Fact for AccessEvent {
             Self::MembershipGranted { .. } => "membership.granted",
             Self::MembershipChanged { .. } => "membership.changed",
             Self::MembershipRevoked { .. } => "membership.revoked",
+            Self::MembershipSessionsEnded { .. } => "membership.sessions_ended",
+            Self::InvitationCreated { .. } => "invitation.created",
+            Self::InvitationAccepted { .. } => "invitation.accepted",
+            Self::InvitationDeclined { .. } => "invitation.declined",
+            Self::InvitationRevoked { .. } => "invitation.revoked",
             Self::SignedIn { .. } => "session.started",
             Self::SignedOut { .. } => "session.ended",
             Self::TenantChosen { .. } => "session.tenant_chosen",
@@ -102,7 +117,12 @@ impl Fact for AccessEvent {
             }
             Self::MembershipGranted { membership, .. }
             | Self::MembershipChanged { membership, .. }
-            | Self::MembershipRevoked { membership, .. } => membership.to_string(),
+            | Self::MembershipRevoked { membership, .. }
+            | Self::MembershipSessionsEnded { membership, .. } => membership.to_string(),
+            Self::InvitationCreated { invitation, .. }
+            | Self::InvitationAccepted { invitation, .. }
+            | Self::InvitationDeclined { invitation, .. }
+            | Self::InvitationRevoked { invitation, .. } => invitation.to_string(),
             Self::AgentCreated { agent, .. }
             | Self::AgentUpdated { agent, .. }
             | Self::AgentDisabled { agent, .. }

@@ -53,9 +53,11 @@ impl User {
     }
 
     /// When somebody last asked for a new password for this person; null once there is one, or if nobody did.
-    /// Hand the person a link that `createLink` makes.
-    async fn password_reset_requested_at(&self) -> Option<DateTime<Utc>> {
-        self.0.password_reset_requested_at
+    /// Hand the person a link that `createLink` makes. Null, too, for accounts that another tenant founded.
+    async fn password_reset_requested_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime<Utc>>> {
+        let cx = ctx.cx();
+        let own = self.0.founding_tenant_id == Some(cx.tenant()?) || cx.needs(Scope::HubAdmin).is_ok();
+        Ok(self.0.password_reset_requested_at.filter(|_| own))
     }
 
     /// The bond to your tenant, with the role in it.
@@ -185,14 +187,14 @@ impl ApiToken {
     }
 }
 
-/// Whom to let in.
+/// Person to make a member of the tenant.
 #[derive(InputObject)]
 pub struct CreateUserInput {
-    /// The email address. An account that has it already is let in as it is.
+    /// Email address. An account that has it already becomes a member as it is.
     email: String,
-    /// The name for people.
+    /// Name of a new account.
     name: String,
-    /// The role in your tenant; not more than your own.
+    /// Role in your tenant; not more than your own.
     role: Role,
     /// Repeat a request with the same key, and it has its effect once. Remembered for 48 hours.
     idempotency_key: Option<String>,
@@ -212,7 +214,7 @@ pub struct CreateUserPayload {
 pub struct UpdateUserInput {
     /// Which person of your tenant.
     id: UserId,
-    /// A new email address.
+    /// New email address. Needs `HUB_ADMIN`.
     email: Option<String>,
     /// A new name.
     name: Option<String>,
@@ -350,8 +352,9 @@ pub struct AccessMutation;
 
 #[Object]
 impl AccessMutation {
-    /// Lets a person into your tenant, creating the account if the address is new. Needs `ACCESS_WRITE`.
-    #[graphql(guard = "Needs(Scope::AccessWrite)")]
+    /// Makes a person a member of your tenant without an invitation, and creates the account if the email address is
+    /// new. Only the operator of the hub may; administrators use `inviteMember`. Needs `HUB_ADMIN`.
+    #[graphql(guard = "Needs(Scope::HubAdmin)")]
     async fn create_user(
         &self,
         ctx: &Context<'_>,
@@ -362,7 +365,9 @@ impl AccessMutation {
         Ok(CreateUserPayload { user: user.map(User), user_errors })
     }
 
-    /// Changes a person's name or address. Needs `ACCESS_WRITE`.
+    /// Changes a person's name or email address. The account must have been founded by your tenant, and the person must
+    /// belong to no other one; anybody else changes the own name with `updateProfile`. Only the operator of the hub
+    /// (`HUB_ADMIN`) changes an email address, or an account that is not of your tenant alone. Needs `ACCESS_WRITE`.
     #[graphql(guard = "Needs(Scope::AccessWrite)")]
     async fn update_user(
         &self,

@@ -22,6 +22,7 @@ pub mod health;
 pub mod id;
 pub mod inbox;
 pub mod integration;
+pub mod invitation;
 pub mod issuer;
 pub mod job;
 pub mod keyring;
@@ -50,6 +51,7 @@ pub struct Query(
     node::NodeQuery,
     tenant::TenantQuery,
     access::AccessQuery,
+    invitation::InvitationQuery,
     agent::AgentQuery,
     issuer::IssuerQuery,
     audit::AuditQuery,
@@ -78,6 +80,7 @@ pub struct Mutation(
     tenant::TenantMutation,
     keyring::KeyringMutation,
     access::AccessMutation,
+    invitation::InvitationMutation,
     agent::AgentMutation,
     issuer::IssuerMutation,
     session::SessionMutation,

@@ -17,6 +17,7 @@ use super::{
     guard::SignedIn,
     inbox::{WebhookEvent, WebhookSource},
     integration::{Integration, action::IntegrationAction, credential::ProviderApp},
+    invitation::Invitation,
     issuer::Issuer,
     job::Job,
     order::Order,
@@ -29,7 +30,7 @@ use super::{
 use crate::{
     context::Cx,
     domain::{
-        access::{agent, issuer, membership, token, user},
+        access::{agent, invitation, issuer, membership, token, user},
         alert, audit,
         credential::app,
         event, inbox,
@@ -54,6 +55,8 @@ pub enum Node {
     User(User),
     /// The bond of a person to a tenant.
     Membership(Membership),
+    /// An invitation to join a tenant.
+    Invitation(Invitation),
     /// A machine user.
     Agent(Agent),
     /// An API token.
@@ -131,145 +134,49 @@ impl NodeQuery {
     }
 }
 
-/// Where webhooks go, and those that go there.
-async fn outbound_nodes(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
-    let mut found = HashMap::new();
-    let destinations = of_kind::<kind::WebhookDestination>(cx, ids, Scope::IntegrationRead);
-    if !destinations.is_empty() {
-        let rows = outbound::list::destinations_by_ids(cx, &destinations).await?;
-        let rows = rows.into_iter();
-        found.extend(rows.map(|row| (row.id.to_string(), Node::WebhookDestination(WebhookDestination(row)))));
-    }
-    let deliveries = of_kind::<kind::WebhookDelivery>(cx, ids, Scope::IntegrationRead);
-    if !deliveries.is_empty() {
-        let rows = outbound::list::by_ids(cx, &deliveries).await?;
-        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::WebhookDelivery(WebhookDelivery(row)))));
-    }
-    Ok(found)
+/// Adds the objects of one kind that the caller may read, by id.
+macro_rules! add {
+    ($found:ident, $cx:ident, $ids:ident, $kind:ident, $scope:ident, $by_ids:path) => {
+        let wanted = of_kind::<kind::$kind>($cx, $ids, Scope::$scope);
+        if !wanted.is_empty() {
+            let rows = $by_ids($cx, &wanted).await?.into_iter();
+            $found.extend(rows.map(|row| (row.id.to_string(), Node::$kind($kind(row)))));
+        }
+    };
 }
 
-/// Orders, and partners with what they say.
-async fn partner_nodes(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
-    let mut found = HashMap::new();
-    let orders = of_kind::<kind::Order>(cx, ids, Scope::OrderRead);
-    if !orders.is_empty() {
-        let rows = order::list::by_ids(cx, &orders).await?;
-        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::Order(Order(row)))));
-    }
-    let organizations = of_kind::<kind::PartnerOrganization>(cx, ids, Scope::PartnerRead);
-    if !organizations.is_empty() {
-        let rows = partner::organization::by_ids(cx, &organizations).await?.into_iter();
-        found.extend(rows.map(|row| (row.id.to_string(), Node::PartnerOrganization(PartnerOrganization(row)))));
-    }
-    let updates = of_kind::<kind::PartnerUpdate>(cx, ids, Scope::PartnerRead);
-    if !updates.is_empty() {
-        let rows = partner::list::updates_by_ids(cx, &updates).await?.into_iter();
-        found.extend(rows.map(|row| (row.id.to_string(), Node::PartnerUpdate(PartnerUpdate(row)))));
-    }
-    let mappings = of_kind::<kind::StatusMapping>(cx, ids, Scope::PartnerRead);
-    if !mappings.is_empty() {
-        let rows = partner::list::mappings_by_ids(cx, &mappings).await?.into_iter();
-        found.extend(rows.map(|row| (row.id.to_string(), Node::StatusMapping(StatusMapping(row)))));
-    }
-    Ok(found)
-}
-
-/// What the caller may see of the ids, by id.
+/// The objects with these ids that the caller may read, by id.
 async fn read(cx: &Cx, ids: &[ID]) -> Result<HashMap<String, Node>> {
     let mut found = HashMap::new();
-    let tenants = of_kind::<kind::Tenant>(cx, ids, Scope::TenantRead);
-    if !tenants.is_empty() {
-        found.extend(
-            tenant::by_ids(cx, &tenants).await?.into_iter().map(|row| (row.id.to_string(), Node::Tenant(Tenant(row)))),
-        );
-    }
-    let users = of_kind::<kind::User>(cx, ids, Scope::AccessRead);
-    if !users.is_empty() {
-        found
-            .extend(user::by_ids(cx, &users).await?.into_iter().map(|row| (row.id.to_string(), Node::User(User(row)))));
-    }
-    let memberships = of_kind::<kind::Membership>(cx, ids, Scope::AccessRead);
-    if !memberships.is_empty() {
-        found.extend(
-            membership::by_ids(cx, &memberships)
-                .await?
-                .into_iter()
-                .map(|row| (row.id.to_string(), Node::Membership(Membership(row)))),
-        );
-    }
-    let integrations = of_kind::<kind::Integration>(cx, ids, Scope::IntegrationRead);
-    if !integrations.is_empty() {
-        let rows = integration::by_ids(cx, &integrations).await?;
-        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::Integration(Integration(row)))));
-    }
-    let actions = of_kind::<kind::IntegrationAction>(cx, ids, Scope::IntegrationRead);
-    if !actions.is_empty() {
-        let rows = action::by_ids(cx, &actions).await?;
-        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::IntegrationAction(IntegrationAction(row)))));
-    }
-    let apps = of_kind::<kind::ProviderApp>(cx, ids, Scope::IntegrationRead);
-    if !apps.is_empty() {
-        let rows = app::by_ids(cx, &apps).await?;
-        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::ProviderApp(ProviderApp(row)))));
-    }
-    let runs = of_kind::<kind::SyncRun>(cx, ids, Scope::IntegrationRead);
-    if !runs.is_empty() {
-        let rows = sync::list::by_ids(cx, &runs).await?;
-        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::SyncRun(SyncRun(row)))));
-    }
-    let sources = of_kind::<kind::WebhookSource>(cx, ids, Scope::IntegrationRead);
-    if !sources.is_empty() {
-        let rows = inbox::list::sources_by_ids(cx, &sources).await?;
-        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::WebhookSource(WebhookSource(row)))));
-    }
-    let webhooks = of_kind::<kind::WebhookEvent>(cx, ids, Scope::IntegrationRead);
-    if !webhooks.is_empty() {
-        let rows = inbox::list::by_ids(cx, &webhooks).await?;
-        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::WebhookEvent(WebhookEvent(row)))));
-    }
-    found.extend(outbound_nodes(cx, ids).await?);
-    found.extend(partner_nodes(cx, ids).await?);
-    let agents = of_kind::<kind::Agent>(cx, ids, Scope::AccessRead);
-    if !agents.is_empty() {
-        let rows = agent::by_ids(cx, &agents).await?;
-        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::Agent(Agent(row)))));
-    }
-    let tokens = of_kind::<kind::ApiToken>(cx, ids, Scope::AccessRead);
-    if !tokens.is_empty() {
-        found.extend(
-            token::by_ids(cx, &tokens)
-                .await?
-                .into_iter()
-                .map(|row| (row.id.to_string(), Node::ApiToken(ApiToken(row)))),
-        );
-    }
-    let issuers = of_kind::<kind::Issuer>(cx, ids, Scope::AccessRead);
-    if !issuers.is_empty() {
-        let rows = issuer::by_ids(cx, &issuers).await?;
-        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::Issuer(Issuer(row)))));
-    }
-    let entries = of_kind::<kind::AuditEntry>(cx, ids, Scope::AuditRead);
-    if !entries.is_empty() {
-        let rows = audit::by_ids(cx, &entries).await?;
-        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::AuditEntry(AuditEntry(row)))));
-    }
-    let jobs = of_kind::<kind::Job>(cx, ids, Scope::JobRead);
-    if !jobs.is_empty() {
-        let rows = job::list::by_ids(cx, &jobs).await?;
-        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::Job(Job(row)))));
-    }
-    let alerts = of_kind::<kind::Alert>(cx, ids, Scope::AlertRead);
-    if !alerts.is_empty() {
-        let rows = alert::by_ids(cx, &alerts).await?;
-        found.extend(rows.into_iter().map(|row| (row.id.to_string(), Node::Alert(Alert(row)))));
-    }
+    add!(found, cx, ids, Tenant, TenantRead, tenant::by_ids);
+    add!(found, cx, ids, User, AccessRead, user::by_ids);
+    add!(found, cx, ids, Membership, AccessRead, membership::by_ids);
+    add!(found, cx, ids, Invitation, AccessRead, invitation::by_ids);
+    add!(found, cx, ids, Agent, AccessRead, agent::by_ids);
+    add!(found, cx, ids, ApiToken, AccessRead, token::by_ids);
+    add!(found, cx, ids, Issuer, AccessRead, issuer::by_ids);
+    add!(found, cx, ids, AuditEntry, AuditRead, audit::by_ids);
+    add!(found, cx, ids, Integration, IntegrationRead, integration::by_ids);
+    add!(found, cx, ids, IntegrationAction, IntegrationRead, action::by_ids);
+    add!(found, cx, ids, ProviderApp, IntegrationRead, app::by_ids);
+    add!(found, cx, ids, SyncRun, IntegrationRead, sync::list::by_ids);
+    add!(found, cx, ids, WebhookSource, IntegrationRead, inbox::list::sources_by_ids);
+    add!(found, cx, ids, WebhookEvent, IntegrationRead, inbox::list::by_ids);
+    add!(found, cx, ids, WebhookDestination, IntegrationRead, outbound::list::destinations_by_ids);
+    add!(found, cx, ids, WebhookDelivery, IntegrationRead, outbound::list::by_ids);
+    add!(found, cx, ids, Order, OrderRead, order::list::by_ids);
+    add!(found, cx, ids, PartnerOrganization, PartnerRead, partner::organization::by_ids);
+    add!(found, cx, ids, PartnerUpdate, PartnerRead, partner::list::updates_by_ids);
+    add!(found, cx, ids, StatusMapping, PartnerRead, partner::list::mappings_by_ids);
+    add!(found, cx, ids, Job, JobRead, job::list::by_ids);
+    add!(found, cx, ids, Alert, AlertRead, alert::by_ids);
     // Which events may be read depends on what they are about.
     let events: Vec<_> = ids.iter().filter_map(|id| id.parse::<Id<kind::Event>>().ok()).collect();
     if !events.is_empty() {
         let rows = event::by_ids(cx, &events).await?;
         found.extend(rows.into_iter().map(|row| (row.event_id.to_string(), Node::Event(Event(row)))));
     }
-    // Providers are nobody's, and everybody's to see.
+    // Providers belong to no tenant; everybody may see them.
     let providers: Vec<ProviderId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
     if !providers.is_empty() {
         let rows = provider::by_ids(cx, &providers);

@@ -175,7 +175,7 @@ pub struct RequestPasswordResetPayload {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub enum LinkPurpose {
     /// To set the first password; good for seven days.
-    Invitation,
+    Activation,
     /// To set another password; good for an hour.
     PasswordReset,
 }
@@ -183,7 +183,8 @@ pub enum LinkPurpose {
 /// For whom to make a link.
 #[derive(InputObject)]
 pub struct CreateLinkInput {
-    /// Which person of your tenant. The person must belong to no other tenant.
+    /// Person of your tenant. The account must have been founded by your tenant, and the person must belong to no
+    /// other one; the operator of the hub may make links for anybody.
     user_id: UserId,
     /// What the link is for.
     purpose: LinkPurpose,
@@ -215,8 +216,24 @@ pub struct RevokeSessionsInput {
 pub struct RevokeSessionsPayload {
     /// The person whose sessions ended, unless refused.
     user: Option<User>,
-    /// How many sessions ended.
+    /// Number of sessions that ended. Sessions that act in other tenants are not counted.
     ended: Option<i32>,
+    /// Why it was refused; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+/// What to change of your own account.
+#[derive(InputObject)]
+pub struct UpdateProfileInput {
+    /// New name.
+    name: String,
+}
+
+/// Result of changing your own account.
+#[derive(SimpleObject)]
+pub struct UpdateProfilePayload {
+    /// Your account as it is now, unless refused.
+    user: Option<User>,
     /// Why it was refused; empty on success.
     user_errors: Vec<UserError>,
 }
@@ -227,8 +244,10 @@ pub struct SessionMutation;
 
 #[Object]
 impl SessionMutation {
-    /// Signs a person in by address and password. Needs no credential. After some failures the account and
-    /// the address wait, longer each time (`RATE_LIMITED`).
+    /// Signs a person in by email address and password. Needs no credential. After five failures for one account from
+    /// one address, further attempts wait (`RATE_LIMITED`, with the seconds in `extensions.retryAfter`); wider limits
+    /// hold for the account from anywhere and for the address. If too many passwords wait to be checked, the answer is
+    /// `SERVICE_UNAVAILABLE`.
     async fn sign_in(
         &self,
         ctx: &Context<'_>,
@@ -269,8 +288,8 @@ impl SessionMutation {
         SessionPayload::of(link::set_password(ctx.cx(), &input.token, password, &client).await)
     }
 
-    /// Asks for a new password for an account. The hub sends no mail: the administrators of the person's
-    /// tenants are told, and one of them hands over a link. The answer is the same whether there is such an
+    /// Asks for a new password for an account. The hub sends no mail: the administrators of the tenant that founded
+    /// the account are told, and one of them hands over a link. The answer is the same whether there is such an
     /// account or not. Needs no credential. Asked often, it waits, longer each time (`RATE_LIMITED`).
     async fn request_password_reset(
         &self,
@@ -307,6 +326,17 @@ impl SessionMutation {
         SessionPayload::of(link::change_password(ctx.cx(), old, new, &client).await)
     }
 
+    /// Changes the name of your own account, in every tenant you belong to. Needs a signed-in person.
+    #[graphql(guard = "Person")]
+    async fn update_profile(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to change.")] input: UpdateProfileInput,
+    ) -> Result<UpdateProfilePayload> {
+        let (user, user_errors) = outcome_of("name", user::rename_self(ctx.cx(), &input.name).await)?;
+        Ok(UpdateProfilePayload { user: user.map(User), user_errors })
+    }
+
     /// Ends your session; its tokens open nothing from the next request on. Needs any valid credential.
     #[graphql(guard = "SignedIn")]
     async fn sign_out(&self, ctx: &Context<'_>) -> Result<SignOutPayload> {
@@ -322,7 +352,7 @@ impl SessionMutation {
         #[graphql(desc = "For whom, and for what.")] input: CreateLinkInput,
     ) -> Result<CreateLinkPayload> {
         let purpose = match input.purpose {
-            LinkPurpose::Invitation => link::Purpose::Invitation,
+            LinkPurpose::Activation => link::Purpose::Activation,
             LinkPurpose::PasswordReset => link::Purpose::PasswordReset,
         };
         let made = link::make(ctx.cx(), input.user_id, purpose).await;
@@ -337,7 +367,9 @@ impl SessionMutation {
         })
     }
 
-    /// Ends every session of a person of your tenant. Needs `ACCESS_WRITE`.
+    /// Ends the sessions of a person of your tenant as far as they act in it: sessions that act in your tenant end, and
+    /// the person's other sessions can no longer act in it. The person must not be allowed more than you. The operator
+    /// of the hub (`HUB_ADMIN`) ends all sessions of the person. Needs `ACCESS_WRITE`.
     #[graphql(guard = "Needs(Scope::AccessWrite)")]
     async fn revoke_sessions(
         &self,

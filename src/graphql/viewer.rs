@@ -7,6 +7,7 @@ use super::{
     context::Ask,
     error::Result,
     guard::SignedIn,
+    invitation::{ReceivedInvitation, received},
     scope::{Role, Scope, listed},
     tenant::Tenant,
 };
@@ -80,6 +81,12 @@ impl Viewer {
         let readable = |role: kernel::Role| role.scopes().has(kernel::Scope::TenantRead);
         let choices = session::choices(ctx.cx()).await?;
         Ok(choices.into_iter().filter(|(_, role)| readable(*role)).map(|(tenant, _)| Tenant(tenant)).collect())
+    }
+
+    /// Open invitations to your email address, oldest first, at most 100. Accept one with the link that its tenant hands
+    /// you. Empty for programs.
+    async fn invitations(&self, ctx: &Context<'_>) -> Result<Vec<ReceivedInvitation>> {
+        received(ctx).await
     }
 
     /// When your credential ends; null means never.

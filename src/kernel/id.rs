@@ -52,6 +52,8 @@ kinds! {
     User as UserId = "usr", "user";
     /// The bond of a user to a tenant, with a role.
     Membership as MembershipId = "mem", "membership";
+    /// An invitation to join a tenant.
+    Invitation as InvitationId = "inv", "invitation";
     /// An API token.
     ApiToken as ApiTokenId = "tok", "API token";
     /// An entry of the audit log.

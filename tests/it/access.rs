@@ -1,13 +1,18 @@
 //! Who may come in, and what they may do.
 
 use chrono::TimeDelta;
-use portolan::kernel::scope::{Role, Scope};
+use portolan::{
+    domain::access::membership,
+    kernel::scope::{Role, Scope},
+};
 use serde_json::json;
 
 use crate::support::{TestHub, records::Records};
 
 const CREATE_USER: &str = "mutation($input: CreateUserInput!) { createUser(input: $input) {
     user { id email name membership { id role } } userErrors { code path message } } }";
+const INVITE: &str = "mutation($input: InviteMemberInput!) { inviteMember(input: $input) {
+    invitation { id } userErrors { code path } } }";
 const CREATE_TOKEN: &str = "mutation($input: CreateApiTokenInput!) { createApiToken(input: $input) {
     token apiToken { id hint role scopes createdBy } userErrors { code path } } }";
 const REVOKE_TOKEN: &str = "mutation($input: RevokeApiTokenInput!) { revokeApiToken(input: $input) {
@@ -21,9 +26,9 @@ const UPDATE_USER: &str = "mutation($input: UpdateUserInput!) { updateUser(input
 const ME: &str = "{ viewer { kind actor role scopes expiresAt tenant { slug } } }";
 
 #[tokio::test]
-async fn a_new_person_is_a_member_and_the_log_says_so() {
+async fn a_person_whom_the_operator_creates_is_a_member_and_the_log_says_so() {
     let hub = TestHub::start().await;
-    let admin = hub.token(Role::Admin).await;
+    let admin = hub.token(Role::SuperAdmin).await;
     let before = Records::of(&hub).await;
     let input = json!({ "input": { "email": " Ann@Example.com ", "name": "Ann", "role": "OPERATOR" } });
     let user = hub.ask(&admin, CREATE_USER, input).await.data()["createUser"]["user"].clone();
@@ -37,7 +42,7 @@ async fn a_new_person_is_a_member_and_the_log_says_so() {
 #[tokio::test]
 async fn every_mistake_of_an_input_is_named_at_once_and_nothing_is_written() {
     let hub = TestHub::start().await;
-    let admin = hub.token(Role::Admin).await;
+    let admin = hub.token(Role::SuperAdmin).await;
     let before = Records::of(&hub).await;
     let input = json!({ "input": { "email": "nobody", "name": " ", "role": "VIEWER" } });
     let reply = hub.ask(&admin, CREATE_USER, input).await;
@@ -49,11 +54,11 @@ async fn every_mistake_of_an_input_is_named_at_once_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn a_known_address_joins_as_the_account_it_is() {
+async fn the_operator_adds_an_account_as_it_is() {
     let hub = TestHub::start().await;
     let other = hub.another_tenant("other").await;
     let known = hub.user_of(&other, "ann@example.com", Role::Viewer).await;
-    let admin = hub.token(Role::Admin).await;
+    let admin = hub.token(Role::SuperAdmin).await;
     let input = json!({ "input": { "email": "ann@example.com", "name": "Impostor", "role": "VIEWER" } });
     let joined = hub.ask(&admin, CREATE_USER, input.clone()).await.data()["createUser"]["user"].clone();
     assert_eq!(joined["id"], known.id.to_string());
@@ -65,8 +70,8 @@ async fn a_known_address_joins_as_the_account_it_is() {
 async fn nobody_gives_more_than_they_have() {
     let hub = TestHub::start().await;
     let admin = hub.token(Role::Admin).await;
-    let input = json!({ "input": { "email": "ann@example.com", "name": "Ann", "role": "SUPER_ADMIN" } });
-    assert_eq!(hub.ask(&admin, CREATE_USER, input).await.user_codes("createUser"), ["FORBIDDEN"]);
+    let input = json!({ "input": { "email": "ann@example.com", "role": "SUPER_ADMIN" } });
+    assert_eq!(hub.ask(&admin, INVITE, input).await.user_codes("inviteMember"), ["FORBIDDEN"]);
     let input = json!({ "input": { "name": "mine", "role": "SUPER_ADMIN" } });
     assert_eq!(hub.ask(&admin, CREATE_TOKEN, input).await.user_codes("createApiToken"), ["FORBIDDEN"]);
     // A token narrowed to two scopes cannot make one with all of its role.
@@ -160,7 +165,7 @@ async fn two_administrators_cannot_demote_each_other_at_the_same_instant() {
 }
 
 #[tokio::test]
-async fn an_administrator_changes_only_accounts_that_belong_to_no_other_tenant() {
+async fn an_administrator_changes_only_accounts_that_the_tenant_founded_and_has_alone() {
     let hub = TestHub::start().await;
     let other = hub.another_tenant("other").await;
     let own = hub.user_of(&hub.tenant, "own@example.com", Role::Viewer).await;
@@ -173,8 +178,21 @@ async fn an_administrator_changes_only_accounts_that_belong_to_no_other_tenant()
     assert_eq!(hub.ask(&admin, UPDATE_USER, rename(&shared.id)).await.user_codes("updateUser"), ["FORBIDDEN"]);
     let operator = hub.token(Role::SuperAdmin).await;
     assert_eq!(hub.ask(&operator, UPDATE_USER, rename(&shared.id)).await.user_codes("updateUser"), [""; 0]);
+    // Whether another account has the address is told to the operator alone.
+    for email in ["shared@example.com", "nobody@example.com"] {
+        let change = json!({ "input": { "id": own.id, "email": email } });
+        assert_eq!(hub.ask(&admin, UPDATE_USER, change).await.user_codes("updateUser"), ["FORBIDDEN"], "{email}");
+    }
     let taken = json!({ "input": { "id": own.id, "email": "shared@example.com" } });
-    assert_eq!(hub.ask(&admin, UPDATE_USER, taken).await.user_codes("updateUser"), ["CONFLICT"]);
+    assert_eq!(hub.ask(&operator, UPDATE_USER, taken).await.user_codes("updateUser"), ["CONFLICT"]);
+    // Here the account is a guest, also when it is a member of no other tenant any more.
+    let cx = hub.cx_of(&other);
+    let guest = hub.user_of(&other, "guest@example.com", Role::Viewer).await;
+    hub.user_of(&hub.tenant, "guest@example.com", Role::Viewer).await;
+    hub.user_of(&other, "keeper@example.com", Role::Admin).await;
+    let bond = membership::of_users(&cx, &[guest.id]).await.unwrap().remove(0);
+    membership::revoke(&cx, bond.id).await.unwrap();
+    assert_eq!(hub.ask(&admin, UPDATE_USER, rename(&guest.id)).await.user_codes("updateUser"), ["FORBIDDEN"]);
 }
 
 #[tokio::test]

@@ -45,18 +45,17 @@ async fn what_an_agent_does_with_any_of_its_tokens_is_done_by_the_agent() {
         let token = token(&hub, &admin, &agent, "ADMIN").await;
         let me = hub.ask(&token, ME, json!({})).await.data();
         assert_eq!((&me["viewer"]["kind"], &me["viewer"]["actor"]), (&json!("AGENT"), &json!(agent)));
-        let user = "mutation($email: String!) { createUser(input: { email: $email, name: \"A\", role: VIEWER }) {
-            user { id } userErrors { code } } }";
-        hub.ask(&token, user, json!({ "email": format!("ann{at}@example.com") })).await.data();
+        let invite = "mutation($email: String!) { inviteMember(input: { email: $email, role: VIEWER }) {
+            invitation { id } userErrors { code } } }";
+        hub.ask(&token, invite, json!({ "email": format!("ann{at}@example.com") })).await.data();
     }
     let db = hub.app.hub().database.reader();
     let entries = audit_entry::of(hub.tenant.id).order_by_desc(audit_entry::Column::Number).all(db).await.unwrap();
     let done: Vec<_> = entries.iter().filter(|entry| entry.actor == agent).collect();
-    // Two people with a membership each.
-    assert_eq!((done.len(), done[0].actor_kind.as_str()), (4, "AGENT"));
+    assert_eq!((done.len(), done[0].actor_kind.as_str()), (2, "AGENT"));
     hub.number_events().await;
     let events = event::of(hub.tenant.id).all(db).await.unwrap();
-    assert_eq!(events.iter().filter(|event| event.actor == agent).count(), 4);
+    assert_eq!(events.iter().filter(|event| event.actor == agent).count(), 2);
 }
 
 #[tokio::test]
@@ -176,7 +175,7 @@ async fn there_is_no_way_in_for_an_agent_but_its_tokens() {
     let hub = TestHub::start().await;
     let admin = hub.token(Role::Admin).await;
     let agent = made(&hub, &admin, "ADMIN", Value::Null).await;
-    let link = "mutation($id: ID!) { createLink(input: { userId: $id, purpose: INVITATION }) { token } }";
+    let link = "mutation($id: ID!) { createLink(input: { userId: $id, purpose: ACTIVATION }) { token } }";
     let refused = hub.ask(&admin, link, json!({ "id": agent })).await;
     assert_eq!(refused.codes(), ["BAD_USER_INPUT"], "{}", refused.text);
     let sign_in =

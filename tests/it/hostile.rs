@@ -16,6 +16,7 @@ mod heads;
 mod secrets;
 mod sign_in;
 mod sockets;
+mod tenants;
 mod texts;
 mod values;
 

@@ -426,6 +426,7 @@ async fn insert_people(hub: &TestHub, tenant: &Tenant, count: usize) {
             password_hash: None,
             password_changed_at: None,
             password_reset_requested_at: None,
+            founding_tenant_id: Some(tenant.id),
             created_at: cx.now(),
             updated_at: cx.now(),
         };
@@ -436,6 +437,7 @@ async fn insert_people(hub: &TestHub, tenant: &Tenant, count: usize) {
             role: Role::Viewer,
             created_at: cx.now(),
             updated_at: cx.now(),
+            sessions_ended_at: None,
         };
         entity::user::Entity::insert(user.into_active_model()).exec_without_returning(db).await.unwrap();
         entity::membership::Entity::insert(bond.into_active_model()).exec_without_returning(db).await.unwrap();

@@ -76,7 +76,7 @@ async fn asked(server: &Server, admin: &str) -> BTreeMap<String, String> {
 async fn a_list_that_is_followed_is_what_the_query_says_however_it_changed_meanwhile() {
     let database = TestDatabase::create().await;
     let server = Server::with(&database, &[("PORTOLAN_GRAPHQL_COST_PER_MINUTE", "0")]).await;
-    let admin = token(&database, "admin");
+    let admin = token(&database, "super-admin");
     let create = async |number: usize, role: &str| {
         let variables = json!({ "e": format!("person{number}@example.com"), "r": role });
         server.ask(&admin, CREATE, variables).await.data()["createUser"]["user"].clone()
@@ -109,7 +109,7 @@ async fn a_list_that_is_followed_is_what_the_query_says_however_it_changed_meanw
 async fn a_row_that_stops_matching_the_filter_is_a_removal_and_one_that_begins_to_is_there() {
     let database = TestDatabase::create().await;
     let server = Server::start(&database).await;
-    let admin = token(&database, "admin");
+    let admin = token(&database, "super-admin");
     let create = async |email: &str, role: &str| {
         let variables = json!({ "e": email, "r": role });
         server.ask(&admin, CREATE, variables).await.data()["createUser"]["user"].clone()

@@ -32,6 +32,7 @@ mod health;
 mod hostile;
 mod inbox;
 mod integration;
+mod invitation;
 mod issuer;
 mod jobs;
 mod keyring;

@@ -23,7 +23,7 @@ fn ann(name: &str, key: &str) -> serde_json::Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_requests_with_one_key_have_one_effect_and_one_answer() {
     let hub = TestHub::with(&[("PORTOLAN_GRAPHQL_COST_PER_MINUTE", "0")]).await;
-    let admin = hub.token(Role::Admin).await;
+    let admin = hub.token(Role::SuperAdmin).await;
     let before = Records::of(&hub).await;
     let asked = (0..200).map(|_| hub.ask(&admin, CREATE_USER, ann("Ann", "key")));
     let replies = futures_util::future::join_all(asked).await;
@@ -37,7 +37,7 @@ async fn two_hundred_requests_with_one_key_have_one_effect_and_one_answer() {
 #[tokio::test]
 async fn a_key_with_another_input_or_operation_is_refused() {
     let hub = TestHub::start().await;
-    let admin = hub.token(Role::Admin).await;
+    let admin = hub.token(Role::SuperAdmin).await;
     hub.ask(&admin, CREATE_USER, ann("Ann", "key")).await.data();
     let reply = hub.ask(&admin, CREATE_USER, ann("Other", "key")).await;
     assert_eq!(reply.user_codes("createUser"), ["IDEMPOTENCY_KEY_REUSED"]);
@@ -49,7 +49,7 @@ async fn a_key_with_another_input_or_operation_is_refused() {
 #[tokio::test]
 async fn a_refused_request_does_not_use_up_its_key() {
     let hub = TestHub::start().await;
-    let admin = hub.token(Role::Admin).await;
+    let admin = hub.token(Role::SuperAdmin).await;
     assert_eq!(hub.ask(&admin, CREATE_USER, ann(" ", "key")).await.user_codes("createUser"), ["BAD_USER_INPUT"]);
     assert_eq!(hub.ask(&admin, CREATE_USER, ann("Ann", "key")).await.user_codes("createUser"), [""; 0]);
 }
@@ -58,7 +58,7 @@ async fn a_refused_request_does_not_use_up_its_key() {
 async fn keys_belong_to_their_tenant() {
     let hub = TestHub::start().await;
     let other = hub.another_tenant("other").await;
-    let (here, there) = (hub.token(Role::Admin).await, hub.token_of(&other, Role::Admin).await);
+    let (here, there) = (hub.token(Role::SuperAdmin).await, hub.token_of(&other, Role::SuperAdmin).await);
     hub.ask(&here, CREATE_USER, ann("Ann", "key")).await.data();
     assert_eq!(hub.ask(&there, CREATE_USER, ann("Other", "key")).await.user_codes("createUser"), [""; 0]);
 }
@@ -66,7 +66,7 @@ async fn keys_belong_to_their_tenant() {
 #[tokio::test]
 async fn a_key_is_forgotten_after_48_hours() {
     let hub = TestHub::start().await;
-    let admin = hub.token(Role::Admin).await;
+    let admin = hub.token(Role::SuperAdmin).await;
     hub.ask(&admin, CREATE_USER, ann("Ann", "key")).await.data();
     hub.clock.advance(TimeDelta::hours(49));
     assert_eq!(hub.ask(&admin, CREATE_USER, ann("Ann", "key")).await.user_codes("createUser"), ["CONFLICT"]);

@@ -177,7 +177,7 @@ fn examples(folder: &str) -> Vec<(String, String, Value)> {
 /// Lets the person of the example in, with the password of the example.
 async fn let_in(hub: &TestHub, admin: &str, person: &Value) {
     let ada = hub.user_of(&hub.tenant, person["email"].as_str().unwrap(), Role::Viewer).await;
-    let link = "mutation($id: ID!) { createLink(input: { userId: $id, purpose: INVITATION }) { token } }";
+    let link = "mutation($id: ID!) { createLink(input: { userId: $id, purpose: ACTIVATION }) { token } }";
     let link = hub.ask(admin, link, json!({ "id": ada.id })).await.data();
     let set = "mutation($token: String!, $password: String!) {
         setPassword(input: { token: $token, password: $password }) { userErrors { message } } }";

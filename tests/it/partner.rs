@@ -11,7 +11,7 @@ mod rounds;
 mod seed;
 mod sight;
 mod sync;
-mod walk;
+pub mod walk;
 mod webhooks;
 
 use std::sync::Arc;

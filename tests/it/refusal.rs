@@ -65,7 +65,7 @@ async fn who_reaches_for_credentials_keys_and_roles_without_the_right_is_noted()
         ("rotateTenantKey", "mutation { rotateTenantKey(input: {}) { tenantKey { version } } }".to_owned(), &tenant),
         (
             "createLink",
-            format!("mutation {{ createLink(input: {{ userId: \"{person}\", purpose: INVITATION }}) {{ token }} }}"),
+            format!("mutation {{ createLink(input: {{ userId: \"{person}\", purpose: ACTIVATION }}) {{ token }} }}"),
             &person,
         ),
         (
@@ -118,22 +118,23 @@ async fn who_gives_what_they_do_not_have_is_noted_though_nothing_else_is_left_of
 }
 
 #[tokio::test]
-async fn wrong_passwords_and_used_up_tokens_are_noted_where_the_person_belongs() {
+async fn wrong_passwords_and_used_up_tokens_are_noted_where_the_person_acts_and_nowhere_else() {
     let hub = TestHub::with(&SETTINGS).await;
     let (ann, other) = (ann(&hub).await, hub.another_tenant("other").await);
+    // A person acts where the oldest membership is; of two in one millisecond, either may be that.
+    hub.clock.advance(TimeDelta::seconds(1));
     hub.user_of(&other, "ann@example.com", Role::Viewer).await;
     let credentials = |password: &str| json!({ "email": "ann@example.com", "password": password });
     assert_eq!(hub.ask("", SIGN_IN, credentials("wrong")).await.codes(), ["UNAUTHENTICATED"]);
     let nobody = json!({ "email": "nobody@example.com", "password": "wrong" });
     assert_eq!(hub.ask("", SIGN_IN, nobody).await.codes(), ["UNAUTHENTICATED"]);
-    for tenant in [&hub.tenant, &other] {
-        let noted = refusals(&hub, tenant).await;
-        assert_eq!(noted.len(), 1, "an account that is not there is nobody's");
-        let expected = ("signIn.refused", "anonymous", "the password is wrong", 1);
-        let (action, actor, reason, times) = told(&noted[0]);
-        assert_eq!((action.as_str(), actor.as_str(), reason.as_str(), times), expected);
-        assert_eq!(noted[0].subject, ann.id.to_string());
-    }
+    let noted = refusals(&hub, &hub.tenant).await;
+    assert_eq!(noted.len(), 1, "an account that is not there is nobody's");
+    let expected = ("signIn.refused", "anonymous", "the password is wrong", 1);
+    let (action, actor, reason, times) = told(&noted[0]);
+    assert_eq!((action.as_str(), actor.as_str(), reason.as_str(), times), expected);
+    assert_eq!(noted[0].subject, ann.id.to_string());
+    assert_eq!(refusals(&hub, &other).await.len(), 0, "the other tenant does not learn of it");
 
     let refresh = "mutation($t: String!) { refreshSession(input: { refreshToken: $t }) { session { refreshToken } } }";
     let session = hub.ask("", SIGN_IN, credentials(PASSWORD)).await.data()["signIn"]["session"].clone();

@@ -78,7 +78,7 @@ impl Stand {
         let made = run(
             database.folder(),
             &all_settings(&database, &keys),
-            &["token", "create", "--tenant", "default", "--role", Role::Admin.name()],
+            &["token", "create", "--tenant", "default", "--role", Role::SuperAdmin.name()],
         );
         let admin = made.stdout.trim_end().to_owned();
         let node = Node::open(&database, &keys).await;

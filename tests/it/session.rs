@@ -37,7 +37,7 @@ async fn with_ann() -> (TestHub, String, String) {
     let hub = TestHub::with(&CHEAP).await;
     let ann = hub.user_of(&hub.tenant, "ann@example.com", Role::Operator).await;
     let admin = hub.token(Role::Admin).await;
-    let link = json!({ "input": { "userId": ann.id, "purpose": "INVITATION" } });
+    let link = json!({ "input": { "userId": ann.id, "purpose": "ACTIVATION" } });
     let token = hub.ask(&admin, CREATE_LINK, link).await.data()["createLink"]["token"].clone();
     let set = json!({ "input": { "token": token, "password": PASSWORD } });
     hub.ask("", SET_PASSWORD, set).await.data();

@@ -109,7 +109,7 @@ fn numbers(events: &[Value]) -> Vec<i64> {
 async fn each_event_is_printed_once_and_in_order_though_the_hub_is_killed_meanwhile() {
     let database = TestDatabase::create().await;
     let mut server = Server::with(&database, &[("PORTOLAN_GRAPHQL_COST_PER_MINUTE", "0")]).await;
-    let admin = token(&database, "admin");
+    let admin = token(&database, "super-admin");
     let old = server.ask(&admin, CREATE, json!({ "e": "before@example.com" })).await;
     assert_eq!(old.data()["createUser"]["userErrors"], json!([]));
     // On PostgreSQL what was committed is numbered a moment later.
@@ -159,7 +159,7 @@ async fn each_event_is_printed_once_and_in_order_though_the_hub_is_killed_meanwh
 async fn it_prints_what_was_asked_for_and_begins_where_it_was_told() {
     let database = TestDatabase::create().await;
     let server = Server::start(&database).await;
-    let admin = token(&database, "admin");
+    let admin = token(&database, "super-admin");
     let mut ids = Vec::new();
     for email in ["one@example.com", "two@example.com"] {
         let made = server.ask(&admin, CREATE, json!({ "e": email })).await;
@@ -181,7 +181,7 @@ async fn it_prints_what_was_asked_for_and_begins_where_it_was_told() {
 async fn what_no_other_try_would_mend_is_said_and_ends_it() {
     let database = TestDatabase::create().await;
     let server = Server::start(&database).await;
-    let (admin, goes) = (token(&database, "admin"), token(&database, "viewer"));
+    let (admin, goes) = (token(&database, "super-admin"), token(&database, "viewer"));
     let folder = database.folder();
     let refused = |outcome: &Outcome, words: &[&str]| {
         assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{outcome:?}");
@@ -237,7 +237,7 @@ async fn a_call_that_leads_nowhere_says_so() {
 async fn who_has_read_enough_is_left_in_peace() {
     let database = TestDatabase::create().await;
     let server = Server::start(&database).await;
-    let admin = token(&database, "admin");
+    let admin = token(&database, "super-admin");
     let arguments = ["tail", "--after", &Item::cursor_of(0)];
     let mut command = process::command(database.folder(), &settings(&server, &admin), &arguments);
     command.stdout(Stdio::piped()).stderr(File::create(database.folder().join("err")).unwrap());

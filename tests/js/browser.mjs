@@ -37,13 +37,12 @@ async function ask(query, variables) {
 
 /** Makes a person who can sign in. */
 async function invite() {
-  const create = 'mutation($input: CreateUserInput!) { createUser(input: $input) { user { id } userErrors { message } } }';
-  const { createUser } = await ask(create, { input: { email: PERSON.email, name: 'Ada', role: 'ADMIN' } });
-  const link = `mutation($id: ID!) { createLink(input: { userId: $id, purpose: INVITATION }) { token } }`;
-  const { createLink } = await ask(link, { id: createUser.user.id });
-  const set = 'mutation($token: String!, $password: String!) { setPassword(input: { token: $token, password: $password }) { userErrors { message } } }';
-  const { setPassword } = await ask(set, { token: createLink.token, password: PERSON.password });
-  assert.deepEqual(setPassword.userErrors, []);
+  const invite = 'mutation($input: InviteMemberInput!) { inviteMember(input: $input) { token userErrors { message } } }';
+  const { inviteMember } = await ask(invite, { input: { email: PERSON.email, role: 'ADMIN' } });
+  const accept = 'mutation($input: AcceptInvitationInput!) { acceptInvitation(input: $input) { userErrors { message } } }';
+  const input = { token: inviteMember.token, name: 'Ada', password: PERSON.password };
+  const { acceptInvitation } = await ask(accept, { input });
+  assert.deepEqual(acceptInvitation.userErrors, []);
 }
 
 /** Causes an event, and says whom it is about. */

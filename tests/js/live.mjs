@@ -57,7 +57,7 @@ const hub = await Hub.start(program, {
   PORTOLAN_LIVE_SOCKETS_PER_CALLER: '6',
   PORTOLAN_GRAPHQL_COST_PER_MINUTE: '0',
 });
-const admin = hub.token('admin');
+const admin = hub.token('super-admin');
 
 // --- What is asked ---------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 //! **What is counted.** Each attempt is counted by three keys: the account together with the address it comes from,
 //! the account from anywhere, and the address for all accounts. The first limit is strict: one address gets few
 //! guesses at one account. The other two are wide, because others share them: an address can be that of a whole
-//! office, or of a proxy whose `X-Forwarded-For` is not trusted (`trusted_proxies`), and an account could otherwise
+//! office, or of a proxy whose `X-Forwarded-For` is not trusted (`http.trusted_proxies`), and an account could otherwise
 //! be locked by anybody who knows its email address. IPv6 addresses count by their /64 network.
 //!
 //! **How.** Each key has a bucket that drains at a constant rate, so every limit is forgotten by itself after a short

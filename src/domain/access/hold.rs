@@ -31,11 +31,15 @@ pub enum Hold {
 #[must_use]
 pub fn may_change_rights(entry: &Entry) -> bool {
     // New things take nothing from anybody, and are what happens most.
-    const HARMLESS: [&str; 7] = [
+    const HARMLESS: [&str; 11] = [
         "user.created",
         "session.started",
         "link.made",
         "password.reset_requested",
+        "invitation.created",
+        "invitation.accepted",
+        "invitation.declined",
+        "invitation.revoked",
         "agent.created",
         "api_token.created",
         "issuer.created",

@@ -5,8 +5,9 @@
 //! outside as using one that never was. The token stands behind the `#` of the address, which browsers keep
 //! to themselves: it is in no log of a server or a proxy.
 //!
-//! An administrator makes links for people who belong to no other tenant: a link to set a password is the
-//! account itself. Links to sign in are made by the first start and on the command line only. Who signed in
+//! An administrator makes links for people whose accounts the tenant looks after (see `user::changeable`): a link to
+//! set a password is the account itself. When such a person joins another tenant, unused links end. Links to sign in
+//! are made by the first start and on the command line only. Who signed in
 //! by one and has no password yet may set one; who has one must know it, or be given a link for that.
 
 use chrono::TimeDelta;
@@ -38,7 +39,7 @@ pub enum Purpose {
     /// To sign in, once.
     SignIn,
     /// To set the first password.
-    Invitation,
+    Activation,
     /// To set another password.
     PasswordReset,
 }
@@ -49,7 +50,7 @@ impl Purpose {
     pub const fn name(self) -> &'static str {
         match self {
             Self::SignIn => "SIGN_IN",
-            Self::Invitation => "INVITATION",
+            Self::Activation => "ACTIVATION",
             Self::PasswordReset => "PASSWORD_RESET",
         }
     }
@@ -57,7 +58,7 @@ impl Purpose {
     const fn life(self) -> TimeDelta {
         match self {
             Self::SignIn => TimeDelta::hours(24),
-            Self::Invitation => TimeDelta::days(7),
+            Self::Activation => TimeDelta::days(7),
             Self::PasswordReset => TimeDelta::hours(1),
         }
     }
@@ -70,7 +71,7 @@ const REFUSED: Error = Error::Unauthenticated("this link was used, is too old, o
 pub fn address(hub: &Hub, purpose: Purpose, token: &Secret) -> Secret {
     let page = match purpose {
         Purpose::SignIn => "sign-in",
-        Purpose::Invitation | Purpose::PasswordReset => "set-password",
+        Purpose::Activation | Purpose::PasswordReset => "set-password",
     };
     Secret::from(format!("{}/#/{page}/{}", hub.access.base_url, token.expose()))
 }
@@ -99,8 +100,9 @@ pub(super) async fn insert(txn: &Txn, user: UserId, purpose: Purpose) -> Result<
     let until = row.expires_at;
     entity::forget(user, purpose.name()).exec(&**txn).await?;
     entity::Entity::insert(row.into_active_model()).exec_without_returning(&**txn).await?;
+    let here = txn.cx().tenant()?;
     let fact = AccessEvent::LinkMade { user, purpose: purpose.name().to_owned() };
-    session::record(txn, user, &fact).await?;
+    session::record_in(txn, here, Some(here), &fact)?;
     Ok((text, until))
 }
 
@@ -114,7 +116,7 @@ pub async fn sign_in(cx: &Cx, text: &str, client: &Client) -> Result<Pair> {
 pub async fn set_password(cx: &Cx, text: &str, new: Secret, client: &Client) -> Result<Pair> {
     password::acceptable(new.expose()).map_err(|reason| Error::invalid("password", reason))?;
     // The link is looked at before the costly hash, and again where it is spent.
-    let purposes = [Purpose::Invitation, Purpose::PasswordReset];
+    let purposes = [Purpose::Activation, Purpose::PasswordReset];
     noted(cx, "setPassword", cx.write(async |txn| look(txn, text, &purposes).await).await?.map(drop))?;
     let hash = password::hash(cx.hub(), new).await?;
     let user = noted(cx, "setPassword", spend(cx, text, &purposes, Some(hash)).await)?;
@@ -163,8 +165,16 @@ async fn store(txn: &Txn, user: UserId, hash: String) -> Result<()> {
     row.password_changed_at = Set(Some(txn.now()));
     row.password_reset_requested_at = Set(None);
     row.update(&**txn).await?;
-    session::end_all(txn, user, "the password changed").await?;
-    session::record(txn, user, &AccessEvent::PasswordChanged { user }).await
+    // By a link nobody acts in a tenant yet: it counts where the person acts without a choice.
+    let here = match txn.cx().tenant() {
+        Ok(tenant) if txn.cx().actor() == Actor::User(user) => Some(tenant),
+        _ => standing::acting(&**txn, user, None).await?,
+    };
+    session::end_all(txn, user, here, "the password changed").await?;
+    match here {
+        Some(here) => session::record_in(txn, here, Some(here), &AccessEvent::PasswordChanged { user }),
+        None => Ok(()),
+    }
 }
 
 /// A link that can be used for one of the purposes, held until the commit; or why there is none.

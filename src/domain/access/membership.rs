@@ -41,12 +41,24 @@ pub async fn tenants_of(hub: &Hub, user: UserId) -> Result<Vec<Tenant>> {
 
 /// Adds the row, its event and its audit entry.
 pub(super) async fn insert(txn: &Txn, user: UserId, role: Role) -> Result<MembershipId> {
-    let tenant = txn.cx().tenant()?;
+    insert_in(txn, txn.cx().tenant()?, user, role).await
+}
+
+/// The same in a tenant in which the caller does not act yet.
+pub(super) async fn insert_in(txn: &Txn, tenant: TenantId, user: UserId, role: Role) -> Result<MembershipId> {
     if entity::of(tenant).filter(entity::COLUMN.user_id.eq(user)).count(&**txn).await? > 0 {
         return Err(member_already());
     }
     let (id, now) = (txn.id(), txn.now());
-    let row = Membership { id, tenant_id: tenant, user_id: user, role, created_at: now, updated_at: now };
+    let row = Membership {
+        id,
+        tenant_id: tenant,
+        user_id: user,
+        role,
+        created_at: now,
+        updated_at: now,
+        sessions_ended_at: None,
+    };
     entity::Entity::insert(row.into_active_model()).exec_without_returning(&**txn).await.map_err(
         |error| match error.sql_err() {
             Some(sea_orm::SqlErr::UniqueConstraintViolation(_)) => member_already(),
@@ -54,9 +66,20 @@ pub(super) async fn insert(txn: &Txn, user: UserId, role: Role) -> Result<Member
         },
     )?;
     let fact = AccessEvent::MembershipGranted { membership: id, user, role: role.to_string() };
-    txn.emit(&fact)?;
-    txn.audit(Audit::of(&fact).after(json!({ "user": user, "role": role.name() })))?;
+    txn.emit_in(tenant, &fact)?;
+    txn.audit_in(tenant, Audit::of(&fact).after(json!({ "user": user, "role": role.name() })));
     Ok(id)
+}
+
+/// Keeps sessions that a person has now from acting in the tenant, and says so. `ended` of them are over.
+pub(super) async fn end_sessions(txn: &Txn, bond: Membership, ended: usize) -> Result<()> {
+    let (membership, user) = (bond.id, bond.user_id);
+    let mut row = bond.into_active_model();
+    row.sessions_ended_at = Set(Some(txn.now()));
+    row.update(&**txn).await?;
+    let fact = AccessEvent::MembershipSessionsEnded { membership, user, ended };
+    txn.emit(&fact)?;
+    txn.audit(Audit::of(&fact).after(json!(fact)))
 }
 
 /// Gives a person another role in the tenant.
@@ -143,6 +166,6 @@ async fn keeps_who_runs_the_hub(txn: &Txn, leaving: &Membership, stays_as: Optio
     }
 }
 
-fn member_already() -> Error {
+pub(super) fn member_already() -> Error {
     Error::conflict("email", "this person is a member of the tenant already")
 }

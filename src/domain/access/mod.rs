@@ -1,9 +1,16 @@
 //! Who may come in: people, their memberships, agents, API tokens, and whom outside issuers vouch for.
 //!
-//! Five kinds of record. A *user* is a person, known in the hub by an email address. A *membership*
-//! binds a person to a tenant with a role. An *agent* is a machine user of one tenant. An *API token* lets
+//! Six kinds of record. A *user* is a person, known in the hub by an email address. A *membership*
+//! binds a person to a tenant with a role; it begins with an *invitation* that the person accepts. An *agent* is a machine user of one tenant. An *API token* lets
 //! a program act in one tenant with a role, narrowed to some scopes if wished, as itself or as an agent. An
 //! *issuer* is somebody else's server whose tokens a tenant accepts.
+//!
+//! **Whose business what is.** The membership and what is done in the tenant are the tenant's: its administrators
+//! invite, change roles, end memberships, and end sessions as far as they act in this tenant; they see what happened in
+//! it and nothing else. The account is the person's own: name and password. As long as a person belongs to no tenant
+//! but the one that founded the account, the administrators of that tenant look after it too: they may correct the name
+//! and make links for a new password. An email address names a person in the whole hub, so only the operator of the hub
+//! (`HUB_ADMIN`) changes one; anybody else would learn from the refusal which addresses have an account.
 //!
 //! One rule holds everywhere: nobody gives what they do not have. And a tenant never loses its last
 //! administrator, nor the hub the last person who runs it, also when two demote each other at the same instant:
@@ -13,6 +20,7 @@ pub mod agent;
 pub mod attempt_limit;
 mod bootstrap;
 pub mod hold;
+pub mod invitation;
 pub mod issuer;
 pub mod jwks;
 mod jwt;

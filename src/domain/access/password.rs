@@ -25,6 +25,9 @@ const SHORTEST: usize = 10;
 /// Maximum length in bytes; longer texts are refused unread.
 const LONGEST: usize = 1024;
 
+/// What new passwords must be like.
+pub(super) const RULE: &str = "a password has 10 to 1024 characters";
+
 /// Checks a new password.
 pub(super) fn acceptable(password: &str) -> Result<(), String> {
     match (password.chars().count(), password.len()) {

@@ -1,7 +1,8 @@
 //! Asking for a new password.
 //!
 //! The hub sends no mail, and does not pretend to. Who forgot a password asks for a new one here; that is an
-//! event and an audit entry in each tenant the person belongs to, and shows beside the person in the list.
+//! event and an audit entry in the tenant that founded the account, and shows beside the person in its list. If the
+//! person does not belong to that tenant any more, it is recorded in the one the person has belonged to for longest.
 //! An administrator who knows the person makes a link for a new password (`createLink`) and hands it over.
 //! Where mail goes out one day, whoever sends it follows the event; nothing here changes.
 //!
@@ -9,12 +10,12 @@
 //! looks; only then, outside the request, is the account looked for. Requests are counted by what was typed,
 //! account or not, and for the address they come from.
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel, QuerySelect};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel, QueryOrder, QuerySelect};
 
 use super::{attempt_limit, session};
 use crate::{
     context::Cx,
-    entity::{first::First, user},
+    entity::{first::First, membership, user},
     event::access::AccessEvent,
     kernel::{
         error::{Error, Result, chain},
@@ -39,11 +40,18 @@ pub async fn request(cx: &Cx, email: &str) -> Result<()> {
 async fn note(cx: &Cx, email: &str) -> Result<()> {
     cx.write(async |txn| {
         let Some(known) = user::by_email(email).lock_exclusive().first(&**txn).await? else { return Ok(()) };
-        let id = known.id;
+        let (id, founding) = (known.id, known.founding_tenant_id);
         let mut row = known.into_active_model();
         row.password_reset_requested_at = Set(Some(txn.now()));
         row.update(&**txn).await?;
-        session::record(txn, id, &AccessEvent::PasswordResetRequested { user: id }).await
+        let bonds = membership::of_person(id).order_by_asc(membership::Column::Id).all(&**txn).await?;
+        let told = bonds.iter().find(|bond| Some(bond.tenant_id) == founding).or(bonds.first());
+        match told {
+            Some(bond) => {
+                session::record_in(txn, bond.tenant_id, None, &AccessEvent::PasswordResetRequested { user: id })
+            }
+            None => Ok(()),
+        }
     })
     .await
 }

@@ -14,16 +14,27 @@
 //! choice, as [`standing`] says. A request that names a tenant acts there instead. A choice that is not the
 //! person's any more is not silently replaced by another tenant: the person signs in again.
 //!
+//! **Where it is recorded.** What happens to a session is recorded in the tenant in which it acts, and nowhere else: a
+//! tenant does not learn when and from where a person signs in to another one. If a session ends by a request in
+//! another tenant, the entry leaves out the address of that request.
+//!
+//! **Who may end it.** The person, all of them; the operator of the hub, those of anybody. An administrator ends the
+//! sessions of a member as far as they act in this tenant: those that act here end, and every other one that began by
+//! then can no longer act here.
+//!
 //! **What is not told apart from outside**: an unknown address, a wrong password, a session that ended.
 
 use chrono::TimeDelta;
 use hmac::{Hmac, KeyInit, Mac};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect,
+};
 use serde_json::json;
 use sha2::Sha256;
 
 use super::{
-    attempt_limit, jwt, password,
+    attempt_limit, jwt, membership as bond, password,
     refusal::{TurnedAway, noted},
     standing::{self, Standing},
 };
@@ -41,7 +52,7 @@ use crate::{
         error::{Error, Result},
         id::{SessionId, TenantId, UserId},
         input,
-        scope::Role,
+        scope::{Role, Scope},
         secret::Secret,
         token,
     },
@@ -122,15 +133,17 @@ async fn compared(cx: &Cx, email: &str, password: Secret) -> Result<(Option<User
 
 /// Makes a session for somebody who has shown who they are.
 pub(super) async fn begin(cx: &Cx, user: UserId, chosen: Option<TenantId>, client: &Client) -> Result<Pair> {
-    standing::of_person(cx.db(), user, chosen).await?;
+    let standing = standing::of_person(cx.db(), user, chosen).await?;
     let (now, hub) = (cx.now(), cx.hub());
+    // Not taken for one of those that were ended at this instant.
+    let begins = standing.sessions_ended_at.map_or(now, |ended| now.max(ended + TimeDelta::microseconds(1)));
     let session = Session {
         id: cx.id(),
         user_id: user,
         chosen_tenant: chosen,
         address: cx.request().address.map(|address| address.to_string()),
         user_agent: client.user_agent.clone(),
-        created_at: now,
+        created_at: begins,
         last_used_at: now,
         expires_at: now + hub.access.refresh_life,
         revoked_at: None,
@@ -143,7 +156,8 @@ pub(super) async fn begin(cx: &Cx, user: UserId, chosen: Option<TenantId>, clien
             entity::Entity::insert(session.clone().into_active_model()).exec_without_returning(&**txn).await?;
             add_refresh(txn, &session, &refresh).await?;
             let fact = AccessEvent::SignedIn { user, session: session.id };
-            record(txn, user, &fact).await
+            let tenant = standing.tenant.id;
+            record_in(txn, tenant, Some(tenant), &fact)
         })
         .await?;
     pair(cx, &session, refresh).await
@@ -194,7 +208,7 @@ pub async fn refresh(cx: &Cx, text: &str, client: &Client) -> Result<Pair> {
                 }
                 Some(_) => {
                     const TWICE: &str = "a refresh token was used twice";
-                    end(txn, session.clone(), TWICE).await?;
+                    end(txn, session.clone(), None, TWICE).await?;
                     Ok(Refreshed::Over(session, TWICE))
                 }
             }
@@ -204,7 +218,7 @@ pub async fn refresh(cx: &Cx, text: &str, client: &Client) -> Result<Pair> {
         Refreshed::Next(session, next) => pair(cx, &session, next).await,
         Refreshed::Refused => Err(ENDED),
         Refreshed::Over(session, reason) => {
-            let whose = Whose::Person(session.user_id);
+            let whose = whose(cx.db(), &session).await?;
             let refusal = TurnedAway::of(ENDED, whose, Actor::Anonymous, session.id, reason);
             noted(cx, "refreshSession", Err(refusal))
         }
@@ -215,27 +229,64 @@ pub async fn refresh(cx: &Cx, text: &str, client: &Client) -> Result<Pair> {
 pub async fn sign_out(cx: &Cx) -> Result<bool> {
     let Some(session) = cx.principal()?.session else { return Ok(false) };
     cx.write(async |txn| match entity::by_id(session).lock_exclusive().first(&**txn).await? {
-        Some(session) if session.revoked_at.is_none() => end(txn, session, "signed out").await.map(|()| true),
+        Some(session) if session.revoked_at.is_none() => {
+            let here = txn.cx().tenant()?;
+            end(txn, session, Some(here), "signed out").await.map(|()| true)
+        }
         _ => Ok(false),
     })
     .await
 }
 
-/// Ends every session of a person; says how many.
-pub(super) async fn end_all(txn: &Txn, user: UserId, because: &'static str) -> Result<usize> {
-    let open = entity::of_person(user).filter(entity::COLUMN.revoked_at.is_null());
-    let open = open.order_by_asc(entity::Column::Id).lock_exclusive().all(&**txn).await?;
+/// Ends every session of a person; says how many. `here` is the tenant in which this is done, if it is in one.
+pub(super) async fn end_all(txn: &Txn, user: UserId, here: Option<TenantId>, because: &'static str) -> Result<usize> {
+    let open = open(txn, user).await?;
     let count = open.len();
     for session in open {
-        end(txn, session, because).await?;
+        end(txn, session, here, because).await?;
     }
     Ok(count)
 }
 
-/// Ends every session of a person of the tenant.
+/// Ends the sessions of a person of the tenant as far as they act in it; says how many ended. The operator of the hub
+/// ends all of them.
 pub async fn revoke_all(cx: &Cx, user: UserId) -> Result<usize> {
-    super::user::get(cx, user).await?;
-    cx.write(async |txn| end_all(txn, user, "revoked by an administrator").await).await
+    const BECAUSE: &str = "revoked by an administrator";
+    cx.write(async |txn| {
+        let here = cx.tenant()?;
+        let bond = membership::of(here).filter(membership::COLUMN.user_id.eq(user)).lock_exclusive();
+        let bond = bond.first(&**txn).await?.ok_or(Error::NotFound("user"))?;
+        let scopes = cx.principal()?.scopes;
+        if !bond.role.scopes().within(scopes) {
+            return Err(Error::forbidden("userId", "this person may do more than you; you cannot end the sessions"));
+        }
+        let mut ended = 0;
+        if scopes.has(Scope::HubAdmin) {
+            ended = end_all(txn, user, Some(here), BECAUSE).await?;
+        } else {
+            for session in open(txn, user).await? {
+                if standing::acting(&**txn, user, session.chosen_tenant).await? == Some(here) {
+                    end(txn, session, Some(here), BECAUSE).await?;
+                    ended += 1;
+                }
+            }
+        }
+        bond::end_sessions(txn, bond, ended).await?;
+        Ok(ended)
+    })
+    .await
+}
+
+/// The sessions of a person that have not ended, held until the commit.
+async fn open(txn: &Txn, user: UserId) -> Result<Vec<Session>> {
+    let open = entity::of_person(user).filter(entity::COLUMN.revoked_at.is_null());
+    Ok(open.order_by_asc(entity::Column::Id).lock_exclusive().all(&**txn).await?)
+}
+
+/// In whose log it belongs that somebody tried to use a session.
+async fn whose(db: &impl ConnectionTrait, session: &Session) -> Result<Whose> {
+    let acting = standing::acting(db, session.user_id, session.chosen_tenant).await?;
+    Ok(acting.map_or(Whose::Person(session.user_id), Whose::Tenant))
 }
 
 /// Chooses the tenant in which the caller's session acts from its next request on.
@@ -286,19 +337,23 @@ pub(super) async fn again(
     let db = hub.database.reader();
     let session = entity::by_id(id).first(db).await?.filter(|session| session.user_id == user).ok_or(REFUSED)?;
     if session.revoked_at.is_some() {
-        let (whose, actor) = (Whose::Person(user), Actor::User(user));
+        let (whose, actor) = (whose(db, &session).await?, Actor::User(user));
         return Err(TurnedAway::of(REFUSED, whose, actor, session.id, "the session was ended"));
     }
     if hub.clock.now() >= session.expires_at {
         return Err(REFUSED.into());
     }
-    let Standing { tenant, role, home } = match chosen {
+    let Standing { tenant, role, home, sessions_ended_at } = match chosen {
         Some(name) => standing::of_person(db, user, Some(tenant::named(hub, name).await?.id)).await?,
         None => standing::of_person(db, user, session.chosen_tenant).await.map_err(|error| match error {
             Error::NotFound(_) => Error::Unauthenticated("the tenant of this session is not yours; sign in again"),
             error => error,
         })?,
     };
+    if sessions_ended_at.is_some_and(|ended| session.created_at <= ended) {
+        let (whose, actor) = (Whose::Tenant(home), Actor::User(user));
+        return Err(TurnedAway::of(REFUSED, whose, actor, session.id, "the session was ended for this tenant"));
+    }
     Ok(Principal {
         tenant: tenant.id,
         home,
@@ -340,21 +395,28 @@ fn same_client(cx: &Cx, session: &Session, client: &Client) -> bool {
     session.address == address && session.user_agent == client.user_agent
 }
 
-async fn end(txn: &Txn, session: Session, because: &'static str) -> Result<()> {
+async fn end(txn: &Txn, session: Session, here: Option<TenantId>, because: &'static str) -> Result<()> {
     let (id, user) = (session.id, session.user_id);
+    let acts_in = standing::acting(&**txn, user, session.chosen_tenant).await?;
     let mut row = session.into_active_model();
     row.revoked_at = Set(Some(txn.now()));
     row.revoked_because = Set(Some(because.to_owned()));
     row.update(&**txn).await?;
-    record(txn, user, &AccessEvent::SignedOut { user, session: id, because: because.to_owned() }).await
+    match acts_in.or(here) {
+        Some(tenant) => {
+            let fact = AccessEvent::SignedOut { user, session: id, because: because.to_owned() };
+            record_in(txn, tenant, here, &fact)
+        }
+        None => Ok(()),
+    }
 }
 
-/// Notes what happened to a person in each tenant the person belongs to.
-pub(super) async fn record(txn: &Txn, user: UserId, fact: &AccessEvent) -> Result<()> {
-    for bond in membership::of_person(user).order_by_asc(membership::Column::TenantId).all(&**txn).await? {
-        txn.emit_in(bond.tenant_id, fact)?;
-        txn.audit_in(bond.tenant_id, Audit::of(fact).after(json!(fact)));
-    }
+/// Records what happened in a tenant; the address only if it was done there, or in no other tenant.
+pub(super) fn record_in(txn: &Txn, tenant: TenantId, here: Option<TenantId>, fact: &AccessEvent) -> Result<()> {
+    let entry = Audit::of(fact).after(json!(fact));
+    let elsewhere = here.is_some_and(|here| here != tenant);
+    txn.emit_in(tenant, fact)?;
+    txn.audit_in(tenant, if elsewhere { entry.without_origin() } else { entry });
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use crate::{
     domain::tenant::{Status, Tenant},
     entity::{membership, tenant},
     kernel::{
+        clock::Moment,
         error::{Error, Result},
         id::{TenantId, UserId},
         scope::{Role, Scope},
@@ -25,6 +26,8 @@ pub(super) struct Standing {
     pub(super) role: Role,
     /// The tenant of the membership that gives the role.
     pub(super) home: TenantId,
+    /// Sessions that began by then do not act by this membership.
+    pub(super) sessions_ended_at: Option<Moment>,
 }
 
 /// Where the person acts, given the tenant that was chosen, if one was.
@@ -41,7 +44,12 @@ pub(super) async fn of_person(db: &impl ConnectionTrait, user: UserId, chosen: O
     };
     let place = bond.and_then(|bond| tenants.get(&chosen.unwrap_or(bond.tenant_id)));
     if let (Some(bond), Some(tenant)) = (bond, place) {
-        return Ok(Standing { tenant: tenant.clone(), role: bond.role, home: bond.tenant_id });
+        return Ok(Standing {
+            tenant: tenant.clone(),
+            role: bond.role,
+            home: bond.tenant_id,
+            sessions_ended_at: bond.sessions_ended_at,
+        });
     }
     let concerned = |bond: &&membership::Model| chosen.is_none_or(|chosen| chosen == bond.tenant_id);
     if bonds.iter().filter(concerned).any(|bond| state(bond) == Some(Status::Suspended)) {
@@ -51,6 +59,25 @@ pub(super) async fn of_person(db: &impl ConnectionTrait, user: UserId, chosen: O
         Some(_) => Error::NotFound("tenant"),
         None => Error::Unauthenticated("this account belongs to no tenant that is served"),
     })
+}
+
+/// The tenant in which a session acts, served or not: the one that was chosen for it, or the one that the person has
+/// belonged to for longest. None if the person has no place there any more.
+pub(super) async fn acting(
+    db: &impl ConnectionTrait,
+    user: UserId,
+    chosen: Option<TenantId>,
+) -> Result<Option<TenantId>> {
+    let bonds = membership::of_person(user).order_by_asc(membership::Column::Id).all(db).await?;
+    if let Some(chosen) = chosen {
+        let belongs = |bond: &membership::Model| bond.tenant_id == chosen || bond.role.scopes().has(Scope::HubAdmin);
+        return Ok(bonds.iter().any(belongs).then_some(chosen));
+    }
+    let tenants = tenant::of_any(bonds.iter().map(|bond| bond.tenant_id).collect()).all(db).await?;
+    let served = |bond: &&membership::Model| {
+        tenants.iter().any(|tenant| tenant.id == bond.tenant_id && tenant.state() == Status::Active)
+    };
+    Ok(bonds.iter().find(served).or(bonds.first()).map(|bond| bond.tenant_id))
 }
 
 /// The tenants a person may choose, longest belonging first, with the role in each.

@@ -61,7 +61,7 @@ impl Log {
     async fn write() -> Self {
         let hub = TestHub::start().await;
         let (tenant, other) = (hub.another_tenant("acme").await, hub.another_tenant("other").await);
-        let admin = hub.token_of(&tenant, Role::Admin).await;
+        let admin = hub.token_of(&tenant, Role::SuperAdmin).await;
         for at in 0..7 {
             if at == 4 {
                 audit::sign(hub.app.hub()).await.unwrap();

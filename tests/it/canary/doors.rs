@@ -123,7 +123,7 @@ impl Doors {
     async fn with_links(&mut self, user: &str) -> String {
         let admin = self.admin.clone();
         let mut links = Vec::new();
-        for purpose in ["INVITATION", "PASSWORD_RESET"] {
+        for purpose in ["ACTIVATION", "PASSWORD_RESET"] {
             let made =
                 self.ask("createLink", &admin, LINK, json!({ "input": { "userId": user, "purpose": purpose } })).await;
             let link = made["data"]["out"]["token"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();

@@ -116,7 +116,7 @@ impl Held {
     /// Signs a person in, with these passwords.
     async fn by(hub: &TestHub, password: &str, next: &str) -> Self {
         let user = hub.user_of(&hub.tenant, MAIL, Role::Admin).await.id;
-        let (link, _) = link::make(&hub.cx(), user, Purpose::Invitation).await.unwrap();
+        let (link, _) = link::make(&hub.cx(), user, Purpose::Activation).await.unwrap();
         let client = Client::default();
         let text = Secret::from(password.to_owned());
         let pair = link::set_password(&hub.cx(), link.expose(), text, &client).await.unwrap();

@@ -21,7 +21,7 @@ mod connection;
 mod matrix;
 mod nul;
 mod partner;
-mod principal;
+pub mod principal;
 mod proofs;
 mod rules;
 mod schema;

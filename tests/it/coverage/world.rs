@@ -20,6 +20,7 @@ use portolan::{
     domain::{
         access::{
             agent,
+            invitation::{self, NewInvitation},
             issuer::{self, Algorithm, NewIssuer},
             link::{self, Purpose},
             membership,
@@ -82,13 +83,17 @@ impl Side {
         ids.insert("issuer", issuer::create(&cx, issuer_of(&tenant), None).await.unwrap().id.to_string());
         let signer = hub.user_of(&tenant, &format!("signer@{}.test", tenant.slug), Role::Viewer).await;
         let link = async |purpose| link::make(&cx, signer.id, purpose).await.unwrap().0;
-        let (first, client) = (link(Purpose::Invitation).await, Client { user_agent: Some("test".to_owned()) });
+        let (first, client) = (link(Purpose::Activation).await, Client { user_agent: Some("test".to_owned()) });
         let pair = link::set_password(&cx, first.expose(), PASSWORD.to_owned().into(), &client).await.unwrap();
         ids.insert("signer", signer.id.to_string());
         ids.insert("email", signer.email);
         ids.insert("refreshToken", pair.refresh.expose().to_owned());
         ids.insert("signInLink", link(Purpose::SignIn).await.expose().to_owned());
         ids.insert("passwordLink", link(Purpose::PasswordReset).await.expose().to_owned());
+        let new = NewInvitation { email: format!("invited@{}.test", tenant.slug), role: RoleName(Role::Viewer) };
+        let (invitation, link) = invitation::invite(&cx, new, None).await.unwrap();
+        ids.insert("invitation", invitation.id.to_string());
+        ids.insert("invitationLink", link.unwrap().expose().to_owned());
         ids.insert("agent", hub.agent_of(&tenant, "helper", Role::Viewer).await.to_string());
         ids.extend(connection::all(hub, &tenant).await);
         let (ended, queued) = Box::pin(synced(hub, &cx, ids["integration"].parse().unwrap())).await;

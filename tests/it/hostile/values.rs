@@ -381,7 +381,7 @@ async fn nul_outside_of_graphql_is_refused_too() {
 #[tokio::test]
 async fn texts_that_are_only_unusual_are_taken_as_they_are() {
     let hub = TestHub::start().await;
-    let token = hub.token(Role::Admin).await;
+    let token = hub.token(Role::SuperAdmin).await;
     let names = [
         "🚢⚓",
         "<script>alert(1)</script>",
@@ -417,7 +417,7 @@ async fn texts_that_are_only_unusual_are_taken_as_they_are() {
 #[tokio::test]
 async fn an_address_that_looks_like_another_is_refused_or_shows_what_it_is() {
     let hub = TestHub::start().await;
-    let token = hub.token(Role::Admin).await;
+    let token = hub.token(Role::SuperAdmin).await;
     let made = async |email: &str| hub.ask(&token, CREATE, user(email, "Somebody")).await.data()["createUser"].clone();
     let kate = made("kate@example.com").await["user"]["id"].clone();
     // Cyrillic а, fullwidth, the Kelvin sign, the same with an accent of its own, a letter without width.

@@ -101,7 +101,7 @@ async fn what_is_no_message_closes_the_socket_before_and_after_the_acknowledgeme
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_heard_after_what_closed_the_socket() {
     let hub = Served::start().await;
-    let token = hub.token(Role::Admin).await;
+    let token = hub.token(Role::SuperAdmin).await;
     let create = "mutation {
       createUser(input: { email: \"a@b.test\", name: \"A\", role: VIEWER }) { userErrors { code } }
     }";
@@ -123,11 +123,11 @@ async fn nothing_is_heard_after_what_closed_the_socket() {
 #[tokio::test(flavor = "multi_thread")]
 async fn queries_and_mutations_are_answered_and_completed() {
     let hub = Served::start().await;
-    let mut socket = Socket::signed_in(hub.address, &hub.token(Role::Admin).await).await;
+    let mut socket = Socket::signed_in(hub.address, &hub.token(Role::SuperAdmin).await).await;
     socket
         .subscribe("q", "query Who($no: Boolean = false) { viewer { role actor @include(if: $no) } }", json!({}))
         .await;
-    assert_eq!(socket.next("q").await, json!({ "data": { "viewer": { "role": "ADMIN" } } }));
+    assert_eq!(socket.next("q").await, json!({ "data": { "viewer": { "role": "SUPER_ADMIN" } } }));
     socket.completed("q").await;
 
     let create =
@@ -140,7 +140,7 @@ async fn queries_and_mutations_are_answered_and_completed() {
         socket.completed("q").await;
     }
     socket.subscribe("odd \"id\" \u{1F600}", WHO, json!({})).await;
-    assert_eq!(socket.next("odd \"id\" \u{1F600}").await["data"]["viewer"]["role"], "ADMIN");
+    assert_eq!(socket.next("odd \"id\" \u{1F600}").await["data"]["viewer"]["role"], "SUPER_ADMIN");
     socket.completed("odd \"id\" \u{1F600}").await;
     // A field that is refused is part of the answer: the operation ran.
     let mut viewer = Socket::signed_in(hub.address, &hub.token(Role::Viewer).await).await;

@@ -100,10 +100,10 @@ async fn a_browser_that_comes_back_gets_what_it_missed_and_its_header_counts_bef
 #[tokio::test(flavor = "multi_thread")]
 async fn queries_and_mutations_are_one_next_and_complete() {
     let hub = Served::start().await;
-    let token = hub.token(Role::Admin).await;
+    let token = hub.token(Role::SuperAdmin).await;
     for mut stream in [hub.follow(&token, WHO, json!({})).await, hub.open(by_get(&token, WHO)).await] {
         let event = stream.event().await;
-        assert_eq!((Stream::item(&event), &event.id), (json!({ "viewer": { "role": "ADMIN" } }), &None));
+        assert_eq!((Stream::item(&event), &event.id), (json!({ "viewer": { "role": "SUPER_ADMIN" } }), &None));
         stream.completed().await;
     }
     let create = "mutation { createUser(input: { email: \"a@b.test\", name: \"A\", role: VIEWER }) { user { name } } }";

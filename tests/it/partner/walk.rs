@@ -8,8 +8,8 @@
 //! That nothing of somebody else's comes back is shown by its ids and its words ([`marks`]), which an administrator sees
 //! by the same documents; that not everything is refused, by what must come back.
 
-mod marks;
-mod schema;
+pub mod marks;
+pub mod schema;
 mod world;
 
 use std::{

@@ -145,7 +145,7 @@ impl Client {
         let input = json!({ "email": email, "name": "Client", "role": "VIEWER" });
         let user = line.ask(admin, create, json!({ "input": input })).await.unwrap().data();
         let invite = "mutation($input: CreateLinkInput!) { createLink(input: $input) { token } }";
-        let input = json!({ "userId": user["createUser"]["user"]["id"], "purpose": "INVITATION" });
+        let input = json!({ "userId": user["createUser"]["user"]["id"], "purpose": "ACTIVATION" });
         let invited = line.ask(admin, invite, json!({ "input": input })).await.unwrap().data();
         let input = json!({ "token": invited["createLink"]["token"], "password": PASSWORD });
         let session = line.ask("", SET_PASSWORD, json!({ "input": input })).await.unwrap().data();

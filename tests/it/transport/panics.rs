@@ -62,7 +62,7 @@ async fn send(router: &Router, request: Request<Body>) -> Reply {
 #[tokio::test]
 async fn a_panic_is_one_request_s_failure_and_tells_nothing() {
     let hub = TestHub::start().await;
-    let token = hub.token(Role::Admin).await;
+    let token = hub.token(Role::SuperAdmin).await;
     let (clock, dice) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let world = World { clock: Arc::new(Trap(Arc::clone(&clock))), chance: Arc::new(Trap(Arc::clone(&dice))) };
     let config = Config::load(&Flags::default(), hub.database.settings(), hub.database.folder()).unwrap();

@@ -36,7 +36,7 @@ pub const CASES: &[Case] = &[
         |side| json!({ "after": side.start_of("apiTokens"), "before": side.end_of("apiTokens") }),
     ),
     Case::new(
-        Needs::Scope(Scope::AccessWrite),
+        Needs::Scope(Scope::HubAdmin),
         "mutation CreateUser($input: CreateUserInput!) {
            createUser(input: $input) { user { id } userErrors { code path message } }
          }",

@@ -14,6 +14,7 @@ mod event;
 mod health;
 mod inbox;
 mod integration;
+mod invitation;
 mod issuer;
 mod job;
 mod node;
@@ -35,6 +36,7 @@ pub fn all() -> Vec<Case> {
         connect::CASES,
         tenant::CASES,
         access::CASES,
+        invitation::CASES,
         agent::CASES,
         issuer::CASES,
         audit::CASES,

@@ -24,6 +24,11 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         Needs::Sight(Scope::AccessRead),
+        "query NodeInvitation($id: ID!) { node(id: $id) { id ... on Invitation { email } } }",
+        |side| json!({ "id": side["invitation"] }),
+    ),
+    Case::new(
+        Needs::Sight(Scope::AccessRead),
         "query NodeAgent($id: ID!) { node(id: $id) { id ... on Agent { name } } }",
         |side| json!({ "id": side["agent"] }),
     ),

@@ -73,6 +73,13 @@ pub const CASES: &[Case] = &[
          }",
         |side| json!({ "input": { "tenantId": side["tenant"] } }),
     ),
+    Case::new(
+        Needs::Person,
+        "mutation UpdateProfile($input: UpdateProfileInput!) {
+           updateProfile(input: $input) { user { id } userErrors { code path message } }
+         }",
+        |side| json!({ "input": { "name": side.fresh() } }),
+    ),
     Case::spending(Needs::SignedIn, "mutation SignOut { signOut { ended userErrors { code path message } } }", |_| {
         json!({})
     })
@@ -83,7 +90,7 @@ pub const CASES: &[Case] = &[
         "mutation CreateLink($input: CreateLinkInput!) {
            createLink(input: $input) { token url expiresAt userErrors { code path message } }
          }",
-        |side| json!({ "input": { "userId": side["user"], "purpose": "INVITATION" } }),
+        |side| json!({ "input": { "userId": side["user"], "purpose": "ACTIVATION" } }),
     ),
     Case::spending(
         Needs::Scope(Scope::AccessWrite),

@@ -6,6 +6,7 @@ use super::super::case::{Case, Needs};
 
 pub const CASES: &[Case] = &[Case::new(
     Needs::SignedIn,
-    "query Viewer { viewer { kind actor role scopes expiresAt tenant { id } tenants { id } } }",
+    "query Viewer { viewer { kind actor role scopes expiresAt tenant { id } tenants { id }
+       invitations { tenantName role createdAt expiresAt } } }",
     |_| json!({}),
 )];

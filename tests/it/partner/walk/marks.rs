@@ -18,7 +18,8 @@ async fn texts(hub: &TestHub, sql: String) -> Vec<String> {
     rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
 }
 
-async fn tables(hub: &TestHub) -> Vec<String> {
+/// Every table.
+pub async fn tables(hub: &TestHub) -> Vec<String> {
     let sql = match hub.app.hub().database.backend() {
         DbBackend::Postgres => "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'",
         _ => "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
@@ -26,7 +27,8 @@ async fn tables(hub: &TestHub) -> Vec<String> {
     texts(hub, sql.to_owned()).await
 }
 
-async fn columns(hub: &TestHub, table: &str) -> Vec<String> {
+/// The columns of a table.
+pub async fn columns(hub: &TestHub, table: &str) -> Vec<String> {
     let sql = match hub.app.hub().database.backend() {
         DbBackend::Postgres => format!(
             "SELECT column_name::text FROM information_schema.columns \
