@@ -151,14 +151,16 @@ async fn what_the_page_asks_is_what_the_schema_has() {
     let hub = TestHub::start().await;
     let page = hub.send(get("/").with("accept", "text/html")).await.text;
     let documents: Vec<_> = between(&page, "script").split('`').skip(1).step_by(2).collect();
-    assert_eq!(documents.len(), 7);
+    assert_eq!(documents.len(), 9);
     let values = [json!({ "name": "api_key", "value": "none" })];
-    let variables =
-        json!({ "token": "pto_none", "password": "correct horse battery", "method": "secret_key", "values": values });
+    let password = "correct horse battery";
+    let variables = json!({
+        "token": "pto_none", "name": "Ann", "password": password, "method": "secret_key", "values": values,
+    });
     for (at, document) in documents.into_iter().enumerate() {
         let reply = hub.ask("", document, variables.clone()).await;
         // What a connect link opens needs nothing but the link, and says in the payload that there is none.
-        let expected: &[&str] = if at < 4 { &["UNAUTHENTICATED"] } else { &[] };
+        let expected: &[&str] = if at < 6 { &["UNAUTHENTICATED"] } else { &[] };
         assert_eq!(reply.codes(), expected, "{document}: {}", reply.text);
     }
 }
