@@ -186,7 +186,7 @@ async function lazy() {
   await sleep(200);
   check('a lazy client opens nothing before it is asked', seen.opened === 0, seen.opened);
   const { results, completed } = await once(client, { query: ME });
-  check('a query is answered over the socket, and completed', completed && results[0].data.viewer.role === 'ADMIN', results);
+  check('a query is answered over the socket, and completed', completed && results[0].data.viewer.role === 'SUPER_ADMIN', results);
   await until('the lazy client leaves', () => seen.closed.length === 1);
   const again = await once(client, { query: ME });
   check('a lazy client opens another socket when it is asked again', again.completed && seen.opened === 2, seen);
@@ -300,7 +300,7 @@ async function resumption() {
 
 async function renewal() {
   const CREATE_TOKEN = `mutation($at: DateTime) {
-    createApiToken(input: { name: "short", role: ADMIN, expiresAt: $at }) { token userErrors { message } }
+    createApiToken(input: { name: "short", role: SUPER_ADMIN, expiresAt: $at }) { token userErrors { message } }
   }`;
   const short = async () => {
     const at = new Date(Date.now() + 4_000).toISOString();
@@ -341,7 +341,7 @@ function streamClient(token, options = {}) {
 async function streams() {
   const client = streamClient(admin);
   const me = await once(client, { query: ME });
-  check('a query is answered on a stream, and completed', me.completed && me.results[0].data.viewer.role === 'ADMIN', me);
+  check('a query is answered on a stream, and completed', me.completed && me.results[0].data.viewer.role === 'SUPER_ADMIN', me);
   const done = await once(client, { query: RENAME, variables: { id: made.user.id, n: 'On a stream' } });
   check('a mutation runs on a stream', done.completed && done.results[0].data.updateUser.user.name === 'On a stream', done);
   const wrong = await once(client, { query: '{ nonsense }' });
