@@ -222,7 +222,7 @@ pub struct RevokeSessionsPayload {
     user_errors: Vec<UserError>,
 }
 
-/// What to change of your own account.
+/// Change of your own account.
 #[derive(InputObject)]
 pub struct UpdateProfileInput {
     /// New name.

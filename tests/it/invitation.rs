@@ -1,4 +1,4 @@
-//! How people join a tenant, and what its administrators may do to people who belong to others too.
+//! Joining a tenant, and the limits of its administrators over people who belong to other tenants too.
 
 use std::collections::BTreeSet;
 
@@ -112,7 +112,7 @@ async fn a_newcomer_becomes_a_member_by_accepting_and_not_before() {
     let db = hub.app.hub().database.reader();
     let entries = audit_entry::of(hub.tenant.id).all(db).await.unwrap();
     let by_bob = entries.iter().filter(|entry| entry.actor == text(&me["actor"])).count();
-    assert_eq!(by_bob, 4, "it is the person's own doing");
+    assert_eq!(by_bob, 4, "the entries name the person as the actor");
 
     let again = accept(&hub, "", &made["token"], Some("Bob"), Some(PASSWORD)).await;
     assert_eq!(again.codes(), ["UNAUTHENTICATED"]);
@@ -273,7 +273,7 @@ async fn an_invitation_of_another_address_is_not_accepted_by_the_session_alone()
     assert_eq!(refused.user_codes("acceptInvitation"), ["BAD_USER_INPUT", "BAD_USER_INPUT"]);
 }
 
-/// Who looked after the account until now cannot reach what the person joins.
+/// Administrators who made links for the account cannot use them to reach a tenant that the person joins.
 #[tokio::test]
 async fn joining_another_tenant_ends_links_that_the_first_one_made() {
     let hub = TestHub::with(&CHEAP).await;

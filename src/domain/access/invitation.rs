@@ -51,7 +51,7 @@ use crate::{
 
 pub use entity::Model as Invitation;
 
-/// How long an invitation can be accepted.
+/// Time for which an invitation can be accepted.
 const LIFE: TimeDelta = TimeDelta::days(7);
 
 /// The most invitations that a person is shown.
@@ -71,7 +71,7 @@ pub struct NewInvitation {
     pub role: RoleName,
 }
 
-/// What became of an invitation.
+/// State of an invitation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// It can be accepted.
@@ -86,7 +86,7 @@ pub enum State {
     Expired,
 }
 
-/// How somebody accepts who has not signed in.
+/// Name and password of a person who accepts without having signed in.
 #[derive(Debug)]
 pub struct Acceptance {
     /// The name of a new account.
@@ -107,7 +107,7 @@ pub struct Accepted {
 }
 
 impl Invitation {
-    /// What became of it by that time.
+    /// Its state at that time.
     #[must_use]
     pub fn state(&self, now: Moment) -> State {
         match self.outcome.as_deref() {
@@ -137,7 +137,7 @@ pub async fn list(cx: &Cx, args: &PageArgs) -> Result<Page<Invitation>> {
     page::by_key(cx.db(), "invitations", all, entity::Column::Id, |row| row.id.uuid(), args).await
 }
 
-/// How many there are.
+/// Number of invitations of the tenant.
 pub async fn count(cx: &Cx) -> Result<u64> {
     Ok(entity::of(cx.tenant()?).count(cx.db()).await?)
 }
@@ -283,7 +283,7 @@ async fn with_password(
     Ok((tenant, role, Some(session)))
 }
 
-/// Who joins.
+/// The person who joins.
 #[derive(Clone)]
 enum Joining {
     /// Somebody with an account.

@@ -1,9 +1,9 @@
 //! Who may come in: people, their memberships, agents, API tokens, and whom outside issuers vouch for.
 //!
 //! Six kinds of record. A *user* is a person, known in the hub by an email address. A *membership*
-//! binds a person to a tenant with a role; it begins with an *invitation* that the person accepts. An *agent* is a machine user of one tenant. An *API token* lets
-//! a program act in one tenant with a role, narrowed to some scopes if wished, as itself or as an agent. An
-//! *issuer* is somebody else's server whose tokens a tenant accepts.
+//! binds a person to a tenant with a role; it begins with an *invitation* that the person accepts. An *agent* is a
+//! machine user of one tenant. An *API token* lets a program act in one tenant with a role, narrowed to some scopes if
+//! wished, as itself or as an agent. An *issuer* is somebody else's server whose tokens a tenant accepts.
 //!
 //! **Whose business what is.** The membership and what is done in the tenant are the tenant's: its administrators
 //! invite, change roles, end memberships, and end sessions as far as they act in this tenant; they see what happened in

@@ -25,7 +25,7 @@ const SHORTEST: usize = 10;
 /// Maximum length in bytes; longer texts are refused unread.
 const LONGEST: usize = 1024;
 
-/// What new passwords must be like.
+/// The rule for new passwords, as it is told to people.
 pub(super) const RULE: &str = "a password has 10 to 1024 characters";
 
 /// Checks a new password.

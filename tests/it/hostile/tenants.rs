@@ -31,8 +31,8 @@ use crate::{
     support::{Reply, TestHub},
 };
 
-/// What the victim's log may say of an attempt by somebody who knows an email address, whoever that is: that a password
-/// was wrong, and that somebody asked for a new one.
+/// Tables of the victim that may change when anybody who knows an email address tries it: a wrong password and a request
+/// for a new one are recorded.
 const NOTED: &[(&str, &[&str])] = &[
     ("signIn", &["audit_entries", "audit_heads"]),
     ("requestPasswordReset", &["audit_entries", "audit_heads", "events", "event_heads", "users"]),
@@ -41,7 +41,7 @@ const NOTED: &[(&str, &[&str])] = &[
 /// Columns that are words of the victim. Those of what both tenants see are left as they are.
 const WORDS: &[&str] = &["name", "description", "text", "display_name", "account_name", "notes"];
 
-/// What everything below a field is asked for with would be refused as too much otherwise.
+/// Larger limits, since each document selects everything below its field.
 const SETTINGS: [(&str, &str); 7] = [
     ("PORTOLAN_GRAPHQL_MAX_TEXT", "1MiB"),
     ("PORTOLAN_GRAPHQL_MAX_TOKENS", "100000"),
@@ -62,7 +62,7 @@ struct Battle {
     /// The people of the victim, as their ids stand in rows.
     people: Vec<String>,
     emails: Vec<String>,
-    /// Who belongs to both.
+    /// The person who belongs to both.
     sam: String,
     /// Ids that stand in the victim's rows and not in the attacker's.
     foreign: HashSet<String>,
@@ -141,7 +141,7 @@ impl Battle {
         all
     }
 
-    /// What the attacker fills inputs with, beside the ids.
+    /// Values, beside ids, that the attacker puts into inputs.
     fn texts(&self) -> BTreeMap<&'static str, Vec<String>> {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let slug = self.world.here.tenant.slug.clone();
