@@ -29,7 +29,7 @@ use std::{
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::future::BoxFuture;
@@ -59,6 +59,9 @@ const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 
 /// The lock under which one node migrates; the number spells "prtl".
 const MIGRATION_LOCK: i64 = 0x7072_746c;
+
+/// The pause before a locked `SQLite` file is opened again.
+const OPEN_AGAIN: Duration = Duration::from_millis(10);
 
 /// A write of one row that nobody reads.
 const PROBE: &str = "INSERT INTO write_probe (id, at) VALUES (1, CURRENT_TIMESTAMP) \
@@ -292,9 +295,23 @@ async fn open(settings: &Settings, mut options: ConnectOptions) -> Result<Databa
         .record_stmt_in_spans(false)
         // A broken connection shows itself at its next use; asking first would double the round trips.
         .test_before_acquire_if_idle_for(Duration::from_secs(5));
-    match (sea_orm::Database::connect(options).await, &settings.place) {
-        (Err(error), Place::Server(url)) => Err(why_not(url, settings.acquire_timeout).await.unwrap_or(error).into()),
-        (outcome, _) => Ok(outcome?),
+    let until = Instant::now() + settings.busy_timeout;
+    loop {
+        let error = match sea_orm::Database::connect(options.clone()).await {
+            Ok(db) => return Ok(db),
+            Err(error) => error,
+        };
+        let error = match &settings.place {
+            Place::Server(url) => why_not(url, settings.acquire_timeout).await.unwrap_or(error).into(),
+            Place::File(_) => Error::from(error),
+        };
+        // The last connection to an SQLite file locks it while it removes the log; whoever opens it meanwhile is
+        // refused at once, whatever the busy timeout.
+        let again = matches!(settings.place, Place::File(_)) && error.is_lock_failure() && Instant::now() < until;
+        if !again {
+            return Err(error);
+        }
+        tokio::time::sleep(OPEN_AGAIN).await;
     }
 }
 

@@ -328,19 +328,12 @@ async fn join(txn: &Txn, text: &str, who: Joining) -> Result<Result<(TenantId, R
             }
         }
     };
-    if is_member(txn, tenant, user).await? {
-        return Err(membership::member_already());
-    }
     end(txn, found, "ACCEPTED").await?;
     for other in open(txn, tenant, &email).await? {
         end(txn, other, "REVOKED").await?;
     }
     membership::insert_in(txn, tenant, user, role).await?;
     Ok(Ok((tenant, role)))
-}
-
-async fn is_member(txn: &Txn, tenant: TenantId, user: UserId) -> Result<bool> {
-    Ok(person::of(tenant).filter(person::COLUMN.id.eq(user)).count(&**txn).await? > 0)
 }
 
 /// The open invitations of the tenant to an email address.

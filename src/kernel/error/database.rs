@@ -59,8 +59,18 @@ impl Error {
     /// Whether the database cannot store anything at present: its disk is full, failing or read-only.
     #[must_use]
     pub fn is_storage_failure(&self) -> bool {
-        let Self::Unavailable(_, source) = self else { return false };
-        source.downcast_ref::<DbErr>().and_then(outage) == Some(Outage::CannotStore)
+        self.outage() == Some(Outage::CannotStore)
+    }
+
+    /// Whether a lock of another connection, a deadlock or a time limit of the database ended it.
+    #[must_use]
+    pub fn is_lock_failure(&self) -> bool {
+        self.outage() == Some(Outage::Busy)
+    }
+
+    fn outage(&self) -> Option<Outage> {
+        let Self::Unavailable(_, source) = self else { return None };
+        source.downcast_ref::<DbErr>().and_then(outage)
     }
 }
 
